@@ -1,0 +1,229 @@
+"""Every exception gridmap raises, in one tree.
+
+::
+
+    GridMapError
+    ├── InvalidRequestError (ValueError)    the caller asked for something impossible
+    │   ├── InvalidResourceError            a resource text or count makes no sense
+    │   ├── InvalidSettingError             a setting has a bad value; says where it stands
+    │   └── UnknownBackendError             no backend of that name is installed
+    ├── UnpicklableError (TypeError)        a function, argument or result cannot be pickled
+    ├── BackendUnavailableError             installed, but this machine cannot use it
+    │   └── DRMAANotPresentException (ImportError)   GridMap's name for it
+    ├── PluginError                         a plugin broke its contract; names the plugin
+    ├── RunError                            the run's directory, keys or sockets failed
+    │   └── ConnectionFileError             a connection file that must not be trusted
+    ├── ProtocolError
+    │   ├── LocalProtocolError              we are about to break the protocol: our bug
+    │   └── RemoteProtocolError             the peer broke it; the session is over
+    └── JobException                        a job ended without a value and without an
+                                            exception of its own; carries the verdict
+
+A user's own exception is not in this tree: it is raised as it was, with a
+`RemoteTraceback` as its cause.
+
+Attributes come first, the text is made from them, and every exception survives
+pickling, since runners send them and users' tools store them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gridmap.verdict import Verdict
+
+
+class GridMapError(Exception):
+    """The root of everything gridmap raises on its own account."""
+
+
+class InvalidRequestError(GridMapError, ValueError):
+    """An argument makes no sense; nothing was started."""
+
+
+class InvalidResourceError(InvalidRequestError):
+    """A resource request cannot be understood or is out of range."""
+
+
+class InvalidSettingError(InvalidRequestError):
+    """A setting has a value that cannot be used; the text says where it stands."""
+
+
+class UnknownBackendError(InvalidRequestError):
+    """No installed plugin offers a backend of this name.
+
+    Attributes:
+        name: What was asked for.
+        installed: Names of the backends that are installed, in order.
+    """
+
+    def __init__(self, name: str, installed: Iterable[str]) -> None:
+        self.name = name
+        self.installed = tuple(installed)
+        super().__init__(name, self.installed)
+
+    def __str__(self) -> str:
+        """Say what is installed and what was probably meant."""
+        close = difflib.get_close_matches(self.name, self.installed, n=1, cutoff=0.5)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        have = ", ".join(self.installed) or "none"
+        return (
+            f"there is no backend named {self.name!r}.{hint} Installed: {have}. "
+            f"A backend comes with a distribution of its own: pip install "
+            f"gridmap-{self.name}, then look at `gridmap backends`."
+        )
+
+
+class UnpicklableError(GridMapError, TypeError):
+    """Something that has to travel cannot be pickled.
+
+    Attributes:
+        what: What it was, in the user's words: "the function", "input 3",
+            "the result of job 7".
+        path: The way from there to the part at fault, as Python would write it
+            (``.model.lock``), empty when it is the thing itself.
+        reason: What pickling said.
+    """
+
+    def __init__(self, what: str, path: str, reason: str) -> None:
+        self.what = what
+        self.path = path
+        self.reason = reason
+        super().__init__(what, path, reason)
+
+    def __str__(self) -> str:
+        """Name the part at fault and the way out."""
+        where = f" (at {self.path})" if self.path else ""
+        return (
+            f"{self.what} cannot be sent to another process{where}: {self.reason}. "
+            "Leave that part out, make it inside the function, or give its class a "
+            "__reduce__ method."
+        )
+
+
+class BackendUnavailableError(GridMapError):
+    """A backend is installed, but cannot be used here.
+
+    Attributes:
+        name: The backend.
+        reason: Why, and how to mend it.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        super().__init__(name, reason)
+
+    def __str__(self) -> str:
+        """Say which backend and why."""
+        return (
+            f"backend {self.name!r} is installed but not usable here: {self.reason}. "
+            "`gridmap backends` shows all of them."
+        )
+
+
+class DRMAANotPresentException(BackendUnavailableError, ImportError):
+    """No cluster can be reached although ``require_cluster=True`` was given."""
+
+
+class PluginError(GridMapError):
+    """A plugin broke the contract of a hook.
+
+    Attributes:
+        plugin: Name of the plugin, with its distribution and version if known.
+        hook: The hook at fault.
+        text: What was wrong.
+    """
+
+    def __init__(self, plugin: str, hook: str, text: str) -> None:
+        self.plugin = plugin
+        self.hook = hook
+        self.text = text
+        super().__init__(plugin, hook, text)
+
+    def __str__(self) -> str:
+        """Name the plugin, for its author."""
+        return f"plugin {self.plugin} broke the contract of {self.hook}: {self.text}"
+
+
+class RunError(GridMapError):
+    """A run could not be set up: directory, keys, address or port."""
+
+
+class ConnectionFileError(RunError):
+    """A connection file is missing, unreadable or must not be trusted."""
+
+
+class ProtocolError(GridMapError):
+    """The runner protocol was broken."""
+
+
+class LocalProtocolError(ProtocolError):
+    """This side was about to break the protocol: a bug in gridmap."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The other side broke the protocol; its session is closed for good."""
+
+
+class JobException(GridMapError):  # noqa: N818 - GridMap's name, users catch it
+    """A job ended with neither a value nor an exception of its own.
+
+    Attributes:
+        verdict: Why, with the statements of all witnesses.
+    """
+
+    def __init__(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+        super().__init__(verdict)
+
+    def __str__(self) -> str:
+        """Tell cause, job, attempt, node, evidence and next step."""
+        return self.verdict.explain()
+
+
+class RemoteTraceback(Exception):  # noqa: N818 - a carrier of text, never raised alone
+    """The traceback of an exception as the runner saw it, as its cause here.
+
+    Attributes:
+        text: The formatted traceback, with the node and job it came from.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(text)
+
+    def __str__(self) -> str:
+        """Show the text on lines of its own."""
+        return f"\n{self.text}"
+
+
+class RemoteError(GridMapError):
+    """Stands in for a user's exception that could not make the journey.
+
+    Attributes:
+        type_name: Qualified name of the exception's class.
+        text: Its message.
+        traceback_text: Where it was raised.
+        reason: Why the exception itself could not travel.
+    """
+
+    def __init__(
+        self, type_name: str, text: str, traceback_text: str, reason: str
+    ) -> None:
+        self.type_name = type_name
+        self.text = text
+        self.traceback_text = traceback_text
+        self.reason = reason
+        super().__init__(type_name, text, traceback_text, reason)
+
+    def __str__(self) -> str:
+        """Show the original type and message first."""
+        return (
+            f"{self.type_name}: {self.text} (the exception itself could not be sent "
+            f"back: {self.reason})"
+        )
