@@ -1,0 +1,348 @@
+"""What passes between core and a backend plugin: frozen descriptions, no live objects.
+
+Core decides, plugins witness: nothing here can say "failed". Handles are opaque
+texts, and mappings are keyed by what core asked about, never by position.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import attrs
+
+from gridmap.resources import Resources
+
+INTERFACE: Final = 1
+"""Version of the hook interface. A backend states the one it was written for."""
+
+
+@attrs.frozen(kw_only=True)
+class Availability:
+    """Whether a backend can be used on this machine, found out cheaply.
+
+    Attributes:
+        usable: Whether it can be used now.
+        reason: Why not, and how to mend it; or what was found.
+        preference: Which usable backend is taken when the user names none: the
+            highest. A cluster says 10 or more; 0 or less is never taken unasked,
+            except as the fall-back of last resort.
+    """
+
+    usable: bool
+    reason: str
+    preference: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class BackendInfo:
+    """A backend, before anything of it is imported.
+
+    Attributes:
+        name: What users write in ``backend=``.
+        summary: One line for people.
+        factory: ``"module:Class"``; the class takes no arguments and its instances
+            carry the hook implementations. Imported on demand, in the user's
+            process and on the nodes.
+        availability: ``"module:function"``; called without arguments, returns an
+            `Availability` within 50 ms and starts no process.
+        interface: The hook interface it was written for.
+        aliases: Other names users may write.
+    """
+
+    name: str
+    summary: str
+    factory: str
+    availability: str
+    interface: int = INTERFACE
+    aliases: tuple[str, ...] = ()
+
+
+class Reach(enum.Enum):
+    """Where runners are, seen from the user's process."""
+
+    HOST = "host"
+    """On this machine only: a socket in the file system serves."""
+    NETWORK = "network"
+    """On other machines: addresses a node can reach are needed."""
+
+
+@attrs.frozen(kw_only=True)
+class Capabilities:
+    """What a backend's scheduler can do here.
+
+    Attributes:
+        reach: Where its runners are.
+        largest_array: Runners one submission may hold; None: no limit. Core never
+            hands over a larger batch.
+        largest_fleet: Runners one run should have at most unless the user says
+            otherwise; None: one a job.
+        requeue: Whether `gridmap_resubmit` can start a runner again in place.
+        accounting: Whether `gridmap_postmortem` can know more than observation.
+    """
+
+    reach: Reach = Reach.NETWORK
+    largest_array: int | None = None
+    largest_fleet: int | None = None
+    requeue: bool = False
+    accounting: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class RunContext:
+    """What a backend may know of the run it serves.
+
+    Attributes:
+        token: Hexadecimal text, unique to the run and not a secret: submissions
+            carry it so that `gridmap_attach` finds them again.
+        name: The run's name as the user knows it.
+        directory: The run's own 0700 directory.
+        logs: Where the scheduler is to write what runners print.
+        options: The ``[backends.NAME]`` table of the settings.
+    """
+
+    token: str
+    name: str
+    directory: Path
+    logs: Path
+    options: Mapping[str, object] = attrs.field(factory=dict)
+
+
+@attrs.frozen(order=True)
+class Handle:
+    """The scheduler's name for one runner.
+
+    Attributes:
+        job: The scheduler's job id.
+        task: The task's index within an array; None for a job of its own.
+    """
+
+    job: str
+    task: str | None = None
+
+    def __str__(self) -> str:
+        """Return the usual written form, ``"123.4"``."""
+        return self.job if self.task is None else f"{self.job}.{self.task}"
+
+
+@attrs.frozen(kw_only=True)
+class Batch:
+    """Runners to start with one submission: alike in everything but their number.
+
+    Attributes:
+        runners: Numbers of the runners, unique within the run and ascending.
+        command: Program and arguments each of them runs; nothing in it is secret.
+        environment: Variables to set for them; nothing in it is secret.
+        directory: Working directory to start in.
+        name: A name for people, made safe: letters, digits, ``_``, ``-`` and
+            ``.``, beginning with a letter, at most 64 characters.
+        resources: What each of them needs.
+        avoid: Nodes not to be used.
+    """
+
+    runners: tuple[int, ...]
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    directory: str
+    name: str
+    resources: Resources
+    avoid: frozenset[str] = frozenset()
+
+
+@attrs.frozen(kw_only=True)
+class Rendered:
+    """The exact submission, for people and for tests.
+
+    Attributes:
+        command: Program and arguments that submit it (or the nearest to that, where
+            the scheduler is driven by a library).
+        script: What is handed over on standard input or as a file; None if nothing.
+    """
+
+    command: tuple[str, ...]
+    script: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Rejected:
+    """The scheduler would not take a runner.
+
+    Attributes:
+        transient: Whether asking again later may help (master busy, limit reached).
+        text: The scheduler's own words.
+    """
+
+    transient: bool
+    text: str
+
+
+Submission: TypeAlias = Mapping[int, "Handle | Rejected"]
+"""For each runner number asked for, its handle or its rejection."""
+
+
+class SeenState(enum.Enum):
+    """What a scheduler showed of a runner. Only `ENDED` is an end."""
+
+    QUEUED = "queued"
+    HELD = "held"
+    BLOCKED = "blocked"
+    """In an error state, or waiting for what can never come."""
+    RUNNING = "running"
+    SUSPENDED = "suspended"
+    ENDING = "ending"
+    """Being ended or cleaned up; processes may still live."""
+    ENDED = "ended"
+    """The scheduler says, in so many words, that it is over."""
+    UNKNOWN = "unknown"
+    """A state this plugin does not know; see the raw text."""
+
+
+@attrs.frozen(kw_only=True)
+class Seen:
+    """What the scheduler showed of one runner.
+
+    Attributes:
+        state: The state.
+        raw: The scheduler's own word for it.
+        reason: Why it is in that state, if the scheduler says so.
+        node: Where it is, if it is somewhere.
+    """
+
+    state: SeenState
+    raw: str = ""
+    reason: str = ""
+    node: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Observed:
+    """The scheduler answered.
+
+    Attributes:
+        seen: What it showed of those it knows.
+        absent: Those it no longer knows. A fact, never a state.
+    """
+
+    seen: Mapping[Handle, Seen]
+    absent: frozenset[Handle] = frozenset()
+
+
+@attrs.frozen(kw_only=True)
+class NotAsked:
+    """The scheduler could not be asked; this says nothing about any runner.
+
+    Attributes:
+        text: What went wrong.
+    """
+
+    text: str
+
+
+Observation: TypeAlias = "Observed | NotAsked"
+
+
+class Limit(enum.Enum):
+    """A limit that ended a runner, by the scheduler's own account."""
+
+    MEMORY = "memory"
+    TIME = "time"
+
+
+class Ending(enum.Enum):
+    """Who ended a runner, by the scheduler's own account."""
+
+    ITSELF = "itself"
+    """Its process ended by itself, whatever its exit status."""
+    SCHEDULER_LIMIT = "limit"
+    PREEMPTION = "preemption"
+    PERSON = "person"
+    """Somebody asked the scheduler to end it."""
+    NODE = "node"
+    """The node failed or was lost."""
+    START = "start"
+    """The scheduler could not start it (no such directory, no shell, …)."""
+
+
+@attrs.frozen(kw_only=True)
+class Autopsy:
+    """What accounting says of a runner that is over.
+
+    Attributes:
+        ending: Who or what ended it; None if accounting does not say.
+        limit: Which limit it hit, if any.
+        exit_status: 0 to 255, None if unknown.
+        signal: The signal that ended it, None if none or unknown.
+        peak_memory: Bytes, None if unknown.
+        node: Where it ran, None if unknown.
+        text: The scheduler's own words, for the verdict.
+    """
+
+    ending: Ending | None = None
+    limit: Limit | None = None
+    exit_status: int | None = None
+    signal: int | None = None
+    peak_memory: int | None = None
+    node: str | None = None
+    text: str = ""
+
+
+class Killed(enum.Enum):
+    """What became of a request to kill a runner."""
+
+    KILLED = "killed"
+    """It is being ended, or was taken out of the queue."""
+    GONE = "gone"
+    """It was over already, or never known."""
+    FAILED = "failed"
+    """The scheduler could not be asked, or would not."""
+
+
+@attrs.frozen(kw_only=True)
+class Resubmitted:
+    """A runner was started again.
+
+    Attributes:
+        handle: Its handle now.
+        in_place: Whether it is the same scheduler job as before.
+    """
+
+    handle: Handle
+    in_place: bool
+
+
+@attrs.frozen(kw_only=True)
+class Identity:
+    """Who a runner is, as its node's environment tells.
+
+    Attributes:
+        handle: Its handle; None if the environment does not say.
+        deadline: When the scheduler will end it, seconds since the epoch; None if
+            it will not, or does not say.
+        warnings: Signals by which the scheduler warns before it ends or moves a
+            runner, with what each announces.
+        slots: Cores the scheduler granted; None if it does not say.
+    """
+
+    handle: Handle | None = None
+    deadline: float | None = None
+    warnings: Mapping[int, str] = attrs.field(factory=dict)
+    slots: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Check:
+    """One thing `gridmap doctor` looked at.
+
+    Attributes:
+        name: What was looked at.
+        passed: Whether it is as it should be.
+        found: What was found.
+        advice: What to do if it is not; empty if it is.
+    """
+
+    name: str
+    passed: bool
+    found: str
+    advice: str = ""
