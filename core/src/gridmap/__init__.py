@@ -1,0 +1,1 @@
+"""Map Python functions onto the batch scheduler a site has."""

@@ -1,0 +1,1 @@
+"""The gridmap backend that runs processes on this machine."""

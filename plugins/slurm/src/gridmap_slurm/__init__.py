@@ -1,0 +1,1 @@
+"""The gridmap backend for Slurm."""
