@@ -9,7 +9,7 @@
     │   └── UnknownBackendError             no backend of that name is installed
     ├── UnpicklableError (TypeError)        a function, argument or result cannot be pickled
     ├── BackendUnavailableError             installed, but this machine cannot use it
-    │   └── DRMAANotPresentException (ImportError)   GridMap's name for it
+    ├── DRMAANotPresentException (ImportError)   no cluster, though one was required
     ├── PluginError                         a plugin broke its contract; names the plugin
     ├── RunError                            the run's directory, keys or sockets failed
     │   └── ConnectionFileError             a connection file that must not be trusted
@@ -126,7 +126,7 @@ class BackendUnavailableError(GridMapError):
         )
 
 
-class DRMAANotPresentException(BackendUnavailableError, ImportError):
+class DRMAANotPresentException(GridMapError, ImportError):  # noqa: N818 - GridMap's name
     """No cluster can be reached although ``require_cluster=True`` was given."""
 
 

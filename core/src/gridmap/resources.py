@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from gridmap.errors import InvalidResourceError
 
-_MEMORY: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?\s*", re.IGNORECASE)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+_MEMORY: Final = re.compile(
+    r"\s*(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?\s*", re.IGNORECASE
+)
 _FACTORS: Final = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
 _CLOCK: Final = re.compile(r"\s*(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?\s*")
 _SPAN: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\w*\s*", re.IGNORECASE)
@@ -116,14 +120,16 @@ def format_memory(amount: int) -> str:
     return f"{size:.3g} TiB"
 
 
-def _memory(value: str | int | None, field: attrs.Attribute[Any]) -> int | None:
-    return parse_memory(value, name=field.name)
+def _memory(value: str | int | None) -> int | None:
+    return parse_memory(value)
 
 
-def _walltime(
-    value: str | float | timedelta | None, field: attrs.Attribute[Any]
-) -> int | None:
-    return parse_walltime(value, name=field.name)
+def _memory_limit(value: str | int | None) -> int | None:
+    return parse_memory(value, name="memory_limit")
+
+
+def _walltime(value: str | float | timedelta | None) -> int | None:
+    return parse_walltime(value)
 
 
 def _names(value: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -134,10 +140,12 @@ def _names(value: str | Iterable[str] | None) -> tuple[str, ...]:
 
 def _options(value: Mapping[str, object] | None) -> tuple[tuple[str, str], ...]:
     pairs = dict(value or {}).items()
-    return tuple(sorted((str(key), str(item)) for key, item in pairs if item is not None))
+    return tuple(
+        sorted((str(key), str(item)) for key, item in pairs if item is not None)
+    )
 
 
-def _count(least: int) -> Any:  # noqa: ANN401 - attrs' validator type is its own
+def _count(least: int) -> Callable[[object, attrs.Attribute[Any], object], None]:
     def check(_: object, field: attrs.Attribute[Any], value: object) -> None:
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             msg = f"{field.name}={value!r} must be a whole number of at least {least}"
@@ -175,15 +183,9 @@ class Resources:
         native: Raw options, handed to the scheduler as they are.
     """
 
-    memory: int | None = attrs.field(
-        default=None, converter=attrs.Converter(_memory, takes_field=True)
-    )
-    memory_limit: int | None = attrs.field(
-        default=None, converter=attrs.Converter(_memory, takes_field=True)
-    )
-    walltime: int | None = attrs.field(
-        default=None, converter=attrs.Converter(_walltime, takes_field=True)
-    )
+    memory: int | None = attrs.field(default=None, converter=_memory)
+    memory_limit: int | None = attrs.field(default=None, converter=_memory_limit)
+    walltime: int | None = attrs.field(default=None, converter=_walltime)
     cores: int = attrs.field(default=1, validator=_count(1))
     gpus: int = attrs.field(default=0, validator=_count(0))
     queue: str | None = attrs.field(default=None, validator=_plain_text)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import enum
 import signal
-from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from gridmap.resources import format_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Cause(enum.Enum):

@@ -1,0 +1,151 @@
+"""What observers are told: every change of a run, its runners and its jobs.
+
+Jobs come as ranges: ``first`` is included, ``stop`` is not. Times are seconds since
+the epoch, on the clock of the user's process.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import attrs
+
+from gridmap.verdict import Verdict
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """Something happened.
+
+    Attributes:
+        run: The run's token.
+        at: When.
+    """
+
+    run: str
+    at: float
+
+
+@attrs.frozen(kw_only=True)
+class RunStarted(Event):
+    """A run opened its socket; ``backend`` names what will start its runners."""
+
+    name: str
+    backend: str
+    directory: str
+
+
+@attrs.frozen(kw_only=True)
+class RunEnded(Event):
+    """A run is over; ``error`` is the text of the exception that ended it, if any."""
+
+    error: str | None
+
+
+@attrs.frozen(kw_only=True)
+class JobsQueued(Event):
+    """Jobs were handed in."""
+
+    first: int
+    stop: int
+
+
+@attrs.frozen(kw_only=True)
+class JobsGranted(Event):
+    """Jobs were given to a runner, for the ``attempt``-th time."""
+
+    first: int
+    stop: int
+    runner: int
+    attempt: int
+
+
+@attrs.frozen(kw_only=True)
+class JobsDone(Event):
+    """Jobs returned a value; ``seconds`` is the time they took together."""
+
+    first: int
+    stop: int
+    runner: int
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class JobFailed(Event):
+    """A job ended badly; ``again`` tells whether it will be run once more."""
+
+    job: int
+    verdict: Verdict
+    again: bool
+
+
+@attrs.frozen(kw_only=True)
+class RunnersSubmitted(Event):
+    """The scheduler took runners: numbers and handles, in the same order."""
+
+    runners: tuple[int, ...]
+    handles: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class RunnerPending(Event):
+    """The scheduler said why a runner does not start yet."""
+
+    runner: int
+    handle: str
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class RunnerUp(Event):
+    """A runner said hello."""
+
+    runner: int
+    handle: str | None
+    node: str
+    pid: int
+
+
+@attrs.frozen(kw_only=True)
+class RunnerVitals(Event):
+    """A runner's heartbeat.
+
+    Attributes:
+        cpu_s: Processor seconds its worker's whole tree used so far.
+        rss: Bytes of memory the tree holds now.
+        peak_rss: Most it ever held, bytes.
+        io_bytes: Bytes the tree read and wrote so far.
+        job: The job it is running; None if it is idle.
+        running_s: For how long, seconds.
+    """
+
+    runner: int
+    cpu_s: float
+    rss: int
+    peak_rss: int
+    io_bytes: int
+    job: int | None
+    running_s: float
+
+
+@attrs.frozen(kw_only=True)
+class RunnerGone(Event):
+    """A runner is over; ``text`` says how it is known."""
+
+    runner: int
+    text: str
+
+
+AnyEvent: TypeAlias = (
+    RunStarted
+    | RunEnded
+    | JobsQueued
+    | JobsGranted
+    | JobsDone
+    | JobFailed
+    | RunnersSubmitted
+    | RunnerPending
+    | RunnerUp
+    | RunnerVitals
+    | RunnerGone
+)
