@@ -1,0 +1,165 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from . import agent, packages, testbed
+from .hosts import Host
+from .layout import HEAD, HOSTS, USER, USERS, ClusterError, environment, require_root
+
+FORWARDED: Final = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGCONT,
+)
+
+
+def main() -> int:
+    """Run the command in ``sys.argv``; return the exit status."""
+    arguments = _parser().parse_args()
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except ClusterError as exc:
+        print(f"cluster: {exc}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cluster", description="Real two-node Grid Engine and Slurm clusters on one machine."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    install = commands.add_parser("install", help="install the Debian packages that are missing")
+    install.add_argument("group", nargs="*", default=["base"], help=", ".join(packages.GROUPS))
+    install.set_defaults(command=_install)
+
+    up = commands.add_parser("up", help="start hosts, schedulers and agent; safe to repeat")
+    up.add_argument("scheduler", nargs="*", help="sge, slurm; both if none is named")
+    up.set_defaults(command=_up)
+
+    down = commands.add_parser("down", help="kill and remove everything; safe to repeat")
+    down.set_defaults(command=_down)
+
+    status = commands.add_parser("status", help="show hosts and daemons; fails unless all is up")
+    status.set_defaults(command=_status)
+
+    shell = commands.add_parser("shell", help="open a shell on a host")
+    shell.add_argument("host", nargs="?", default=HEAD, choices=HOSTS)
+    _user_option(shell)
+    shell.set_defaults(command=_shell)
+
+    run = commands.add_parser("run", help="run a command on a host, as the test user")
+    run.add_argument("--host", default=HEAD, choices=HOSTS)
+    _user_option(run)
+    run.add_argument("--cwd", help="working directory; the present one if not given")
+    run.add_argument(
+        "--env", action="append", default=[], metavar="NAME[=VALUE]", help="hand on or set"
+    )
+    run.add_argument("argv", nargs="+", metavar="ARG", help="after --: program and arguments")
+    run.set_defaults(command=_run)
+
+    served = commands.add_parser("agent", help="serve tests, in the foreground; `up` starts it")
+    served.set_defaults(command=_agent)
+    return parser
+
+
+def _user_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--user", default=USER, choices=(*USERS, "root"))
+
+
+def _install(arguments: argparse.Namespace) -> int:
+    if unknown := set(arguments.group) - set(packages.GROUPS):
+        msg = f"no package group {', '.join(unknown)}: there are {', '.join(packages.GROUPS)}"
+        raise ClusterError(msg)
+    if packages.missing([one for group in arguments.group for one in packages.GROUPS[group]]):
+        require_root()
+    installed = packages.install(arguments.group)
+    print(f"installed: {' '.join(installed) or 'nothing, all is there'}")
+    return 0
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    names = arguments.scheduler or list(testbed.SCHEDULERS)
+    if unknown := set(names) - set(testbed.SCHEDULERS):
+        msg = f"no scheduler {', '.join(unknown)}: there are {', '.join(testbed.SCHEDULERS)}"
+        raise ClusterError(msg)
+    for line in testbed.up(names):
+        print(line, flush=True)
+    return 0
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    del arguments
+    testbed.down()
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    del arguments
+    lines = list(testbed.status())
+    print("\n".join(lines))
+    return int(any(" down" in line or "stopped" in line or "pulled" in line for line in lines))
+
+
+def _shell(arguments: argparse.Namespace) -> int:
+    require_root()
+    cwd = environment(arguments.user)["HOME"]
+    return _wait_for(arguments.host, ["bash", "--login"], user=arguments.user, cwd=cwd, env={})
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    require_root()
+    env = {}
+    for setting in arguments.env:
+        name, given, value = setting.partition("=")
+        if given or name in os.environ:
+            env[name] = value if given else os.environ[name]
+    cwd = arguments.cwd or os.getcwd()
+    return _wait_for(arguments.host, arguments.argv, user=arguments.user, cwd=cwd, env=env)
+
+
+def _agent(arguments: argparse.Namespace) -> int:
+    del arguments
+    require_root()
+    agent.serve()
+    return 0
+
+
+def _wait_for(
+    host: str, argv: Sequence[str], *, user: str, cwd: str, env: Mapping[str, str]
+) -> int:
+    """Run a program in the foreground and return its status as a shell would."""
+    try:
+        process = Host(host).start(argv, user=user, cwd=cwd, env=dict(env), stdin=None)
+    except OSError as exc:
+        msg = f"cannot run {argv[0]} on {host}: {exc}"
+        raise ClusterError(msg) from exc
+    _hand_on_signals(process)
+    status = process.wait()
+    return 128 - status if status < 0 else status
+
+
+def _hand_on_signals(process: subprocess.Popen[bytes]) -> None:
+    """Send signals that this process gets to its child.
+
+    A terminal sends the signals of its keys to both already.
+    """
+    keys = {signal.SIGINT, signal.SIGQUIT} if sys.stdin.isatty() else set()
+    for one in FORWARDED:
+        if one in keys:
+            signal.signal(one, signal.SIG_IGN)
+        else:
+            signal.signal(one, lambda signum, _frame: process.send_signal(signum))

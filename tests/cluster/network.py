@@ -1,0 +1,71 @@
+"""The wires: a switch in a network namespace of its own, and a cable to each host.
+
+Nothing is attached to the machine's own network, so no traffic can leave it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from .layout import ADDRESSES, HOSTS, PREFIX_LENGTH
+
+SWITCH: Final = "gm-switch"
+_BRIDGE: Final = "bridge"
+
+
+def namespace(host: str) -> Path:
+    """Return the file that stands for the network namespace of *host*."""
+    return Path("/run/netns", f"gm-{host}")
+
+
+def exists() -> bool:
+    """Return whether the last cable has been laid."""
+    link = ["ip", "-netns", SWITCH, "link", "show", HOSTS[-1]]
+    return subprocess.run(link, capture_output=True, check=False).returncode == 0
+
+
+def lay() -> None:
+    """Set up the switch and plug in every host's cable."""
+    _batch(None, [f"netns add {name}" for name in (SWITCH, *(f"gm-{host}" for host in HOSTS))])
+    switch = [f"link add {_BRIDGE} type bridge", f"link set {_BRIDGE} up"]
+    for host in HOSTS:
+        # The switch's end is called after the host at the other end.
+        switch.append(f"link add {host} type veth peer name eth0 netns gm-{host}")
+        switch.append(f"link set {host} master {_BRIDGE} up")
+    _batch(SWITCH, switch)
+    for host, address in ADDRESSES.items():
+        add = f"address add {address}/{PREFIX_LENGTH} dev eth0"
+        _batch(f"gm-{host}", [add, "link set lo up", "link set eth0 up"])
+
+
+def cable(host: str, *, up: bool) -> None:
+    """Plug in the cable of *host* or pull it; processes on it live on. Idempotent."""
+    _batch(SWITCH, [f"link set {host} {'up' if up else 'down'}"])
+
+
+def plugged(host: str) -> bool:
+    """Return whether the cable of *host* is plugged in."""
+    link = ["ip", "-netns", SWITCH, "-oneline", "link", "show", "up", "dev", host]
+    return bool(subprocess.run(link, capture_output=True, check=True).stdout)
+
+
+def processes(host: str) -> list[int]:
+    """Return the ids of all processes in the network namespace of *host*."""
+    command = ["ip", "netns", "pids", f"gm-{host}"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return [int(pid) for pid in shown.split()]
+
+
+def remove() -> None:
+    """Remove whatever is there of switch and cables; idempotent."""
+    for name in (SWITCH, *(f"gm-{host}" for host in HOSTS)):
+        if Path("/run/netns", name).exists():
+            subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+def _batch(netns: str | None, commands: list[str]) -> None:
+    where = [] if netns is None else ["-netns", netns]
+    text = "\n".join(commands) + "\n"
+    subprocess.run(["ip", *where, "-batch", "-"], input=text, text=True, check=True)

@@ -1,0 +1,70 @@
+"""Debian packages the clusters are made of."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from .layout import ClusterError
+
+GROUPS: Final[Mapping[str, Sequence[str]]] = {
+    "base": (
+        "gridengine-client",
+        "gridengine-drmaa1.0",
+        "gridengine-exec",
+        "gridengine-master",
+        "iproute2",
+        "iputils-ping",
+        "munge",
+        "netbase",
+        "procps",
+        "python3-venv",
+        "slurm-client",
+        "slurmctld",
+        "slurmd",
+        "util-linux",
+    ),
+    # Nothing here is needed by `up`: sacct, and a third scheduler that is the simplest there is.
+    "accounting": ("mariadb-server", "slurmdbd"),
+    "spooler": ("task-spooler",),
+}
+"""Name of a group to its packages."""
+
+
+def missing(packages: Sequence[str]) -> list[str]:
+    """Return those of *packages* that are not installed."""
+    query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *packages]
+    shown = subprocess.run(query, capture_output=True, text=True, check=False).stdout
+    installed = {line.split()[0] for line in shown.splitlines() if line.endswith(" installed")}
+    return [package for package in packages if package not in installed]
+
+
+def install(groups: Sequence[str]) -> list[str]:
+    """Install what is missing of *groups*; blocks, perhaps for a minute; idempotent.
+
+    Returns:
+        The packages that had been missing.
+
+    Raises:
+        ClusterError: If apt-get fails even with a fresh package list; its output has been shown.
+    """
+    wanted = missing([package for group in groups for package in GROUPS[group]])
+    if not wanted:
+        return []
+    command = ["apt-get", "install", "--quiet=2", "--yes", "--no-install-recommends", *wanted]
+    if _apt(command, quiet=True) != 0:  # mostly: no package list yet, or one that is too old
+        _apt(["apt-get", "update", "--quiet=2"])
+        if _apt(command) != 0:
+            msg = f"apt-get cannot install {' '.join(wanted)}: see its words above"
+            raise ClusterError(msg)
+    return wanted
+
+
+def _apt(command: Sequence[str], *, quiet: bool = False) -> int:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    output = subprocess.DEVNULL if quiet else None
+    return subprocess.run(
+        command, env=environment, check=False, stdout=output, stderr=output
+    ).returncode

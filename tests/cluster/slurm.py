@@ -1,0 +1,99 @@
+"""Slurm 22.05 and munge: files, daemons, readiness."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from pathlib import Path
+from typing import Final
+
+from . import cgroups
+from .daemons import Daemon
+from .hosts import Host
+from .layout import HEAD, LOGS, NODES, RUN, STATE
+
+NAME: Final = "slurm"
+SUMMARY: Final = "Slurm: partitions main (default), other, urgent; gres gpu:1; array index to 500"
+DAEMONS: Final = (
+    # One for all hosts: they share the file system its socket is in.
+    Daemon(
+        name="munged",
+        process="munged",
+        hosts=(HEAD,),
+        user="munge",
+        command=lambda host: (
+            "/usr/sbin/munged",
+            "--force",  # over a socket that a crash left behind
+            f"--socket={RUN}/munge/socket",
+            f"--key-file={STATE}/munge/key",
+            f"--log-file={STATE}/munge/log",
+            f"--pid-file={RUN}/munge/pid",
+            f"--seed-file={STATE}/munge/seed",
+        ),
+    ),
+    Daemon(
+        name="slurmctld",
+        process="slurmctld",
+        hosts=(HEAD,),
+        user="slurm",
+        command=lambda host: ("/usr/sbin/slurmctld",),
+    ),
+    Daemon(
+        name="slurmd",
+        process="slurmd",
+        hosts=NODES,
+        command=lambda host: ("/usr/sbin/slurmd", "-N", host),
+    ),
+)
+
+_CONF: Final = Path(__file__).with_name("conf") / "slurm"
+_STATE: Final = STATE / "slurm"
+
+
+def prepare() -> None:
+    """Write configuration and key before the hosts boot; idempotent."""
+    if (_STATE / "etc/slurm.conf").exists():
+        return
+    _directory(_STATE / "state", "slurm", 0o700)
+    _directory(RUN / "slurm", "slurm", 0o755)
+    _directory(RUN / "munge", "munge", 0o755)
+    _directory(STATE / "munge", "munge", 0o700)
+    key = STATE / "munge/key"
+    key.touch(mode=0o400)
+    key.write_bytes(secrets.token_bytes(128))
+    shutil.chown(key, "munge", "munge")
+    log = LOGS / "slurmctld.log"
+    log.touch()
+    shutil.chown(log, "slurm", "slurm")
+    held = cgroups.available()
+    values = {
+        "@PROCTRACK@": "proctrack/cgroup" if held else "proctrack/linuxproc",
+        "@TASK@": "task/cgroup" if held else "task/none",
+        "@CONSTRAIN@": "yes" if held else "no",
+    }
+    (_STATE / "etc").mkdir(parents=True, exist_ok=True)
+    for template in sorted(_CONF.iterdir()):
+        text = template.read_text()
+        for mark, value in values.items():
+            text = text.replace(mark, value)
+        (_STATE / "etc" / template.name).write_text(text)
+
+
+def start() -> None:
+    """Start every daemon; idempotent."""
+    for daemon in DAEMONS:
+        for host in daemon.hosts:
+            daemon.start(host)
+
+
+def ready() -> bool:
+    """Return whether both nodes take jobs."""
+    shown = Host(HEAD).run(["sinfo", "--noheader", "--Node", "--partition=main", "--format=%T"])
+    states = shown.stdout.split()
+    return len(states) == len(NODES) and set(states) <= {"idle", "mixed", "allocated"}
+
+
+def _directory(path: Path, owner: str, mode: int) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(mode)
+    shutil.chown(path, owner, owner)

@@ -1,0 +1,203 @@
+"""The whole: hosts, schedulers and agent, brought up and down together."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, cast
+
+from . import accounts, grid_engine, network, packages, slurm
+from .client import Cluster
+from .daemons import Daemon, Scheduler
+from .hosts import Host
+from .layout import (
+    ADDRESSES,
+    AGENT_SOCKET,
+    HOSTS,
+    LOGS,
+    OVERLAYS,
+    RUN,
+    STATE,
+    ClusterError,
+    require_root,
+)
+
+SCHEDULERS: Final[Mapping[str, Scheduler]] = {
+    "sge": cast(Scheduler, grid_engine),
+    "slurm": cast(Scheduler, slurm),
+}
+READY_DEADLINE_S: Final = 60.0
+AGENT_DEADLINE_S: Final = 10.0
+
+_LOCK: Final = Path("/run/gridmap-cluster.lock")
+_AGENT_PID: Final = RUN / "agent.pid"
+
+
+def daemon(name: str) -> Daemon:
+    """Return the daemon called *name*, whatever scheduler it belongs to."""
+    known = {one.name: one for each in SCHEDULERS.values() for one in each.DAEMONS}
+    if name not in known:
+        msg = f"no daemon {name!r}: there are {', '.join(known)}"
+        raise ClusterError(msg)
+    return known[name]
+
+
+def up(names: Sequence[str]) -> Iterator[str]:
+    """Bring up hosts, the schedulers called *names*, and the agent; idempotent.
+
+    Returns:
+        Lines for people, as things get done.
+
+    Raises:
+        ClusterError: If something does not start; what did start stays for inspection.
+    """
+    require_root()
+    if lacking := packages.missing(packages.GROUPS["base"]):
+        msg = f"not installed: {' '.join(lacking)}; the command `install` does it"
+        raise ClusterError(msg)
+    with _locked():
+        accounts.ensure()
+        _prepare()
+        if not network.exists():
+            network.remove()
+            network.lay()
+        for host in HOSTS:
+            Host(host).boot()
+        yield "hosts: " + ", ".join(f"{host} {address}" for host, address in ADDRESSES.items())
+        for name in names:
+            SCHEDULERS[name].start()
+        _start_agent()
+        for name in names:
+            _await_ready(name)
+            yield f"{name}: {SCHEDULERS[name].SUMMARY}"
+
+
+def down() -> None:
+    """Kill everything on the hosts and remove every trace but the users; idempotent."""
+    require_root()
+    with _locked():
+        _stop_agent()
+        for host in HOSTS:
+            Host(host).pull_plug()
+        network.remove()
+        for directory in (RUN, STATE):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def boot(name: str) -> None:
+    """Boot one host and start the daemons that belong on it; idempotent.
+
+    Only daemons of schedulers that have been brought up are started.
+    """
+    Host(name).boot()
+    for scheduler in SCHEDULERS.values():
+        if not _marker(scheduler.NAME).exists():
+            continue
+        for one in scheduler.DAEMONS:
+            if name in one.hosts:
+                one.start(name)
+
+
+def status() -> Iterator[str]:
+    """Return lines for people: each host with its daemons."""
+    for name, address in ADDRESSES.items():
+        host = Host(name)
+        if host.init() is None:
+            yield f"{name:5} {address}  down"
+            continue
+        cable = "" if network.plugged(name) else "  (cable pulled)"
+        daemons = [
+            f"{one.name}{'' if one.find(name) else ' (stopped)'}"
+            for each in SCHEDULERS.values()
+            for one in each.DAEMONS
+            if name in one.hosts and _marker(each.NAME).exists()
+        ]
+        count = len(host.processes())
+        yield f"{name:5} {address}  up{cable}: {', '.join(daemons)}; {count} processes"
+    yield f"agent {AGENT_SOCKET}  {'up' if _agent_answers() else 'down'}"
+
+
+def _marker(name: str) -> Path:
+    return RUN / f"{name}.up"
+
+
+def _prepare() -> None:
+    for directory in (RUN, STATE, LOGS):
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o755)
+    lines = ["127.0.0.1 localhost", *(f"{address} {host}" for host, address in ADDRESSES.items())]
+    (STATE / "hosts").write_text("\n".join(lines) + "\n")
+    for scheduler in SCHEDULERS.values():
+        scheduler.prepare()
+    for overlay in OVERLAYS:
+        if not overlay.source.is_dir() == overlay.target.is_dir():
+            msg = f"{overlay.target} is not there for {overlay.source} to cover: run `install`"
+            raise ClusterError(msg)
+
+
+def _await_ready(name: str) -> None:
+    _marker(name).touch()
+    deadline = time.monotonic() + READY_DEADLINE_S
+    while not SCHEDULERS[name].ready():
+        if time.monotonic() > deadline:
+            msg = f"the nodes of {name} take no jobs after {READY_DEADLINE_S:.0f} s: see {LOGS}"
+            raise ClusterError(msg)
+        time.sleep(0.1)
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    """Let only one process at a time change the testbed."""
+    with _LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _agent_answers() -> bool:
+    try:
+        Cluster(AGENT_SOCKET).ping()
+    except OSError:
+        return False
+    return True
+
+
+def _start_agent() -> None:
+    if _agent_answers():
+        return
+    _stop_agent()
+    command = [sys.executable, "-B", str(Path(__file__).parent), "agent"]
+    with (LOGS / "agent.log").open("ab") as log:
+        agent = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            start_new_session=True,
+        )
+    _AGENT_PID.write_text(str(agent.pid))
+    deadline = time.monotonic() + AGENT_DEADLINE_S
+    while not _agent_answers():
+        if agent.poll() is not None or time.monotonic() > deadline:
+            msg = f"the agent does not answer: see {log.name}"
+            raise ClusterError(msg)
+        time.sleep(0.05)
+    agent.returncode = 0  # it is to outlive this process: nobody waits for it
+
+
+def _stop_agent() -> None:
+    try:
+        pid = int(_AGENT_PID.read_text())
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        return
+    if b"agent" in words and os.fsencode(Path(__file__).parent) in words:
+        os.killpg(pid, signal.SIGKILL)
