@@ -99,7 +99,8 @@ class RunContext:
             carry it so that `gridmap_attach` finds them again.
         name: The run's name as the user knows it.
         directory: The run's own 0700 directory.
-        logs: Where the scheduler is to write what runners print.
+        logs: Directory in which the scheduler is to write what a runner prints, both
+            streams into one file named ``HANDLE.log``, such as ``123.4.log``.
         options: The ``[backends.NAME]`` table of the settings.
     """
 
