@@ -109,9 +109,9 @@ def _down(arguments: argparse.Namespace) -> int:
 
 def _status(arguments: argparse.Namespace) -> int:
     del arguments
-    lines = list(testbed.status())
-    print("\n".join(lines))
-    return int(any(" down" in line or "stopped" in line or "pulled" in line for line in lines))
+    found = list(testbed.status())
+    print("\n".join(line for line, _ in found))
+    return int(not all(healthy for _, healthy in found))
 
 
 def _shell(arguments: argparse.Namespace) -> int:

@@ -102,3 +102,6 @@ class Scheduler(Protocol):
 
     def ready(self) -> bool:
         """Return whether all nodes take jobs."""
+
+    def clear(self) -> None:
+        """Let nodes take jobs again that the scheduler has put aside for some fault."""

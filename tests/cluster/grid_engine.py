@@ -103,6 +103,12 @@ def ready() -> bool:
     return len(rows) == len(NODES) and all(len(row) == 5 and row[3] != "-NA-" for row in rows)
 
 
+def clear() -> None:
+    """Clear error states of queues and enable them."""
+    for option in ("-cq", "-e"):
+        Host(HEAD).run(["qmod", option, "all.q"])
+
+
 def _await_master() -> None:
     deadline = time.monotonic() + MASTER_DEADLINE_S
     while (answer := Host(HEAD).run(["qconf", "-sh"])).returncode != 0:

@@ -93,6 +93,11 @@ def ready() -> bool:
     return len(states) == len(NODES) and set(states) <= {"idle", "mixed", "allocated"}
 
 
+def clear() -> None:
+    """Take nodes back that are down or drained."""
+    Host(HEAD).run(["scontrol", "update", f"nodename={','.join(NODES)}", "state=resume"])
+
+
 def _directory(path: Path, owner: str, mode: int) -> None:
     path.mkdir(parents=True, exist_ok=True)
     path.chmod(mode)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from . import accounts, grid_engine, network, packages, slurm
 from .client import Cluster
@@ -106,23 +106,56 @@ def boot(name: str) -> None:
                 one.start(name)
 
 
-def status() -> Iterator[str]:
-    """Return lines for people: each host with its daemons."""
+def repair(timeout_s: float) -> None:
+    """Undo every fault that tests inject and wait until all nodes take jobs; idempotent.
+
+    Raises:
+        ClusterError: If that takes longer than *timeout_s*.
+    """
+    deadline = time.monotonic() + timeout_s
+    brought_up = [each for each in SCHEDULERS.values() if _marker(each.NAME).exists()]
+    for host in HOSTS:
+        network.cable(host, up=True)
+        for each in brought_up:
+            for one in each.DAEMONS:
+                for process in one.find(host):
+                    os.kill(process.pid, signal.SIGCONT)
+        boot(host)
+    for each in brought_up:
+        while not each.ready():
+            if time.monotonic() > deadline:
+                msg = f"the nodes of {each.NAME} take no jobs after {timeout_s:.0f} s: see {LOGS}"
+                raise ClusterError(msg)
+            each.clear()
+            time.sleep(0.2)
+
+
+class HostStatus(NamedTuple):
+    """What there is to say of a host, for people, and whether all is well with it."""
+
+    line: str
+    healthy: bool
+
+
+def status() -> Iterator[HostStatus]:
+    """Return what there is to say of each host and of the agent."""
     for name, address in ADDRESSES.items():
         host = Host(name)
         if host.init() is None:
-            yield f"{name:5} {address}  down"
+            yield HostStatus(f"{name:5} {address}  down", healthy=False)
             continue
-        cable = "" if network.plugged(name) else "  (cable pulled)"
-        daemons = [
-            f"{one.name}{'' if one.find(name) else ' (stopped)'}"
+        plugged = network.plugged(name)
+        daemons = {
+            one.name: bool(one.find(name))
             for each in SCHEDULERS.values()
             for one in each.DAEMONS
             if name in one.hosts and _marker(each.NAME).exists()
-        ]
-        count = len(host.processes())
-        yield f"{name:5} {address}  up{cable}: {', '.join(daemons)}; {count} processes"
-    yield f"agent {AGENT_SOCKET}  {'up' if _agent_answers() else 'down'}"
+        }
+        shown = ", ".join(f"{each}{'' if runs else ' stopped'}" for each, runs in daemons.items())
+        cable = "up" if plugged else "up, cable pulled"
+        yield HostStatus(f"{name:5} {address}  {cable}: {shown}", plugged and all(daemons.values()))
+    answers = _agent_answers()
+    yield HostStatus(f"agent {AGENT_SOCKET}  {'up' if answers else 'down'}", answers)
 
 
 def _marker(name: str) -> Path:
