@@ -1,0 +1,151 @@
+"""What the ledger can be told. Facts in, instructions out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import attrs
+
+from gridmap.backend import (
+    Autopsy,
+    Capabilities,
+    Handle,
+    Killed,
+    Observation,
+    Rejected,
+    Resubmitted,
+)
+from gridmap.protocol.messages import FromRunner
+from gridmap.resources import Resources
+
+
+@attrs.frozen(kw_only=True)
+class BackendReady:
+    """The backend said what it can do; until then nothing is submitted."""
+
+    capabilities: Capabilities
+
+
+@attrs.frozen(kw_only=True)
+class JobsAdded:
+    """Jobs ``first`` to ``stop - 1`` were handed in; they come in order, gapless.
+
+    Attributes:
+        first: The first job.
+        stop: One past the last.
+        function: Content address of the function all of them call.
+        resources: What each of them needs.
+    """
+
+    first: int
+    stop: int
+    function: bytes
+    resources: Resources
+
+
+@attrs.frozen(kw_only=True)
+class JobsCancelled:
+    """The user takes jobs back, running ones too."""
+
+    first: int
+    stop: int
+
+
+@attrs.frozen(kw_only=True)
+class Sealed:
+    """No more jobs will be added."""
+
+
+@attrs.frozen(kw_only=True)
+class Heard:
+    """A runner's message, in the order it was sent."""
+
+    peer: bytes
+    message: FromRunner
+
+
+@attrs.frozen(kw_only=True)
+class Disconnected:
+    """A runner's connection broke. A hint: it may come back."""
+
+    peer: bytes
+
+
+@attrs.frozen(kw_only=True)
+class Submitted:
+    """The scheduler answered a submission: for each runner a handle or a rejection."""
+
+    answers: Mapping[int, Handle | Rejected]
+
+
+@attrs.frozen(kw_only=True)
+class Looked:
+    """The scheduler was asked about runners, with this outcome."""
+
+    asked: frozenset[Handle]
+    observation: Observation
+
+
+@attrs.frozen(kw_only=True)
+class Autopsied:
+    """Accounting was asked about runners that are over.
+
+    Attributes:
+        asked: About whom.
+        findings: What it knows; those it does not know are absent.
+        tails: The last lines of each one's log, where there is a log.
+    """
+
+    asked: frozenset[Handle]
+    findings: Mapping[Handle, Autopsy]
+    tails: Mapping[Handle, str]
+
+
+@attrs.frozen(kw_only=True)
+class KillAnswered:
+    """What became of a request to kill."""
+
+    results: Mapping[Handle, Killed]
+
+
+@attrs.frozen(kw_only=True)
+class ResubmitAnswered:
+    """What became of a request to start a runner again; None: not possible."""
+
+    runner: int
+    answer: Resubmitted | None
+
+
+@attrs.frozen(kw_only=True)
+class Tick:
+    """Time has passed, and everything that arrived meanwhile was told before."""
+
+
+@attrs.frozen(kw_only=True)
+class Closed:
+    """The run is to end.
+
+    Attributes:
+        kill: Whether running jobs are ended too and every runner is killed and
+            watched until it is gone; else runners end by themselves.
+    """
+
+    kill: bool
+
+
+Fact: TypeAlias = (
+    BackendReady
+    | JobsAdded
+    | JobsCancelled
+    | Sealed
+    | Heard
+    | Disconnected
+    | Submitted
+    | Looked
+    | Autopsied
+    | KillAnswered
+    | ResubmitAnswered
+    | Tick
+    | Closed
+)

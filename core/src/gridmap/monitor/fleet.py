@@ -1,0 +1,136 @@
+"""The ledger's runners: what is known of each, and how to find it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+from gridmap.backend import Handle, Seen
+from gridmap.lifecycle import RunnerState, RunnerStep, move_runner
+from gridmap.monitor.jobs import Grant, Group
+from gridmap.verdict import Statement
+
+
+@attrs.define(eq=False)
+class Runner:
+    """One runner, from the wish for it to its end.
+
+    Attributes:
+        number: Unique in the run.
+        group: The jobs it is for.
+        state: Where it is.
+        since: When it came into that state.
+        handle: The scheduler's name for it, once it has one.
+        peer: Its routing id, once it said hello.
+        nonce: Tells one life of its process from the next.
+        node: Where it runs, once known.
+        heard: When it was last heard.
+        deadline: When the scheduler will end it; None if unlimited.
+        grants: What it holds, oldest first.
+        given: Jobs ever given to it.
+        job: The job it said it is running.
+        busy_s: Processor seconds plus I/O marks at the last change, for stalls.
+        seen: What the scheduler last showed of it.
+        running_since: When the scheduler first showed it running.
+        statements: What witnesses said so far.
+        look_at: When to ask the scheduler about it; None if there is no reason.
+        look_pause: Seconds between the last two questions.
+        autopsies: How often accounting was asked.
+        over: Whether the scheduler no longer has it.
+        log_tail: The last lines of its log.
+        starts: How often it was started.
+        kill_sent: When it was last asked to be killed; None if it was not.
+    """
+
+    number: int
+    group: Group
+    state: RunnerState = RunnerState.REQUESTED
+    since: float = 0.0
+    handle: Handle | None = None
+    peer: bytes | None = None
+    nonce: str = ""
+    node: str | None = None
+    heard: float = 0.0
+    deadline: float | None = None
+    grants: dict[int, Grant] = attrs.field(factory=dict)
+    given: int = 0
+    job: int | None = None
+    vitals: tuple[float, int] = (0.0, 0)
+    vitals_since: float = 0.0
+    peak: int = 0
+    seen: Seen | None = None
+    running_since: float | None = None
+    statements: list[Statement] = attrs.field(factory=list)
+    look_at: float | None = None
+    look_pause: float = 0.0
+    autopsies: int = 0
+    over: bool = False
+    log_tail: str = ""
+    starts: int = 1
+    kill_sent: float | None = None
+
+    def move(self, step: RunnerStep, now: float) -> None:
+        """Go on to the next state, which the table must allow."""
+        after = move_runner(self.state, step)
+        if after is not self.state:
+            self.state = after
+            self.since = now
+
+    @property
+    def left(self) -> int:
+        """Jobs it holds that are not accounted for."""
+        return sum(grant.left for grant in self.grants.values())
+
+
+@attrs.define
+class Fleet:
+    """All runners of a run, those that are gone excepted."""
+
+    runners: dict[int, Runner] = attrs.field(factory=dict)
+    by_peer: dict[bytes, Runner] = attrs.field(factory=dict)
+    by_handle: dict[Handle, Runner] = attrs.field(factory=dict)
+    _next: int = 1
+
+    def __iter__(self) -> Iterator[Runner]:
+        """Go through the runners; the fleet may change meanwhile."""
+        return iter(list(self.runners.values()))
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.runners)
+
+    def request(self, group: Group, now: float) -> Runner:
+        """Add a runner that is about to be asked for."""
+        runner = Runner(self._next, group, since=now)
+        self._next += 1
+        self.runners[runner.number] = runner
+        return runner
+
+    def accepted(self, runner: Runner, handle: Handle) -> None:
+        """Learn a runner's handle."""
+        if runner.handle is not None:
+            self.by_handle.pop(runner.handle, None)
+        runner.handle = handle
+        self.by_handle[handle] = runner
+
+    def joined(self, runner: Runner, peer: bytes) -> bytes | None:
+        """Learn a runner's peer; return the one it had before, if any."""
+        before = runner.peer
+        if before is not None and before != peer:
+            self.by_peer.pop(before, None)
+        runner.peer = peer
+        self.by_peer[peer] = runner
+        return before if before != peer else None
+
+    def remove(self, runner: Runner) -> None:
+        """Forget a runner that is gone."""
+        self.runners.pop(runner.number, None)
+        if runner.peer is not None:
+            self.by_peer.pop(runner.peer, None)
+        if runner.handle is not None:
+            self.by_handle.pop(runner.handle, None)
+
+    def of(self, group: Group, *states: RunnerState) -> list[Runner]:
+        """Return the runners of a group in any of these states."""
+        return [r for r in self if r.group is group and r.state in states]

@@ -1,0 +1,124 @@
+"""What the ledger can ask for. The service carries it out, in order."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import attrs
+
+from gridmap.backend import Handle
+from gridmap.events import AnyEvent
+from gridmap.protocol.messages import Failure, FromMonitor, Work
+from gridmap.resources import Resources
+from gridmap.verdict import Cause, Verdict
+
+
+@attrs.frozen(kw_only=True)
+class Send:
+    """Send a control message to a runner."""
+
+    peer: bytes
+    message: FromMonitor
+
+
+@attrs.frozen(kw_only=True)
+class SendWork:
+    """Send jobs with their inputs, and before them their function if it is new."""
+
+    peer: bytes
+    work: Work
+
+
+@attrs.frozen(kw_only=True)
+class Forget:
+    """A runner's session is over; nothing more is sent to this peer."""
+
+    peer: bytes
+
+
+@attrs.frozen(kw_only=True)
+class SubmitRunners:
+    """Start runners, as few submissions as the backend allows."""
+
+    runners: tuple[int, ...]
+    resources: Resources
+    avoid: frozenset[str]
+
+
+@attrs.frozen(kw_only=True)
+class KillRunners:
+    """End runners through the scheduler."""
+
+    handles: frozenset[Handle]
+
+
+@attrs.frozen(kw_only=True)
+class Look:
+    """Ask the scheduler what it shows of these runners."""
+
+    handles: frozenset[Handle]
+
+
+@attrs.frozen(kw_only=True)
+class HoldAutopsy:
+    """Ask accounting about runners that are over, and read their logs."""
+
+    handles: frozenset[Handle]
+
+
+@attrs.frozen(kw_only=True)
+class ResubmitRunner:
+    """Start a runner again in place, if the scheduler can."""
+
+    runner: int
+    handle: Handle
+    cause: Cause
+    attempt: int
+
+
+@attrs.frozen(kw_only=True)
+class Deliver:
+    """Jobs of the report just heard are final: hand their payloads over.
+
+    Attributes:
+        first: The first job.
+        stop: One past the last.
+        offset: Place of the first job's payload in the report.
+        failures: Those among them that hold an exception, with offsets that count
+            from ``first``.
+    """
+
+    first: int
+    stop: int
+    offset: int
+    failures: tuple[Failure, ...]
+
+
+@attrs.frozen(kw_only=True)
+class DeliverVerdict:
+    """A job is final and has no payload: its verdict is all there is."""
+
+    job: int
+    verdict: Verdict
+
+
+@attrs.frozen(kw_only=True)
+class Publish:
+    """Tell the observers."""
+
+    event: AnyEvent
+
+
+Instruction: TypeAlias = (
+    Send
+    | SendWork
+    | Forget
+    | SubmitRunners
+    | KillRunners
+    | Look
+    | HoldAutopsy
+    | ResubmitRunner
+    | Deliver
+    | DeliverVerdict
+    | Publish
+)

@@ -1,0 +1,205 @@
+"""The ledger's jobs: their states, who waits for a runner, and who holds what.
+
+Everything here works on ranges. A map of a million equal jobs is one range until
+its first grant, and a report of a thousand results moves one slice of bytes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from gridmap.lifecycle import JobState, JobStep, move_jobs
+from gridmap.resources import Resources
+from gridmap.verdict import Verdict
+
+_LEARNING: Final = 0.3
+"""Weight of a new measurement in a group's mean duration."""
+
+
+@attrs.frozen
+class Span:
+    """Jobs that can travel together: the same function, the same attempt."""
+
+    first: int
+    stop: int
+    attempt: int
+    function: bytes
+
+    def __len__(self) -> int:
+        """Return how many jobs there are."""
+        return self.stop - self.first
+
+
+@attrs.define
+class Grant:
+    """Jobs given to a runner; open until each of them is accounted for.
+
+    Attributes:
+        number: Unique in the run.
+        runner: Who has them.
+        span: The jobs.
+        at: When they were given.
+        left: How many are not accounted for.
+        next: The first that was not accounted for yet: the one being run, if any.
+        recalled: Whether the unstarted ones were asked back.
+    """
+
+    number: int
+    runner: int
+    span: Span
+    at: float
+    left: int
+    next: int
+    recalled: bool = False
+
+
+@attrs.define
+class Group:
+    """Jobs with equal resources, and what is known about their runners.
+
+    Attributes:
+        resources: What each needs.
+        waiting: Jobs without a runner, in order.
+        queued: How many those are.
+        open: How many jobs of the group are not final.
+        mean_s: Mean duration of a job as measured lately; None before the first.
+        start_failures: Runners that ended before they said hello, in a row.
+        came_up: Whether any runner ever said hello.
+        avoid: Nodes its runners shall not use.
+    """
+
+    resources: Resources
+    waiting: deque[Span] = attrs.field(factory=deque)
+    queued: int = 0
+    open: int = 0
+    mean_s: float | None = None
+    start_failures: int = 0
+    came_up: bool = False
+    avoid: frozenset[str] = frozenset()
+
+    def measured(self, seconds: float, count: int) -> None:
+        """Learn from *count* jobs that took *seconds* together."""
+        mean = seconds / count
+        if self.mean_s is None:
+            self.mean_s = mean
+        else:
+            self.mean_s += _LEARNING * (mean - self.mean_s)
+
+
+@attrs.define
+class JobTable:
+    """All jobs of a run."""
+
+    states: bytearray = attrs.field(factory=bytearray)
+    groups: dict[Resources, Group] = attrs.field(factory=dict)
+    grants: dict[int, Grant] = attrs.field(factory=dict)
+    histories: dict[int, list[Verdict]] = attrs.field(factory=dict)
+    delayed: list[tuple[float, Span, Group]] = attrs.field(factory=list)
+    _starts: list[tuple[int, Group, bytes]] = attrs.field(factory=list)
+    _next_grant: int = 1
+
+    def group(self, resources: Resources) -> Group:
+        """Return the group of jobs with these resources, new if need be."""
+        group = self.groups.get(resources)
+        if group is None:
+            group = self.groups[resources] = Group(resources)
+        return group
+
+    def add(self, first: int, stop: int, function: bytes, group: Group) -> None:
+        """Take in jobs, which must continue those there are."""
+        self.states.extend(bytes(stop - first))
+        group.open += stop - first
+        group.queued += stop - first
+        last = group.waiting[-1] if group.waiting else None
+        if last and (last.stop, last.attempt, last.function) == (first, 1, function):
+            group.waiting[-1] = Span(last.first, stop, 1, function)
+        else:
+            group.waiting.append(Span(first, stop, 1, function))
+
+    def take(self, group: Group, most: int) -> Span | None:
+        """Take up to *most* waiting jobs off the queue; None if there are none."""
+        while group.waiting:
+            span = group.waiting.popleft()
+            stop = min(span.stop, span.first + most)
+            runs = list(self.runs(span.first, stop, JobState.QUEUED))
+            if not runs:  # all of them were cancelled
+                if stop < span.stop:
+                    group.waiting.appendleft(attrs.evolve(span, first=stop))
+                continue
+            first, stop = runs[0]
+            if stop < span.stop:
+                group.waiting.appendleft(attrs.evolve(span, first=stop))
+            group.queued -= stop - first
+            return attrs.evolve(span, first=first, stop=stop)
+        return None
+
+    def grant(self, span: Span, runner: int, now: float) -> Grant:
+        """Give jobs that were taken to a runner."""
+        move_jobs(self.states, span.first, span.stop, JobStep.GRANT)
+        grant = Grant(self._next_grant, runner, span, now, len(span), span.first)
+        self._next_grant += 1
+        self.grants[grant.number] = grant
+        return grant
+
+    def settle(self, grant: Grant, first: int, stop: int) -> None:
+        """Account for jobs of a grant; close it when none is left."""
+        grant.left -= stop - first
+        grant.next = max(grant.next, stop)
+        if grant.left <= 0:
+            self.grants.pop(grant.number, None)
+
+    def put_back(self, grant: Grant, group: Group, first: int, stop: int) -> None:
+        """Return granted jobs to the head of the queue, as the same attempt."""
+        for run_first, run_stop in self.runs(first, stop, JobState.GRANTED):
+            move_jobs(self.states, run_first, run_stop, JobStep.RETURN)
+            self.settle(grant, run_first, run_stop)
+            span = attrs.evolve(grant.span, first=run_first, stop=run_stop)
+            group.waiting.appendleft(span)
+            group.queued += run_stop - run_first
+
+    def again(self, span: Span, group: Group, at: float | None) -> None:
+        """Queue a granted job of its own for another attempt, at once or later."""
+        if at is None:
+            move_jobs(self.states, span.first, span.stop, JobStep.RETURN)
+            group.waiting.appendleft(span)
+            group.queued += len(span)
+        else:
+            move_jobs(self.states, span.first, span.stop, JobStep.DELAY)
+            self.delayed.append((at, span, group))
+
+    def wake(self, now: float) -> bool:
+        """Queue delayed jobs whose time has come; tell whether there were any."""
+        due = [entry for entry in self.delayed if entry[0] <= now]
+        self.delayed = [entry for entry in self.delayed if entry[0] > now]
+        for _, span, group in due:
+            if self.states[span.first] == JobState.DELAYED:
+                move_jobs(self.states, span.first, span.stop, JobStep.WAKE)
+                group.waiting.append(span)
+                group.queued += len(span)
+        return bool(due)
+
+    def runs(self, first: int, stop: int, state: JobState) -> Iterator[tuple[int, int]]:
+        """Yield the longest stretches of jobs in *state* between first and stop."""
+        states = self.states
+        if states.count(state, first, stop) == stop - first:
+            if first < stop:
+                yield first, stop
+            return
+        start: int | None = None
+        for job in range(first, stop):
+            if states[job] == state:
+                start = job if start is None else start
+            elif start is not None:
+                yield start, job
+                start = None
+        if start is not None:
+            yield start, stop
+
+    @property
+    def open(self) -> int:
+        """How many jobs are not final."""
+        return sum(group.open for group in self.groups.values())

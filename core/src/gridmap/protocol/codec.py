@@ -1,0 +1,58 @@
+"""Messages to bytes and back; whatever is not exactly a message is refused."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from gridmap.errors import RemoteProtocolError
+from gridmap.protocol.messages import FromMonitor, FromRunner
+
+LARGEST_CONTROL: Final = 1_048_576
+"""Bytes a control message may have. A Welcome with a large environment is the
+largest there is; payloads are frames of their own and not limited here."""
+
+_encoder = msgspec.msgpack.Encoder()
+_from_runner = msgspec.msgpack.Decoder(FromRunner)
+_from_monitor = msgspec.msgpack.Decoder(FromMonitor)
+
+
+def encode(message: FromRunner | FromMonitor) -> bytes:
+    """Return a message as bytes."""
+    return _encoder.encode(message)
+
+
+def decode_from_runner(data: bytes | memoryview) -> FromRunner:
+    """Return the message a runner sent.
+
+    Raises:
+        RemoteProtocolError: If the bytes are not such a message, in type, range or
+            size.
+    """
+    _check_size(data)
+    try:
+        return _from_runner.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        msg = f"a runner sent what is not a message: {error}"
+        raise RemoteProtocolError(msg) from error
+
+
+def decode_from_monitor(data: bytes | memoryview) -> FromMonitor:
+    """Return the message the monitor sent.
+
+    Raises:
+        RemoteProtocolError: As `decode_from_runner`.
+    """
+    _check_size(data)
+    try:
+        return _from_monitor.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        msg = f"the monitor sent what is not a message: {error}"
+        raise RemoteProtocolError(msg) from error
+
+
+def _check_size(data: bytes | memoryview) -> None:
+    if len(data) > LARGEST_CONTROL:
+        msg = f"a control message of {len(data)} bytes; {LARGEST_CONTROL} are allowed"
+        raise RemoteProtocolError(msg)

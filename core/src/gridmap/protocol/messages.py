@@ -1,0 +1,294 @@
+"""What runner and monitor say to each other, as small typed values.
+
+Control messages only: payloads are opaque frames that follow a message and are
+never looked into here. Jobs travel as ranges within a *grant*: the monitor numbers
+each grant once, and a result counts only while its grant is open. That is the
+fence: a runner that was given up on can say what it likes.
+
+Messages that change something carry a ``number``, are kept by the runner until the
+monitor acknowledges it, and are sent again after a lost connection; hearing one
+twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Final, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+VERSION: Final = 1
+"""Version of the wire protocol. Both sides must have the same."""
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Seconds = Annotated[float, Meta(ge=0)]
+Word = Annotated[str, Meta(max_length=256)]
+Text = Annotated[str, Meta(max_length=65_536)]
+Path = Annotated[str, Meta(max_length=4_096)]
+
+
+class Kind(enum.IntEnum):
+    """How a call ended inside the worker, where it did not return a value."""
+
+    RAISED = 1
+    UNPICKLABLE = 2
+    EXITED = 3
+    """It raised SystemExit; ``status`` is what it asked for."""
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    pass
+
+
+class Failure(_Message, frozen=True):
+    """One job of a report that did not return a value.
+
+    Its payload is the pickled exception.
+
+    Attributes:
+        offset: The job's place in the report, from 0.
+        kind: How it ended.
+        status: The exit status it asked for, where it has one.
+    """
+
+    offset: Count
+    kind: Kind
+    status: int | None = None
+
+
+class Hello(_Message, frozen=True, tag="hello"):
+    """A runner is up and asks to be let in. Always its first message.
+
+    Attributes:
+        version: Its protocol version.
+        nonce: Random, one for each life of a runner process: tells a reconnection
+            from a start in place under the same handle.
+        job: Scheduler job id; None if its environment did not tell.
+        task: Index within the array; None for a job of its own.
+        node: Its host name.
+        pid: Its process id on that host.
+        python: Its Python version, three numbers.
+        gridmap: Its gridmap version.
+        remaining: Seconds until the scheduler will end it; None if unlimited.
+        slots: Cores granted to it; None if unknown.
+        holds: Grants it still holds, after a reconnection.
+    """
+
+    version: Count
+    nonce: Word
+    job: Word | None
+    task: Word | None
+    node: Word
+    pid: Count
+    python: tuple[Count, Count, Count]
+    gridmap: Word
+    remaining: float | None = None
+    slots: Count | None = None
+    holds: tuple[Count, ...] = ()
+
+
+class Beat(_Message, frozen=True, tag="beat"):
+    """A heartbeat, with the vitals of the worker's whole process tree.
+
+    Attributes:
+        number: Counts up from 1.
+        holds: Grants it holds: work received and not all reported.
+        job: The job being run; None if idle.
+        running: For how long, seconds.
+        cpu: Processor seconds the tree used so far, ended children included.
+        rss: Bytes of memory held now.
+        peak: Most bytes ever held.
+        read: Bytes read so far; None where the kernel does not tell.
+        written: Bytes written so far; None likewise.
+        processes: How many processes the tree has.
+        progress: What the job says of itself: done and total; None if nothing.
+        tail: The last of what it printed since the beat before.
+    """
+
+    number: Count
+    holds: tuple[Count, ...]
+    job: Count | None = None
+    running: Seconds = 0.0
+    cpu: Seconds = 0.0
+    rss: Count = 0
+    peak: Count = 0
+    read: Count | None = None
+    written: Count | None = None
+    processes: Count = 0
+    progress: tuple[float, float] | None = None
+    tail: Text = ""
+
+
+class Report(_Message, frozen=True, tag="report"):
+    """Jobs ended; as many payloads follow, packed, in order.
+
+    Attributes:
+        number: See the module's text.
+        grant: The grant they belong to.
+        first: Their first job.
+        count: How many, without a gap.
+        failures: Those that did not return a value.
+        seconds: How long they took together.
+    """
+
+    number: Count
+    grant: Count
+    first: Count
+    count: Annotated[int, Meta(ge=1, le=2**20)]
+    failures: tuple[Failure, ...] = ()
+    seconds: Seconds = 0.0
+
+
+class WorkerLost(_Message, frozen=True, tag="worker-lost"):
+    """The worker's process ended in the middle of a job; the runner lives on.
+
+    Attributes:
+        number: See the module's text.
+        grant: The job's grant.
+        job: The job it was running.
+        status: Its exit status; None if a signal ended it.
+        signal: The signal that ended it; None if none did.
+        peak: Most bytes its tree ever held.
+        out_of_memory: Whether the kernel counted an out-of-memory kill in its group.
+        seconds: How long the job had run.
+        tail: The last it printed.
+    """
+
+    number: Count
+    grant: Count
+    job: Count
+    status: int | None
+    signal: Count | None
+    peak: Count = 0
+    out_of_memory: bool = False
+    seconds: Seconds = 0.0
+    tail: Text = ""
+
+
+class Returned(_Message, frozen=True, tag="returned"):
+    """Jobs of a grant are handed back, not started."""
+
+    number: Count
+    grant: Count
+    first: Count
+    count: Annotated[int, Meta(ge=1)]
+
+
+class Goodbye(_Message, frozen=True, tag="goodbye"):
+    """The runner ends. Its last message.
+
+    Attributes:
+        number: See the module's text.
+        reason: ``"stopped"`` (the monitor said so), ``"signal"`` (somebody told it
+            to end), ``"orphaned"``, ``"deadline"`` or ``"broken"``.
+        text: In words.
+        signal: The signal, where the reason is one.
+        job: The job it was running, which it ended; None if none.
+        tail: The last that job printed.
+    """
+
+    number: Count
+    reason: Word
+    text: Text = ""
+    signal: Count | None = None
+    job: Count | None = None
+    tail: Text = ""
+
+
+class Welcome(_Message, frozen=True, tag="welcome"):
+    """The runner is let in; what it needs to be like the user's process.
+
+    Attributes:
+        version: The monitor's protocol version.
+        interval: Seconds between heartbeats.
+        orphan: Seconds without the monitor after which a runner ends itself.
+        environment: Variables to set, and (None) to unset.
+        directory: Working directory of the functions; kept if it cannot be entered.
+        path: Entries for ``sys.path``, after JOB_PATH.
+        compression: How results are to be compressed.
+    """
+
+    version: Count
+    interval: Seconds
+    orphan: Seconds
+    environment: dict[str, str | None] = {}
+    directory: Path = ""
+    path: tuple[Path, ...] = ()
+    compression: Word = "auto"
+
+
+class Refuse(_Message, frozen=True, tag="refuse"):
+    """The runner is not let in, or is thrown out; it ends at once."""
+
+    text: Text
+
+
+class Content(_Message, frozen=True, tag="content"):
+    """A function, or whatever else several jobs share; its payload follows.
+
+    Attributes:
+        digest: Its content address.
+    """
+
+    digest: bytes
+
+
+class Work(_Message, frozen=True, tag="work"):
+    """Jobs to run; their inputs follow, packed, in order.
+
+    Attributes:
+        grant: The grant. Hearing of one twice changes nothing.
+        first: The first job.
+        count: How many, without a gap.
+        attempt: Which attempt this is, from 1.
+        function: Content address of their function, sent before.
+    """
+
+    grant: Count
+    first: Count
+    count: Annotated[int, Meta(ge=1, le=2**20)]
+    attempt: Annotated[int, Meta(ge=1)]
+    function: bytes
+
+
+class Ack(_Message, frozen=True, tag="ack"):
+    """These numbered messages arrived and count; the runner can forget them."""
+
+    numbers: tuple[Count, ...]
+
+
+class Echo(_Message, frozen=True, tag="echo"):
+    """A heartbeat arrived: the monitor lives."""
+
+    number: Count
+
+
+class Recall(_Message, frozen=True, tag="recall"):
+    """Hand back what is not started of this grant."""
+
+    grant: Count
+
+
+class Cancel(_Message, frozen=True, tag="cancel"):
+    """Jobs of a grant are no longer wanted; one that runs is ended."""
+
+    grant: Count
+    first: Count
+    count: Annotated[int, Meta(ge=1)]
+
+
+class Stop(_Message, frozen=True, tag="stop"):
+    """There is no more work; the runner ends.
+
+    Attributes:
+        now: Whether a job that runs is ended too.
+    """
+
+    now: bool = False
+
+
+FromRunner: TypeAlias = Hello | Beat | Report | WorkerLost | Returned | Goodbye
+FromMonitor: TypeAlias = (
+    Welcome | Refuse | Content | Work | Ack | Echo | Recall | Cancel | Stop
+)
