@@ -1,0 +1,348 @@
+"""The file that tells a runner where its monitor is, and how each proves itself.
+
+The monitor writes one connection file a run, mode 0600 in the run's 0700
+directory, and a runner is given nothing but its path: neither keys nor addresses
+stand in arguments or environments, which ``ps`` and a scheduler show to everyone.
+The file holds the only secret that travels, the run's client key. Whoever can read
+it may act as a runner of this run; whoever could write it could send runners to a
+monitor of his own. So reading it is as careful as writing it: no link is followed,
+and owner and modes are checked on the opened file, not on its name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import socket
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+import msgspec
+
+from gridmap.errors import ConnectionFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VERSION: Final = 1
+"""Layout of the file; a reader refuses any other."""
+
+MAX_FRAME_BYTES: Final = 256 * 2**20
+"""Default for the longest frame either side of a run takes, unencrypted."""
+
+_MAX_FILE_BYTES: Final = 64 * 1024
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
+_TOKEN: Final = re.compile(r"[0-9a-f]{32,128}")
+_Z85_KEY: Final = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
+_TCP: Final = re.compile(r"tcp://(?:\[([^\[\]/\s]+)\]|([^\[\]:/\s]+)):([0-9]{1,5})")
+
+
+def new_token() -> str:
+    """Return a fresh run token: 128 random bits as hexadecimal text."""
+    return secrets.token_hex(16)
+
+
+def split_tcp_address(address: str) -> tuple[str, int]:
+    """Return host and port of an address such as ``tcp://[fd00::2]:4711``.
+
+    Raises:
+        ValueError: If *address* is no TCP address with a port from 1 to 65535.
+    """
+    match = _TCP.fullmatch(address)
+    if match is None or not 0 < int(match[3]) < 2**16:
+        msg = f"{address!r} is not an address like tcp://10.0.0.1:4711"
+        raise ValueError(msg)
+    return match[1] or match[2], int(match[3])
+
+
+@attrs.frozen(kw_only=True)
+class Driver:
+    """The user's process that a run belongs to, so that runners can miss it.
+
+    Attributes:
+        pid: Its process id, as seen on its own machine.
+        start: When it started, in the kernel's own unit; only ever compared, so
+            that another process under the same id is not taken for it.
+        host: Name of its host, for people.
+        machine: What must be equal for *pid* to mean anything: the boot of a
+            machine and its process id namespace.
+    """
+
+    pid: int = attrs.field(validator=attrs.validators.gt(0))
+    start: str
+    host: str
+    machine: str
+
+    @classmethod
+    def here(cls) -> Driver:
+        """Describe the calling process."""
+        pid = os.getpid()
+        return cls(
+            pid=pid,
+            start=_start_of(pid) or "",
+            host=socket.gethostname(),
+            machine=_machine(),
+        )
+
+    def gone(self) -> bool:
+        """Say whether the driver is certainly dead.
+
+        Costs the reading of one small file; does not block. False means "alive,
+        or this machine cannot know", so on another host it is always False.
+        """
+        if self.machine != _machine():
+            return False
+        return _start_of(self.pid) != self.start
+
+
+def _key(*, secret: bool = False) -> Any:
+    """Return the attrs field of a Z85 key, hidden from texts if *secret*."""
+    return attrs.field(
+        default=None, repr=not secret, validator=attrs.validators.optional(_check_key)
+    )
+
+
+def _check_key(_owner: object, field: attrs.Attribute[str], value: object) -> None:
+    """Refuse what is not a Z85 key, without showing it: it may be the secret."""
+    if not isinstance(value, str) or _Z85_KEY.fullmatch(value) is None:
+        msg = f"{field.name} is not a key of 40 Z85 characters"
+        raise ValueError(msg)
+
+
+def _check_addresses(
+    owner: ConnectionFile, _field: attrs.Attribute[tuple[str, ...]], value: object
+) -> None:
+    """Refuse an empty list, unknown transports, and TCP without keys."""
+    if not value or not isinstance(value, tuple):
+        msg = "addresses must be a tuple with at least one address"
+        raise ValueError(msg)
+    for address in value:
+        if address.startswith("ipc:///"):
+            continue
+        split_tcp_address(address)
+        if None in owner.keys:
+            msg = f"{address} needs all three keys: gridmap never speaks TCP in clear"
+            raise ValueError(msg)
+
+
+@attrs.frozen(kw_only=True)
+class ConnectionFile:
+    """What a runner has to know before it can say its first word.
+
+    Its texts never show the secret key.
+
+    Attributes:
+        server_public_key: The monitor's key, 40 characters of Z85; None on ipc.
+        client_public_key: What the monitor admits; None on ipc.
+        client_secret_key: The run's one secret; None on ipc.
+        addresses: Where the monitor listens, best first: ``tcp://10.0.0.1:4711``,
+            ``tcp://[fd00::2]:4711`` or ``ipc:///path``.
+        token: The run's name on the wire, random hexadecimal.
+        backend: Name of the backend that started the runners.
+        backend_factory: Where its class is, as ``module:name``; opaque here.
+        max_frame_bytes: The longest frame the monitor takes from a runner.
+        driver: The process the run belongs to.
+        version: Layout of this file.
+
+    Example:
+        >>> file = ConnectionFile(
+        ...     addresses=("ipc:///tmp/run/monitor.sock",),
+        ...     token=new_token(),
+        ...     backend="local",
+        ...     backend_factory="gridmap_local.backend:LocalBackend",
+        ... )
+        >>> file.driver.gone()
+        False
+    """
+
+    server_public_key: str | None = _key()
+    client_public_key: str | None = _key()
+    client_secret_key: str | None = _key(secret=True)
+    addresses: tuple[str, ...] = attrs.field(validator=_check_addresses)
+    token: str = attrs.field(validator=attrs.validators.matches_re(_TOKEN))
+    backend: str
+    backend_factory: str
+    max_frame_bytes: int = attrs.field(
+        default=MAX_FRAME_BYTES, validator=attrs.validators.gt(0)
+    )
+    driver: Driver = attrs.field(factory=Driver.here)
+    version: int = attrs.field(
+        default=VERSION, validator=attrs.validators.in_((VERSION,))
+    )
+
+    @property
+    def keys(self) -> tuple[str | None, str | None, str | None]:
+        """Server public, client public and client secret key, or three None."""
+        return self.server_public_key, self.client_public_key, self.client_secret_key
+
+    def write(self, path: Path, *, replace: bool = False) -> None:
+        """Write the file, readable by its owner alone, and wait for the disk.
+
+        Args:
+            path: Where to; its directory must be the caller's own, mode 0700.
+            replace: Put it in place of an older one, in one step, so that a reader
+                sees either of them whole.
+
+        Raises:
+            ConnectionFileError: If the directory is not safe, the file is there
+                already, or it cannot be written. Nothing is left half written.
+        """
+        data = msgspec.json.encode(self)
+        with _directory(path, private=True) as directory:
+            name = f".{path.name}.{secrets.token_hex(4)}" if replace else path.name
+            try:
+                _write_new(directory, name, data)
+                if replace:
+                    os.replace(
+                        name, path.name, src_dir_fd=directory, dst_dir_fd=directory
+                    )
+                os.fsync(directory)
+            except OSError as error:
+                if not isinstance(error, FileExistsError):
+                    with contextlib.suppress(OSError):
+                        os.unlink(name, dir_fd=directory)
+                raise _refusal(
+                    path, f"it cannot be written: {error.strerror}"
+                ) from error
+
+    @classmethod
+    def read(cls, path: Path) -> ConnectionFile:
+        """Read a file that nobody but its owner can have written or read.
+
+        Raises:
+            ConnectionFileError: If it is missing, damaged, of another version, or
+                anybody else could have read or written it; the text says which
+                check failed and what to do. The runner gives up.
+        """
+        with _directory(path, private=False) as directory:
+            data = _read_private(directory, path)
+        try:
+            file = msgspec.json.decode(data, type=cls)
+            attrs.validate(file)
+            attrs.validate(file.driver)
+        except (msgspec.MsgspecError, ValueError, UnicodeDecodeError) as error:
+            text = (
+                f"its content is damaged or of another version of gridmap ({error}); "
+                "the node must run the same gridmap as the submit host"
+            )
+            # The error of a validator holds the value, a damaged key perhaps.
+            raise _refusal(path, text) from None
+        return file
+
+
+def _refusal(path: Path, text: str) -> ConnectionFileError:
+    """Make the exception that names the file first."""
+    return ConnectionFileError(f"connection file {path}: {text}")
+
+
+def _modes(mode: int) -> str:
+    """Show a mode as chmod would take it."""
+    return f"{stat.S_IMODE(mode):04o}"
+
+
+@contextlib.contextmanager
+def _directory(path: Path, *, private: bool) -> Iterator[int]:
+    """Open the directory of *path* after checking that it is safe.
+
+    The descriptor pins the directory: replacing it under its name afterwards does
+    not move what is read or written through it.
+    """
+    folder = path.parent
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        text = f"its directory cannot be opened: {error.strerror}; the run directory must be on a file system the nodes share"
+        raise _refusal(path, text) from error
+    try:
+        info = os.fstat(descriptor)
+        forbidden = _OTHERS if private else _WRITABLE_BY_OTHERS
+        if info.st_uid not in {os.geteuid(), 0}:
+            text = f"its directory belongs to user {info.st_uid}, not to you ({os.geteuid()}); choose a run directory of your own"
+            raise _refusal(path, text)
+        if info.st_mode & forbidden:
+            text = f"its directory is open to others (mode {_modes(info.st_mode)}); chmod 700 {folder}"
+            raise _refusal(path, text)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _write_new(directory: int, name: str, data: bytes) -> None:
+    """Write a file that did not exist before and wait for the disk."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(name, flags, 0o600, dir_fd=directory), "wb") as stream:
+        os.fchmod(stream.fileno(), 0o600)
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _read_private(directory: int, path: Path) -> bytes:
+    """Read a file of ours that no one else can read or write."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    try:
+        descriptor = os.open(path.name, flags, dir_fd=directory)
+    except FileNotFoundError as error:
+        text = "it is not there: the run has ended, or this node does not see the submit host's file system"
+        raise _refusal(path, text) from error
+    except OSError as error:
+        text = f"it cannot be opened, or is a symbolic link ({error.strerror}); start the run again"
+        raise _refusal(path, text) from error
+    with os.fdopen(descriptor, "rb") as stream:
+        _check_private(os.fstat(stream.fileno()), path)
+        return stream.read(_MAX_FILE_BYTES)
+
+
+def _check_private(info: os.stat_result, path: Path) -> None:
+    """Refuse an opened file that others own, could touch, or made huge."""
+    if not stat.S_ISREG(info.st_mode):
+        raise _refusal(path, "it is not a regular file; start the run again")
+    if info.st_uid != os.geteuid():
+        text = f"it belongs to user {info.st_uid}, not to you ({os.geteuid()}); runners must run as the user who submitted them"
+        raise _refusal(path, text)
+    if info.st_mode & _OTHERS:
+        text = f"others can read or write it (mode {_modes(info.st_mode)}, expected 0600), so its key may be known; cancel the run and start it again"
+        raise _refusal(path, text)
+    if info.st_size > _MAX_FILE_BYTES:
+        text = f"it has {info.st_size} bytes, more than the {_MAX_FILE_BYTES} one can have; start the run again"
+        raise _refusal(path, text)
+
+
+def _machine() -> str:
+    """Name this boot of this machine and the numbering of its processes."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        return f"{boot.strip()} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:  # no Linux
+        return f"{sys.platform} {socket.gethostname()}"
+
+
+def _start_of(pid: int) -> str | None:
+    """Return when a living process started; None if there is none or a zombie."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None if Path("/proc/self/stat").exists() else _start_without_proc(pid)
+    # proc_pid_stat(5): the name in parentheses may hold anything; after it, the
+    # state is field 3 and the start time field 22.
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] in "ZXx" else fields[19]
+
+
+def _start_without_proc(pid: int) -> str | None:
+    """Do the same where there is no /proc."""
+    import psutil  # noqa: PLC0415 - slow to import, and not needed on Linux
+
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return f"{process.create_time():.0f}"
+    except psutil.Error:
+        return None

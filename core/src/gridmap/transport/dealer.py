@@ -1,0 +1,391 @@
+"""The runner's socket: one DEALER, connected to the first address that answers.
+
+A runner's life hangs on this connection, so the socket says at once when it is
+lost and when it is back, and libzmq restores it by itself meanwhile. Nothing is
+queued while there is none: `RunnerSocket.send` then says so, and the session
+sends again what was not acknowledged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+import zmq
+
+from gridmap.connection import split_tcp_address
+from gridmap.errors import ConnectionFileError, LocalProtocolError, RunError
+from gridmap.transport.limits import LARGE_FRAME_BYTES, Limits, apply_limits
+from gridmap.transport.router import prepared
+from gridmap.transport.watch import ConnectionEvent, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gridmap.connection import ConnectionFile
+    from gridmap.transport.router import Frame
+
+CONNECT_S: Final = 1.0
+"""How long one address may take to accept a connection."""
+
+HANDSHAKE_S: Final = 10.0
+"""How long a monitor that accepted may take for the handshake: it may be busy."""
+
+_SENDING: Final = zmq.NOBLOCK | zmq.SNDMORE
+_MAX_IDENTITY_BYTES: Final = 255
+_FIRST_PAUSE_S: Final = 0.2
+_LONGEST_PAUSE_S: Final = 5.0
+_DENIED: Final = "the monitor refused the key"
+_WATCHED: Final = (
+    zmq.EVENT_CONNECTED
+    | zmq.EVENT_CONNECT_RETRIED
+    | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
+
+
+@attrs.frozen(kw_only=True)
+class Ready:
+    """What `RunnerSocket.wait` found.
+
+    Attributes:
+        messages: There is something to receive.
+        connection: The connection was lost or came back.
+        fds: Those of the given descriptors that can be read, or are closed at the
+            other end.
+    """
+
+    messages: bool
+    connection: bool
+    fds: frozenset[int]
+
+
+class RunnerSocket:
+    """A runner's way to its monitor; used from one thread.
+
+    Attributes:
+        address: The address in use, None before `connect`.
+        connected: Whether the monitor is there: the handshake succeeded and the
+            connection has not been lost since.
+        disconnected_since: When it was lost, by `time.monotonic`; None while
+            connected. Before the first connection, when this object was made.
+        failure: Why the last handshake failed, None if none did since it last
+            succeeded. A monitor that refuses the key will never take this runner.
+    """
+
+    def __init__(
+        self,
+        connection: ConnectionFile,
+        identity: bytes,
+        *,
+        limits: Limits | None = None,
+    ) -> None:
+        """Prepare to connect.
+
+        Args:
+            connection: Where to, and with which keys.
+            identity: The routing id, 1 to 255 bytes, the first of them not zero.
+                A runner that uses another's takes its place at the monitor.
+            limits: Bounds on what the monitor sends; None takes the defaults.
+
+        Raises:
+            LocalProtocolError: If the identity cannot be used.
+        """
+        if not 0 < len(identity) <= _MAX_IDENTITY_BYTES or identity[0] == 0:
+            msg = f"{identity!r} cannot be a routing id: 1 to 255 bytes, the first not zero"
+            raise LocalProtocolError(msg)
+        self.address: str | None = None
+        self.connected = False
+        self.disconnected_since: float | None = time.monotonic()
+        self.failure: str | None = None
+        self._file = connection
+        self._identity = identity
+        self._limits = limits or Limits()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._dealer: zmq.Socket[bytes] | None = None
+        self._watch: Watch | None = None
+        self._poller = zmq.Poller()
+        self._fds: set[int] = set()
+
+    def connect(self, patience_s: float = 60.0) -> None:
+        """Connect to the first address that answers; block until it does.
+
+        All addresses are tried in order, round after round with growing pauses.
+
+        Args:
+            patience_s: How long to go on at most. At least one round is made.
+
+        Raises:
+            ConnectionFileError: If a monitor refused the key and no other address
+                took it: the file is of another run. Trying again is no use.
+            RunError: If none answered in time; says what each address did.
+        """
+        deadline = time.monotonic() + patience_s
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            refusals = self._try_each(deadline)
+            if self.connected:
+                return
+            told = "; ".join(f"{address}: {text}" for address, text in refusals)
+            if _DENIED in {text for _, text in refusals}:
+                msg = f"no monitor takes this runner ({told}); its connection file is not of the run that listens there"
+                raise ConnectionFileError(msg)
+            if time.monotonic() + pause_s >= deadline:
+                msg = (
+                    f"no monitor answers within {patience_s:g} s ({told}). Has the run "
+                    "ended? Else look for a firewall between this node and "
+                    f"{self._file.driver.host}, or choose the interface, host or port "
+                    "range to offer in its settings"
+                )
+                raise RunError(msg)
+            # Many runners start at once; they need not knock at once.
+            time.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads, hides nothing
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def reconnect(
+        self, patience_s: float = 60.0, *, connection: ConnectionFile | None = None
+    ) -> None:
+        """Drop the connection and look for the monitor anew, at all addresses.
+
+        For a monitor that may have come back elsewhere; one that comes back at the
+        same address is found without this.
+
+        Args:
+            patience_s: As for `connect`.
+            connection: What a newer connection file says; None keeps the old.
+
+        Raises:
+            RunError, ConnectionFileError: As `connect`; call again or give up.
+        """
+        self._drop()
+        if connection is not None:
+            self._file = connection
+        self.connect(patience_s)
+
+    def wait(self, timeout_s: float | None, fds: Iterable[int] = ()) -> Ready:
+        """Wait for messages, for the connection to change, or for other descriptors.
+
+        Args:
+            timeout_s: How long at most; None waits for ever, 0 only looks.
+            fds: Descriptors to wait for as well, until they can be read.
+        """
+        self._register(set(fds))
+        wait_ms = None if timeout_s is None else max(0, int(timeout_s * 1000 + 0.999))
+        ready = dict(self._poller.poll(wait_ms))
+        before = self.connected
+        changed = self._watch is not None and self._watch.pair in ready
+        if changed:
+            changed = self._note_all() or before != self.connected
+        return Ready(
+            messages=self._dealer in ready,
+            connection=changed,
+            fds=frozenset(self._fds.intersection(ready)),
+        )
+
+    def send(self, frames: Sequence[Frame]) -> bool:
+        """Send one message. Does not block.
+
+        Args:
+            frames: At least one; large ones are not copied, so they must not be
+                changed afterwards.
+
+        Returns:
+            Whether it is on its way. False while there is no connection, or the
+            monitor is not reading. It may still be lost with the connection.
+
+        Raises:
+            LocalProtocolError: If there is no frame, or one is longer than the
+                monitor takes.
+        """
+        parts = prepared(frames, self._file.max_frame_bytes)
+        dealer = self._dealer
+        if dealer is None:
+            return False
+        flags = [_SENDING] * (len(parts) - 1) + [zmq.NOBLOCK]
+        try:
+            dealer.send(parts[0], flags[0])
+        except zmq.Again:
+            # libzmq may not have looked for a connection made this millisecond.
+            if not dealer.poll(0, zmq.POLLOUT):
+                return False
+            dealer.send(parts[0], flags[0])
+        for part, flag in zip(parts[1:], flags[1:], strict=True):
+            dealer.send(part, flag)
+        return True
+
+    def receive(self, max_messages: int = 1000) -> list[list[Frame]]:
+        """Return the messages that have arrived, oldest first. Does not block."""
+        received: list[list[Frame]] = []
+        if self._dealer is not None:
+            with contextlib.suppress(zmq.Again):
+                # Not a comprehension: what came before zmq.Again must be kept.
+                while len(received) < max_messages:
+                    received.append(_receive_one(self._dealer))
+        return received
+
+    def close(self, flush_s: float = 5.0) -> None:
+        """Close everything. Idempotent.
+
+        Args:
+            flush_s: How long to wait at most until the messages sent last are out.
+        """
+        self._drop(flush_s)
+        self._context.term()
+
+    def _try_each(self, deadline: float) -> list[tuple[str, str]]:
+        """Try every address once; return why each one failed up to the good one."""
+        refusals: list[tuple[str, str]] = []
+        for address in self._file.addresses:
+            refusal = self._try(address, deadline)
+            if refusal is None:
+                self.address = address
+                return refusals
+            self._drop()
+            refusals.append((address, refusal))
+        return refusals
+
+    def _try(self, address: str, deadline: float) -> str | None:
+        """Try one address; return why it failed, None if it did not."""
+        self._open(address)
+        reached = False
+        end = time.monotonic() + CONNECT_S
+        while time.monotonic() < end:
+            for event in self._events(end):
+                self._note(event)
+                if self.connected:
+                    return None
+                if self.failure is not None:
+                    return self.failure
+                if event.kind == zmq.EVENT_CONNECTED and not reached:
+                    reached = True
+                    end = max(min(deadline, end + HANDSHAKE_S), end)
+                elif event.kind == zmq.EVENT_CONNECT_RETRIED:
+                    return _diagnosis(address)
+        return (
+            "it accepts connections but does not answer"
+            if reached
+            else _diagnosis(address)
+        )
+
+    def _events(self, end: float) -> list[ConnectionEvent]:
+        """Wait for something to happen to the connection and return it."""
+        if self._watch is None:
+            return []
+        self._watch.pair.poll(max(0, int((end - time.monotonic()) * 1000 + 0.999)))
+        return self._watch.drain()
+
+    def _open(self, address: str) -> None:
+        """Make a fresh socket and start connecting it."""
+        dealer: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
+        self._dealer = dealer
+        self._watch = Watch(self._context, dealer, _WATCHED)
+        apply_limits(dealer, self._limits)
+        dealer.setsockopt(zmq.ROUTING_ID, self._identity)
+        dealer.setsockopt(zmq.IMMEDIATE, 1)
+        dealer.setsockopt(zmq.RECONNECT_IVL, 100)
+        dealer.setsockopt(zmq.RECONNECT_IVL_MAX, 5000)
+        dealer.setsockopt(zmq.CONNECT_TIMEOUT, int(CONNECT_S * 1000))
+        server_public, client_public, client_secret = self._file.keys
+        if address.startswith("tcp://"):
+            if not (server_public and client_public and client_secret):
+                msg = f"{address} without keys: gridmap never speaks TCP in clear"
+                raise LocalProtocolError(msg)
+            dealer.setsockopt(zmq.IPV6, "[" in address)
+        if server_public and client_public and client_secret:
+            dealer.setsockopt(zmq.CURVE_SERVERKEY, server_public.encode())
+            dealer.setsockopt(zmq.CURVE_PUBLICKEY, client_public.encode())
+            dealer.setsockopt(zmq.CURVE_SECRETKEY, client_secret.encode())
+        self._poller.register(dealer, zmq.POLLIN)
+        self._poller.register(self._watch.pair, zmq.POLLIN)
+        self.failure = None
+        dealer.connect(address)
+
+    def _drop(self, linger_s: float = 0.0) -> None:
+        """Close the socket, if there is one."""
+        if self._watch is not None:
+            self._poller.unregister(self._watch.pair)
+            self._watch.close()
+            self._watch = None
+        if self._dealer is not None:
+            self._poller.unregister(self._dealer)
+            self._dealer.close(int(linger_s * 1000))
+            self._dealer = None
+        self.address = None
+        self._lost()
+
+    def _note_all(self) -> bool:
+        """Take note of what happened; say whether the connection was lost at all."""
+        lost = False
+        for event in self._watch.drain() if self._watch is not None else ():
+            lost |= event.kind == zmq.EVENT_DISCONNECTED and self.connected
+            self._note(event)
+        return lost
+
+    def _note(self, event: ConnectionEvent) -> None:
+        """Update what is known about the connection."""
+        if event.kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            self.connected = True
+            self.disconnected_since = None
+            self.failure = None
+        elif event.kind == zmq.EVENT_DISCONNECTED:
+            self._lost()
+        elif event.kind == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            self.failure = _DENIED
+        elif event.kind == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+            self.failure = "what listens there does not speak this protocol"
+        elif event.kind == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+            self.failure = (
+                "what listens there broke off the handshake: another run's monitor, "
+                "another program, or a monitor that is overloaded"
+            )
+
+    def _lost(self) -> None:
+        """Remember when the connection was lost, once."""
+        if self.connected or self.disconnected_since is None:
+            self.connected = False
+            self.disconnected_since = time.monotonic()
+
+    def _register(self, fds: set[int]) -> None:
+        """Make the poller look at these descriptors and no other."""
+        for gone in self._fds - fds:
+            self._poller.unregister(gone)
+        for new in fds - self._fds:
+            self._poller.register(new, zmq.POLLIN)
+        self._fds = fds
+
+
+def _receive_one(dealer: zmq.Socket[bytes]) -> list[Frame]:
+    """Return the next message; zmq.Again if there is none."""
+    frames: list[Frame] = []
+    while True:
+        frame: Any = dealer.recv(zmq.NOBLOCK, copy=False)
+        small = not frames or len(frame) < LARGE_FRAME_BYTES
+        frames.append(frame.bytes if small else frame.buffer)
+        if not frame.more:
+            return frames
+
+
+def _diagnosis(address: str) -> str:
+    """Say why an address cannot be connected to, which libzmq does not tell."""
+    target: str | tuple[str, int]
+    if address.startswith("ipc://"):
+        family, target = socket.AF_UNIX, address.removeprefix("ipc://")
+    else:
+        target = split_tcp_address(address)
+        family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.settimeout(CONNECT_S)
+        try:
+            probe.connect(target)
+        except TimeoutError:
+            return f"no answer within {CONNECT_S:g} s"
+        except OSError as error:
+            return (error.strerror or str(error)).lower()
+    return "it accepts connections only now"

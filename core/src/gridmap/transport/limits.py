@@ -1,0 +1,83 @@
+"""What a run's sockets hold at most, and how they notice dead connections."""
+
+from __future__ import annotations
+
+import resource
+from typing import Final
+
+import attrs
+import zmq
+
+from gridmap.connection import MAX_FRAME_BYTES
+
+LARGE_FRAME_BYTES: Final = 64 * 1024
+"""From here on a frame is handed over without copying it; copying less is faster."""
+
+_SPARE_DESCRIPTORS: Final = 512
+# CURVE wraps a frame of n bytes into a command of n + 33 (RFC 26, MESSAGE command);
+# MAXMSGSIZE is compared with the latter.
+_CURVE_OVERHEAD_BYTES: Final = 64
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """Bounds on what one peer can make the other side hold.
+
+    Attributes:
+        frame_bytes: The longest frame taken in; libzmq cuts a connection that
+            announces a longer one before it stores a byte of it.
+        message_bytes: The longest message, all frames together; a longer one is
+            dropped and counted.
+        message_frames: The most frames a message may have; likewise.
+        control_bytes: The longest first frame, which holds the control message;
+            likewise.
+        queued_messages: Messages waiting in each direction for each peer.
+        handshake_s: How long a stranger may take to prove who he is.
+    """
+
+    frame_bytes: int = MAX_FRAME_BYTES
+    message_bytes: int = 4 * MAX_FRAME_BYTES
+    message_frames: int = 1024
+    control_bytes: int = 16 * 2**20
+    queued_messages: int = 1000
+    handshake_s: float = 20.0
+
+
+def apply_limits(sock: zmq.Socket[bytes], limits: Limits) -> None:
+    """Set the options that hold for every socket of a run, before it is bound.
+
+    Keepalive finds a peer whose machine vanished while nothing was under way;
+    TCP_MAXRT finds one to whom data was under way, where the kernel alone would
+    retry for a quarter of an hour and then wait two minutes between attempts.
+    """
+    sock.setsockopt(zmq.MAXMSGSIZE, limits.frame_bytes + _CURVE_OVERHEAD_BYTES)
+    sock.setsockopt(zmq.SNDHWM, limits.queued_messages)
+    sock.setsockopt(zmq.RCVHWM, limits.queued_messages)
+    sock.setsockopt(zmq.HANDSHAKE_IVL, int(limits.handshake_s * 1000))
+    sock.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    sock.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 60)
+    sock.setsockopt(zmq.TCP_KEEPALIVE_INTVL, 15)
+    sock.setsockopt(zmq.TCP_KEEPALIVE_CNT, 4)
+    sock.setsockopt(zmq.TCP_MAXRT, 60_000)
+    sock.setsockopt(zmq.LINGER, 0)
+
+
+def raise_descriptor_limit(connections: int) -> int:
+    """Make room for so many connections in this process, as far as is allowed.
+
+    Each connection is a file descriptor, and the usual soft limit of 1,024 is for
+    programs that call select(2), which libzmq does not. The limit is never lowered
+    and goes no higher than asked, since child processes inherit it.
+
+    Returns:
+        How many connections there is room for now; the caller warns if it is less
+        than it asked for.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _SPARE_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return connections
+    return min(connections, soft - _SPARE_DESCRIPTORS)

@@ -1,0 +1,557 @@
+"""The monitor's socket: one ROUTER that all runners of a run connect to.
+
+::
+
+    runners ──tcp+CURVE or ipc──▶ ROUTER ──┐
+                         ZAP questions ────┤
+              closed and failed handshakes ┼─▶ poll() ─▶ receive(), disconnected()
+        wake() from another thread ────────┘
+
+Everything but `MonitorSocket.wake` is called from one thread, the monitor's.
+Nothing here looks into a frame.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import errno
+import logging
+import os
+import random
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+import attrs
+import zmq
+
+from gridmap.errors import LocalProtocolError, RunError
+from gridmap.transport.authentication import DOMAIN, Doorkeeper
+from gridmap.transport.limits import (
+    LARGE_FRAME_BYTES,
+    Limits,
+    apply_limits,
+    raise_descriptor_limit,
+)
+from gridmap.transport.watch import ConnectionEvent, Watch, readable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gridmap.transport.addresses import Endpoint, PortRange
+    from gridmap.transport.keys import RunKeys
+
+_log = logging.getLogger(__name__)
+
+Frame: TypeAlias = bytes | memoryview
+"""What receiving gives: bytes if small, a view into libzmq's memory if large."""
+
+_SENDING: Final = zmq.NOBLOCK | zmq.SNDMORE
+# unix(7): sun_path is 108 bytes on Linux, 104 on the BSDs, with a final NUL.
+_UNIX_PATH_BYTES: Final = 107 if sys.platform == "linux" else 103
+_HANDSHAKE_FAILED: Final = (
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
+_WATCHED: Final = (
+    zmq.EVENT_ACCEPTED
+    | zmq.EVENT_ACCEPT_FAILED
+    | zmq.EVENT_DISCONNECTED
+    | _HANDSHAKE_FAILED
+)
+
+
+class Wakeup(enum.Flag):
+    """Why `MonitorSocket.poll` returned; empty when its time was up."""
+
+    MESSAGES = enum.auto()
+    """There is something to receive."""
+
+    DISCONNECTED = enum.auto()
+    """Connections of peers were closed."""
+
+    WOKEN = enum.auto()
+    """Another thread called `MonitorSocket.wake`."""
+
+
+class Received(NamedTuple):
+    """One message.
+
+    Attributes:
+        peer: Routing id of the sender.
+        frames: Its frames; the first, the control message, is always bytes.
+        descriptor: Number of the connection it came by.
+    """
+
+    peer: bytes
+    frames: list[Frame]
+    descriptor: int
+
+
+@attrs.define(kw_only=True)
+class Counters:
+    """What was turned away or went wrong, for events and reports.
+
+    Attributes:
+        accepted: Connections taken, strangers' too.
+        accept_failed: Connections that could not be taken, for want of descriptors
+            or, on ipc, because another user came.
+        denied: Peers that proved a key other than the run's.
+        handshake_failed: Connections that never got to prove one: plain clients,
+            port scanners, runners with another run's server key.
+        disconnected: Connections closed, strangers' too.
+        oversized: Messages dropped for their size.
+        malformed: Messages dropped for their number of frames.
+        unreachable: Messages not sent, their peer having no connection.
+        backlogged: Messages not sent, their peer not reading.
+    """
+
+    accepted: int = 0
+    accept_failed: int = 0
+    denied: int = 0
+    handshake_failed: int = 0
+    disconnected: int = 0
+    oversized: int = 0
+    malformed: int = 0
+    unreachable: int = 0
+    backlogged: int = 0
+
+
+class MonitorSocket:
+    """Where a run's runners connect to; open one with `tcp` or `ipc`.
+
+    There is no way to open a TCP socket without keys.
+
+    Attributes:
+        addresses: What to offer to runners, best first.
+        counters: What was turned away so far.
+    """
+
+    def __init__(self, keys: RunKeys | None, limits: Limits) -> None:
+        """Make the sockets, not yet bound; called by `tcp` and `ipc` only."""
+        self.addresses: tuple[str, ...] = ()
+        self.counters = Counters()
+        self._limits = limits
+        self._peer_of: dict[int, bytes] = {}
+        self._descriptor_of: dict[bytes, int] = {}
+        self._open: set[int] = set()
+        self._gone: list[bytes] = []
+        self._gone_told: list[bytes] = []
+        self._short_directory: Path | None = None
+        self._closed = False
+        self._wake_lock = threading.Lock()
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._wake_reader.setblocking(False)
+        self._wake_writer.setblocking(False)
+
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._door = Doorkeeper(self._context, keys.client_public_key) if keys else None
+        self._router: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
+        self._watch = Watch(self._context, self._router, _WATCHED)
+        self._set_options(keys)
+        self._poller = zmq.Poller()
+        self._poller.register(self._router, zmq.POLLIN)
+        self._poller.register(self._watch.pair, zmq.POLLIN)
+        self._poller.register(self._wake_reader.fileno(), zmq.POLLIN)
+        if self._door is not None:
+            self._poller.register(self._door.socket, zmq.POLLIN)
+
+    @classmethod
+    def tcp(
+        cls,
+        endpoints: Sequence[Endpoint],
+        keys: RunKeys,
+        *,
+        port_range: PortRange | None = None,
+        limits: Limits | None = None,
+        expected_peers: int = 1000,
+    ) -> MonitorSocket:
+        """Listen on TCP, encrypted and open to the run's client key alone.
+
+        Args:
+            endpoints: Where, best first; those that cannot be bound are left out.
+            keys: The run's keys.
+            port_range: Ports to choose from; None takes what the system gives.
+            limits: Bounds on peers; None takes the defaults.
+            expected_peers: How many runners there may be; makes room for their
+                connections as far as the system lets us.
+
+        Raises:
+            RunError: If none of the endpoints can be bound.
+        """
+        room = raise_descriptor_limit(expected_peers)
+        if room < expected_peers:
+            _log.warning(
+                "room for %d connections only, %d runners expected; raise the hard "
+                "limit of open files (ulimit -Hn) or use fewer runners",
+                room,
+                expected_peers,
+            )
+        self = cls(keys, limits or Limits())
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
+            self._bind_tcp(endpoints, port_range)
+            undo.pop_all()
+        return self
+
+    @classmethod
+    def ipc(cls, directory: Path, *, limits: Limits | None = None) -> MonitorSocket:
+        """Listen on a Unix socket, for runners of this user on this machine.
+
+        Args:
+            directory: A directory of ours, mode 0700. Where the path is too long
+                for a Unix socket, or its file system has none, a short private
+                directory in the system's temporary one is used and removed later.
+            limits: Bounds on peers; None takes the defaults.
+
+        Raises:
+            RunError: If no socket can be bound.
+        """
+        self = cls(None, limits or Limits())
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
+            self._bind_ipc(directory)
+            undo.pop_all()
+        return self
+
+    def poll(self, timeout_s: float | None) -> Wakeup:
+        """Wait until there is something to do, answering at the door meanwhile.
+
+        Args:
+            timeout_s: How long at most; None waits for ever, 0 only looks.
+
+        Returns:
+            What there is to do; empty when the time was up.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            wait_ms = None
+            if deadline is not None:
+                wait_ms = max(0, int((deadline - time.monotonic()) * 1000 + 0.999))
+            reasons = self._look(wait_ms)
+            if reasons or (deadline is not None and time.monotonic() >= deadline):
+                return reasons
+
+    def receive(self, max_messages: int = 1000) -> list[Received]:
+        """Return the messages that have arrived, oldest first. Does not block.
+
+        Args:
+            max_messages: Stop after so many, so that the caller gets to its other
+                duties; call `poll` before calling again.
+        """
+        limits = self._limits
+        received: list[Received] = []
+        try:
+            for _ in range(max_messages):
+                message = self._receive_one(limits)
+                if message is not None:
+                    received.append(message)
+        except zmq.Again:
+            self._tell_gone()
+        return received
+
+    def send(self, peer: bytes, frames: Sequence[Frame]) -> bool:
+        """Send a message to a peer. Does not block.
+
+        Args:
+            peer: Its routing id.
+            frames: At least one; large ones are not copied, so they must not be
+                changed afterwards.
+
+        Returns:
+            Whether it is on its way; False if the peer has no connection or does
+            not read (see `counters`). It may still be lost with the connection.
+
+        Raises:
+            LocalProtocolError: If there is no frame, or one is too long.
+        """
+        parts = prepared(frames, self._limits.frame_bytes)
+        send = self._router.send
+        try:
+            send(peer, _SENDING)
+        except zmq.Again:
+            self.counters.backlogged += 1
+            return False
+        except zmq.ZMQError as error:
+            if error.errno != errno.EHOSTUNREACH:
+                raise
+            self.counters.unreachable += 1
+            return False
+        for part in parts[:-1]:
+            send(part, _SENDING)
+        send(parts[-1], zmq.NOBLOCK)
+        return True
+
+    def wake(self) -> None:
+        """Make `poll` return in the monitor's thread. For any thread, at any time."""
+        with self._wake_lock, contextlib.suppress(BlockingIOError):
+            if not self._closed:
+                self._wake_writer.send(b"!")
+
+    def disconnected(self) -> list[bytes]:
+        """Return the peers whose connection was closed since the last call.
+
+        A hint, not a verdict: the peer may be dead, cut off, or already back. It
+        comes after all messages the peer got through. A peer that has taken over
+        its identity on a new connection is not named for the end of the old one.
+        """
+        told = self._gone_told
+        if told:
+            self._gone_told = []
+        return told
+
+    def close(self, linger_s: float = 1.0) -> None:
+        """Close everything. Idempotent.
+
+        Args:
+            linger_s: How long to wait at most for messages still on their way out.
+        """
+        with self._wake_lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._wake_writer.close()
+            self._wake_reader.close()
+        self._watch.close()
+        self._router.close(int(linger_s * 1000))
+        if self._door is not None:
+            self._door.close()
+        self._context.term()
+        self._remove_short_directory()
+
+    def _remove_short_directory(self) -> None:
+        """Remove the directory made for a Unix socket, if there is one."""
+        if self._short_directory is not None:
+            shutil.rmtree(self._short_directory, ignore_errors=True)
+            self._short_directory = None
+
+    def _set_options(self, keys: RunKeys | None) -> None:
+        """Set what must be set before binding."""
+        router = self._router
+        apply_limits(router, self._limits)
+        router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        router.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        router.setsockopt(zmq.BACKLOG, 4096)
+        if keys is None:
+            # The 0700 directory keeps others out; this does so once more.
+            router.setsockopt(zmq.IPC_FILTER_UID, os.geteuid())
+            return
+        router.setsockopt(zmq.CURVE_SERVER, 1)
+        router.setsockopt(zmq.CURVE_PUBLICKEY, keys.server_public_key.encode())
+        router.setsockopt(zmq.CURVE_SECRETKEY, keys.server_secret_key.encode())
+        router.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
+        router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+
+    def _bind_tcp(
+        self, endpoints: Sequence[Endpoint], port_range: PortRange | None
+    ) -> None:
+        """Bind to each endpoint that can be bound."""
+        offered: list[str] = []
+        failures: list[str] = []
+        for endpoint in endpoints:
+            self._router.setsockopt(zmq.IPV6, ":" in endpoint.bind)
+            try:
+                port = self._bind_port(endpoint.bind, port_range)
+            except zmq.ZMQError as error:
+                failures.append(f"{endpoint.bind}: {error.strerror}")
+                continue
+            offered.append(f"tcp://{_bracketed(endpoint.offer)}:{port}")
+        if not offered:
+            ports = (
+                f" on any port from {port_range.first} to {port_range.last}"
+                if port_range
+                else ""
+            )
+            msg = (
+                f"cannot listen for runners{ports}: {'; '.join(failures) or 'no address'}. "
+                "Choose another interface, host or port range in the settings"
+            )
+            raise RunError(msg)
+        for failure in failures:
+            _log.warning("not listening at %s", failure)
+        self.addresses = tuple(dict.fromkeys(offered))
+
+    def _bind_port(self, host: str, port_range: PortRange | None) -> int:
+        """Bind to a free port and return it; start anywhere, since runs are many."""
+        if port_range is None:
+            self._router.bind(f"tcp://{_bracketed(host)}:*")
+            endpoint = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
+            return int(endpoint.rpartition(":")[2])
+        ports = list(port_range.ports())
+        start = random.randrange(len(ports))  # noqa: S311 - spreads, hides nothing
+        refusal: zmq.ZMQError | None = None
+        for port in ports[start:] + ports[:start]:
+            try:
+                self._router.bind(f"tcp://{_bracketed(host)}:{port}")
+            except zmq.ZMQError as error:
+                if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+                    raise
+                refusal = error
+            else:
+                return port
+        raise refusal or zmq.ZMQError(errno.EADDRINUSE)
+
+    def _bind_ipc(self, directory: Path) -> None:
+        """Bind in *directory*, or in a short one where that cannot be done."""
+        path = directory / "monitor.sock"
+        if len(os.fsencode(path)) <= _UNIX_PATH_BYTES:
+            try:
+                self._router.bind(f"ipc://{path}")
+            except zmq.ZMQError as error:
+                _log.debug("no socket at %s: %s", path, error.strerror)
+            else:
+                self.addresses = (f"ipc://{path}",)
+                return
+        refusals = []
+        for base in dict.fromkeys((tempfile.gettempdir(), "/tmp")):  # noqa: S108 - mkdtemp makes a private, unpredictable one
+            try:
+                self._short_directory = Path(tempfile.mkdtemp(prefix="gm-", dir=base))
+                short = self._short_directory / "s"
+                self._router.bind(f"ipc://{short}")
+            except (OSError, zmq.ZMQError) as error:
+                refusals.append(f"{base}: {error.strerror}")
+                self._remove_short_directory()
+            else:
+                self.addresses = (f"ipc://{short}",)
+                return
+        msg = (
+            f"cannot make a Unix socket for runners in {directory} (its path may be "
+            f"too long) nor in {'; '.join(refusals)}. Choose a shorter run directory"
+        )
+        raise RunError(msg)
+
+    def _look(self, wait_ms: int | None) -> Wakeup:
+        """Wait once and serve the door and the watch."""
+        ready = dict(self._poller.poll(wait_ms))
+        reasons = Wakeup(0)
+        if self._door is not None and self._door.socket in ready:
+            self._door.serve()
+            self.counters.denied = self._door.denied
+        if self._watch.pair in ready:
+            self._drain_watch()
+        if self._gone and not readable(self._router):
+            self._tell_gone()
+        if self._gone or self._gone_told:
+            reasons |= Wakeup.DISCONNECTED
+        if self._router in ready:
+            reasons |= Wakeup.MESSAGES
+        if self._wake_reader.fileno() in ready:
+            self._wake_reader.recv(4096)
+            reasons |= Wakeup.WOKEN
+        return reasons
+
+    def _tell_gone(self) -> None:
+        """Release the hints: all that their peers got through has been handed out."""
+        self._gone_told += dict.fromkeys(self._gone)
+        self._gone.clear()
+
+    def _drain_watch(self) -> None:
+        """Take note of everything that has happened to connections."""
+        for event in self._watch.drain():
+            self._note(event)
+
+    def _note(self, event: ConnectionEvent) -> None:
+        """Count one event; an end of a peer's own connection makes a hint."""
+        counters = self.counters
+        if event.kind == zmq.EVENT_DISCONNECTED:
+            counters.disconnected += 1
+            self._open.discard(event.value)
+            peer = self._peer_of.pop(event.value, None)
+            # It may have come back by another connection in the meantime.
+            if peer is not None and self._descriptor_of.get(peer) == event.value:
+                del self._descriptor_of[peer]
+                self._gone.append(peer)
+        elif event.kind == zmq.EVENT_ACCEPTED:
+            counters.accepted += 1
+            self._open.add(event.value)
+        elif event.kind == zmq.EVENT_ACCEPT_FAILED:
+            counters.accept_failed += 1
+        elif event.kind & _HANDSHAKE_FAILED:
+            # Denied ones were counted at the door.
+            counters.handshake_failed += event.kind != zmq.EVENT_HANDSHAKE_FAILED_AUTH
+
+    def _receive_one(self, limits: Limits) -> Received | None:
+        """Return the next message, None if it was dropped; zmq.Again if none."""
+        receive = self._router.recv
+        peer = receive(zmq.NOBLOCK)
+        frame: Any = receive(zmq.NOBLOCK, copy=False)
+        descriptor: int = frame.get(zmq.SRCFD)
+        if self._descriptor_of.get(peer) != descriptor:
+            self._claim(peer, descriptor)
+        size = len(frame)
+        if size > limits.control_bytes:
+            self._skip(frame)
+            self.counters.oversized += 1
+            return None
+        frames: list[Frame] = [frame.bytes]
+        while frame.more:
+            frame = receive(zmq.NOBLOCK, copy=False)
+            length = len(frame)
+            size += length
+            if size > limits.message_bytes or len(frames) == limits.message_frames:
+                frames.clear()
+                self._skip(frame)
+                if size > limits.message_bytes:
+                    self.counters.oversized += 1
+                else:
+                    self.counters.malformed += 1
+                return None
+            frames.append(frame.bytes if length < LARGE_FRAME_BYTES else frame.buffer)
+        return Received(peer, frames, descriptor)
+
+    def _claim(self, peer: bytes, descriptor: int) -> None:
+        """Remember by which connection a peer speaks.
+
+        Messages can be read before the events of their connection, and after the
+        one that it is closed. Descriptors are reused, but the events of an earlier
+        use always come before messages of a later one.
+        """
+        if descriptor not in self._open:
+            self._drain_watch()
+        if descriptor in self._open:
+            self._descriptor_of[peer] = descriptor
+            self._peer_of[descriptor] = peer
+        else:
+            self._gone.append(peer)
+
+    def _skip(self, frame: Any) -> None:
+        """Throw away what is left of a message."""
+        while frame.more:
+            frame = self._router.recv(zmq.NOBLOCK, copy=False)
+
+
+def prepared(frames: Sequence[Frame], frame_bytes: int) -> list[bytes | zmq.Frame]:
+    """Make every frame ready to be sent before the first of them is.
+
+    A frame that failed in the middle of a message would leave the socket waiting
+    for the rest of it, and the next message would become its end.
+
+    Raises:
+        LocalProtocolError: If there is no frame, or one is too long for the peer.
+    """
+    if not frames:
+        msg = "a message needs at least one frame"
+        raise LocalProtocolError(msg)
+    parts: list[bytes | zmq.Frame] = []
+    for frame in frames:
+        length = frame.nbytes if isinstance(frame, memoryview) else len(frame)
+        if length > frame_bytes:
+            msg = f"a frame of {length} bytes exceeds the limit of {frame_bytes}"
+            raise LocalProtocolError(msg)
+        if type(frame) is bytes and length < LARGE_FRAME_BYTES:
+            parts.append(frame)
+        else:
+            parts.append(zmq.Frame(frame, copy=length < LARGE_FRAME_BYTES))
+    return parts
+
+
+def _bracketed(host: str) -> str:
+    """Write an IPv6 address as endpoints want it."""
+    return f"[{host}]" if ":" in host else host

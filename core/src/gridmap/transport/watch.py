@@ -1,0 +1,66 @@
+"""What happens to a socket's connections, told by libzmq itself.
+
+A socket monitor reports from the I/O thread through an inproc PAIR. That PAIR has
+no high-water mark here: at one, libzmq's I/O thread would wait for us to read, and
+a thread of ours that meanwhile closes the socket would wait for it, for ever.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+import zmq
+
+
+def readable(sock: zmq.Socket[bytes]) -> bool:
+    """Say whether a message waits, after letting libzmq look for one."""
+    return bool(int(sock.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+
+
+class ConnectionEvent(NamedTuple):
+    """One thing that happened to a connection.
+
+    Attributes:
+        kind: What; compare with ``zmq.EVENT_…``.
+        value: A file descriptor, an errno or a status code, by kind.
+        endpoint: The address it happened at.
+    """
+
+    kind: int
+    value: int
+    endpoint: str
+
+
+class Watch:
+    """The socket monitor of one socket; used from the socket's own thread."""
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        sock: zmq.Socket[bytes],
+        events: int,
+    ) -> None:
+        self._sock = sock
+        address = f"inproc://watch-{id(self):x}"
+        sock.monitor(address, events)
+        self.pair: zmq.Socket[bytes] = context.socket(zmq.PAIR)
+        self.pair.setsockopt(zmq.RCVHWM, 0)
+        self.pair.setsockopt(zmq.LINGER, 0)
+        self.pair.connect(address)
+
+    def drain(self) -> list[ConnectionEvent]:
+        """Return what happened since the last call, oldest first."""
+        happened = []
+        while readable(self.pair):
+            head, endpoint = self.pair.recv_multipart(zmq.NOBLOCK)
+            kind, value = struct.unpack("=Hi", head)
+            happened.append(
+                ConnectionEvent(kind, value, endpoint.decode(errors="replace"))
+            )
+        return happened
+
+    def close(self) -> None:
+        """Stop watching; the socket itself stays open."""
+        self._sock.disable_monitor()
+        self.pair.close(0)
