@@ -6,6 +6,7 @@ its first grant, and a report of a thousand results moves one slice of bytes.
 
 from __future__ import annotations
 
+import bisect
 from collections import deque
 from collections.abc import Iterator
 from typing import Final
@@ -69,6 +70,10 @@ class Group:
         mean_s: Mean duration of a job as measured lately; None before the first.
         start_failures: Runners that ended before they said hello, in a row.
         came_up: Whether any runner ever said hello.
+        up: How many of its runners are up.
+        rejections: Submissions that were turned away for now, in a row.
+        dismissed: Whether a person killed one of its runners.
+        hire_at: No runner is asked for before this time.
         avoid: Nodes its runners shall not use.
     """
 
@@ -79,6 +84,10 @@ class Group:
     mean_s: float | None = None
     start_failures: int = 0
     came_up: bool = False
+    up: int = 0
+    rejections: int = 0
+    dismissed: bool = False
+    hire_at: float = 0.0
     avoid: frozenset[str] = frozenset()
 
     def measured(self, seconds: float, count: int) -> None:
@@ -99,7 +108,8 @@ class JobTable:
     grants: dict[int, Grant] = attrs.field(factory=dict)
     histories: dict[int, list[Verdict]] = attrs.field(factory=dict)
     delayed: list[tuple[float, Span, Group]] = attrs.field(factory=list)
-    _starts: list[tuple[int, Group, bytes]] = attrs.field(factory=list)
+    _segments: list[tuple[int, Group]] = attrs.field(factory=list)
+    _moved: dict[int, Group] = attrs.field(factory=dict)
     _next_grant: int = 1
 
     def group(self, resources: Resources) -> Group:
@@ -109,9 +119,23 @@ class JobTable:
             group = self.groups[resources] = Group(resources)
         return group
 
+    def group_of(self, job: int) -> Group:
+        """Return the group a job was added to."""
+        if self._moved and (moved := self._moved.get(job)) is not None:
+            return moved
+        place = bisect.bisect_right(self._segments, job, key=lambda entry: entry[0])
+        return self._segments[place - 1][1]
+
+    def reassign(self, job: int, resources: Resources) -> Group:
+        """Put one job into the group of other resources and return that group."""
+        group = self._moved[job] = self.group(resources)
+        return group
+
     def add(self, first: int, stop: int, function: bytes, group: Group) -> None:
         """Take in jobs, which must continue those there are."""
         self.states.extend(bytes(stop - first))
+        if not self._segments or self._segments[-1][1] is not group:
+            self._segments.append((first, group))
         group.open += stop - first
         group.queued += stop - first
         last = group.waiting[-1] if group.waiting else None
@@ -144,22 +168,6 @@ class JobTable:
         self._next_grant += 1
         self.grants[grant.number] = grant
         return grant
-
-    def settle(self, grant: Grant, first: int, stop: int) -> None:
-        """Account for jobs of a grant; close it when none is left."""
-        grant.left -= stop - first
-        grant.next = max(grant.next, stop)
-        if grant.left <= 0:
-            self.grants.pop(grant.number, None)
-
-    def put_back(self, grant: Grant, group: Group, first: int, stop: int) -> None:
-        """Return granted jobs to the head of the queue, as the same attempt."""
-        for run_first, run_stop in self.runs(first, stop, JobState.GRANTED):
-            move_jobs(self.states, run_first, run_stop, JobStep.RETURN)
-            self.settle(grant, run_first, run_stop)
-            span = attrs.evolve(grant.span, first=run_first, stop=run_stop)
-            group.waiting.appendleft(span)
-            group.queued += run_stop - run_first
 
     def again(self, span: Span, group: Group, at: float | None) -> None:
         """Queue a granted job of its own for another attempt, at once or later."""

@@ -1,0 +1,144 @@
+"""From what a backend and a log show to statements a verdict can rest on. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from gridmap.backend import Autopsy, Ending, Limit, Seen
+from gridmap.protocol.messages import Goodbye, Hello, WorkerLost
+from gridmap.resources import format_memory
+from gridmap.verdict import Cause, Statement, Witness, signal_name
+
+_BROKEN: Final = re.compile(
+    r"No module named '?gridmap|ModuleNotFoundError|ImportError|"
+    r"command not found|No such file or directory|cannot open shared object",
+)
+
+_ENDINGS: Final = {
+    Ending.PERSON: Cause.KILLED,
+    Ending.PREEMPTION: Cause.PREEMPTED,
+    Ending.NODE: Cause.NODE_LOST,
+    Ending.START: Cause.NEVER_STARTED,
+}
+
+_LIMITS: Final = {Limit.MEMORY: Cause.OUT_OF_MEMORY, Limit.TIME: Cause.TIME_LIMIT}
+
+
+def from_autopsy(autopsy: Autopsy) -> Statement:
+    """Return what accounting's finding means."""
+    cause = _LIMITS[autopsy.limit] if autopsy.limit else None
+    if cause is None and autopsy.ending is not None:
+        cause = _ENDINGS.get(autopsy.ending)
+    ended = "the runner ended"
+    if autopsy.signal is not None:
+        ended += f" by {signal_name(autopsy.signal)}"
+    elif autopsy.exit_status is not None:
+        ended += f" with status {autopsy.exit_status}"
+    return Statement(
+        witness=Witness.ACCOUNTING,
+        text=autopsy.text or ended,
+        cause=cause,
+        exit_status=autopsy.exit_status,
+        signal=autopsy.signal,
+        peak_memory=autopsy.peak_memory,
+    )
+
+
+def from_sight(seen: Seen | None) -> Statement:
+    """Return what the scheduler showed last; absence proves nothing."""
+    if seen is None:
+        text = "does not know the runner any more"
+    else:
+        text = f"shows the runner as {seen.state.value}"
+        text += f" ({seen.raw})" if seen.raw and seen.raw != seen.state.value else ""
+        text += f" on {seen.node}" if seen.node else ""
+        text += f": {seen.reason}" if seen.reason else ""
+    return Statement(witness=Witness.SCHEDULER, text=text)
+
+
+def from_worker(lost: WorkerLost) -> list[Statement]:
+    """Return what a runner saw of its worker's death."""
+    statements = []
+    if lost.out_of_memory:
+        statements.append(
+            Statement(
+                witness=Witness.KERNEL,
+                text="counted an out-of-memory kill in the worker's group",
+                cause=Cause.OUT_OF_MEMORY,
+            )
+        )
+    if lost.signal is not None:
+        text, cause = f"was ended by {signal_name(lost.signal)}", Cause.SIGNALLED
+    else:
+        text, cause = f"ended itself with status {lost.status}", Cause.EXITED
+    text += f" after {lost.seconds:.1f} s in the job"
+    if lost.peak:
+        text += f", having held {format_memory(lost.peak)}"
+    statements.append(
+        Statement(
+            witness=Witness.WORKER,
+            text=text,
+            cause=cause,
+            exit_status=lost.status,
+            signal=lost.signal,
+            peak_memory=lost.peak or None,
+        )
+    )
+    return statements
+
+
+def from_goodbye(goodbye: Goodbye) -> Statement:
+    """Return what a runner's last words mean."""
+    cause = Cause.ENVIRONMENT_BROKEN if goodbye.reason == "broken" else None
+    if goodbye.reason == "deadline":
+        cause = Cause.TIME_LIMIT
+    text = f"said goodbye: {goodbye.text or goodbye.reason}"
+    return Statement(
+        witness=Witness.RUNNER, text=text, cause=cause, signal=goodbye.signal
+    )
+
+
+def from_silence(seconds: float) -> Statement:
+    """Return what it means that nothing is heard; silence alone proves nothing."""
+    return Statement(
+        witness=Witness.HEARTBEAT, text=f"the last one came {seconds:.0f} s ago"
+    )
+
+
+def from_log(tail: str) -> Statement | None:
+    """Return what the log of a runner that never said hello shows, if anything."""
+    for line in reversed(tail.splitlines()):
+        if _BROKEN.search(line):
+            return Statement(
+                witness=Witness.RUNNER,
+                text=f"its log ends with: {line.strip()}",
+                cause=Cause.ENVIRONMENT_BROKEN,
+            )
+    return None
+
+
+def refusal(hello: Hello, *, version: int, python: tuple[int, int]) -> str | None:
+    """Return why a runner cannot be let in; None if it can.
+
+    Args:
+        hello: What it said of itself.
+        version: This side's protocol version.
+        python: This side's Python, major and minor: pickled functions hold byte
+            code, which only the same minor version can run.
+    """
+    theirs = ".".join(map(str, hello.python))
+    if hello.python[:2] != python:
+        return (
+            f"node {hello.node} has Python {theirs}, the user's process "
+            f"{python[0]}.{python[1]}: functions travel as byte code and need the same "
+            "minor version; name an interpreter that the nodes have with the setting "
+            "python"
+        )
+    if hello.version != version:
+        return (
+            f"node {hello.node} has gridmap {hello.gridmap} with protocol "
+            f"{hello.version}, the user's process has protocol {version}: install the "
+            "same gridmap on both"
+        )
+    return None

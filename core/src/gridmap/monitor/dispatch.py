@@ -1,0 +1,62 @@
+"""How many jobs a runner is given at a time. Pure arithmetic.
+
+Guided self-scheduling: a batch is as long as `TARGET_S` of measured work, but never
+more than a runner's half share of what is left, so that the tail is handed out one by
+one. Before anything is measured, one job at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+TARGET_S: Final = 0.1
+"""Seconds of work a batch should hold: long beside a round trip, short for a person."""
+
+PREFETCH_S: Final = 0.05
+"""A runner with less work than this gets more before it is idle."""
+
+LARGEST: Final = 4096
+"""Jobs in a batch, at most: bounds what one message holds."""
+
+
+def batch_size(
+    *,
+    queued: int,
+    runners: int,
+    mean_s: float | None,
+    remaining_s: float | None = None,
+) -> int:
+    """Return how many jobs the next batch should have.
+
+    Args:
+        queued: Jobs waiting, at least 1.
+        runners: Runners that are up, at least 1.
+        mean_s: Mean duration of a job; None if none was measured.
+        remaining_s: Seconds the runner has left to live; None if unlimited.
+
+    Returns:
+        At least 1; 0 if the runner cannot finish a single job in time.
+    """
+    if mean_s is None:
+        return 1
+    mean = max(mean_s, 1e-7)
+    if remaining_s is not None and mean > remaining_s:
+        return 0
+    share = math.ceil(queued / (2 * max(runners, 1)))
+    fitting = int(TARGET_S / mean)
+    if remaining_s is not None:
+        fitting = min(fitting, int(remaining_s / mean))
+    return max(1, min(share, fitting, LARGEST))
+
+
+def wants_more(*, left: int, mean_s: float | None) -> bool:
+    """Tell whether a runner that holds *left* jobs should get more now.
+
+    Args:
+        left: Jobs it holds.
+        mean_s: Mean duration of a job; None if none was measured.
+    """
+    if left == 0:
+        return True
+    return mean_s is not None and left * mean_s < PREFETCH_S

@@ -1,0 +1,79 @@
+"""The numbers a ledger is run by, and what it asks others to decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import attrs
+
+from gridmap.resources import Resources
+from gridmap.retry import Decision, decide
+from gridmap.verdict import Verdict
+
+RetryPolicy: TypeAlias = Callable[
+    [Verdict, tuple[Verdict, ...], Resources], "Decision | None"
+]
+
+
+def no_opinion(*_: object) -> None:
+    """Leave every decision to core."""
+
+
+@attrs.frozen(kw_only=True)
+class Policy:
+    """What a run was asked to be.
+
+    Attributes:
+        token: The run's token, for events.
+        max_workers: Runners at most, at a time; None: as many as jobs, within
+            ``most_workers`` and the backend's wish.
+        most_workers: Bound on the above where the user sets none.
+        jobs_per_runner: Jobs after which a runner ends; None: no bound.
+        resubmits: How often a job is run again for causes not its own.
+        interval_s: Seconds between heartbeats.
+        silence_s: Silence after which a runner is given up.
+        stall_s: Time without any CPU, I/O or progress after which a job is ended;
+            None: never.
+        start_timeout_s: How long the scheduler may leave all runners of a group
+            waiting; None: for ever.
+        connect_s: How long a runner may be shown as running without a hello.
+        query_s: Seconds between questions to the scheduler while runners wait.
+        orphan_s: How long runners outlive the monitor.
+        python: Major and minor version that runners must have.
+        environment: For runners.
+        directory: For runners.
+        path: For runners.
+        compression: For runners.
+        retry: The hook; None leaves it to `gridmap.retry.decide`.
+        name: How the user knows a job.
+        epoch_s: Seconds since the epoch at the ledger's time 0.
+    """
+
+    token: str = "0"
+    max_workers: int | None = None
+    most_workers: int = 1000
+    jobs_per_runner: int | None = None
+    resubmits: int = 3
+    interval_s: float = 10.0
+    silence_s: float = 90.0
+    stall_s: float | None = 3600.0
+    start_timeout_s: float | None = None
+    connect_s: float = 60.0
+    query_s: float = 60.0
+    orphan_s: float = 600.0
+    python: tuple[int, int] = (3, 11)
+    environment: dict[str, str | None] = attrs.field(factory=dict, repr=False)
+    directory: str = ""
+    path: tuple[str, ...] = ()
+    compression: str = "auto"
+    retry: RetryPolicy = no_opinion
+    name: Callable[[int], str] = "job {}".format
+    epoch_s: float = 0.0
+
+    def decide(
+        self, failure: Verdict, history: tuple[Verdict, ...], resources: Resources
+    ) -> Decision:
+        """Ask the hook, and core's own rule where it has no opinion."""
+        answer = self.retry(failure, history, resources)
+        return decide(failure, history, self.resubmits) if answer is None else answer
