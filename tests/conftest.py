@@ -1,0 +1,34 @@
+"""What holds for every test: those that need a real cluster say so, or do not run."""
+
+import os
+
+import pytest
+
+ADVICE = "`make test` as root on Debian brings real clusters up"
+
+
+def why_no_cluster(schedulers: tuple[str, ...]) -> str:
+    """Return why a test that needs *schedulers* cannot run here, empty if it can.
+
+    Args:
+        schedulers: Arguments of the marker: ``"sge"``, ``"slurm"``; none for any.
+    """
+    if "GRIDMAP_TEST_CLUSTER" not in os.environ:  # the address of the clusters' agent
+        return os.environ.get("GRIDMAP_TEST_NO_CLUSTERS") or f"no clusters: {ADVICE}"
+    up = os.environ.get("GRIDMAP_TEST_CLUSTERS", "sge slurm").split()
+    missing = sorted(set(schedulers) - set(up))
+    return (
+        f"not among the clusters that are up: {', '.join(missing)}" if missing else ""
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose cluster is not there; where CI=true, let it fail."""
+    marker = item.get_closest_marker("cluster")
+    reason = why_no_cluster(marker.args) if marker else ""
+    if not reason:
+        return
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(f"CI=true, and a cluster is missing: {reason}", pytrace=False)
+    pytest.skip(reason)

@@ -1,0 +1,184 @@
+"""Run the whole suite, on real clusters where they can be had: this is `make test`.
+
+Usage: ``python3 tests/suite.py [--clean] [PYTEST ARGUMENTS]``
+
+The checkout is copied to a directory under /var/tmp that every user can read, beside
+a virtual environment of the distribution's own Python: jobs on the clusters belong to
+an ordinary user, to whom a clone below root's home is closed. There pytest runs, as
+that user and on the clusters' head node. The environment is kept between runs for as
+long as the requirements stay the same.
+
+Clusters need root on Debian. Elsewhere the tests that need one are skipped and say
+why; where ``CI=true``, that is an error instead. ``CLUSTERS`` names the ones wanted
+(``"sge slurm"``).
+
+Only the standard library is used: this runs before anything is installed.
+"""
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+ROOT = Path(__file__).resolve().parents[1]
+AREA = Path("/var/tmp")  # noqa: S108 - ours alone is checked in `own_directory`
+USER = "gmtest"
+CLUSTERS = os.environ.get("CLUSTERS", "sge slurm").split()
+CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prepare, run pytest with *arguments*, tidy up; return pytest's exit status."""
+    place = AREA / f"gridmap-test-{os.getuid()}-{digest(str(ROOT))[:12]}"
+    if "--clean" in arguments:
+        shutil.rmtree(place, ignore_errors=True)
+        return 0
+    obstacle = why_no_clusters()
+    if obstacle and CI:
+        sys.exit(f"CI=true, and the clusters cannot be had: {obstacle}")
+    if obstacle:
+        say(f"no clusters: {obstacle}")
+    else:
+        cluster("install")
+    own_directory(place)
+    checkout = stage(place / "checkout")
+    # Below root's home a Python is of no use to the clusters' user; Debian's is.
+    base = sys.executable if obstacle else "/usr/bin/python3"
+    python = environment(place / "venv", base, checkout)
+    pytest = [str(python), "-m", "pytest", *(arguments or ["tests"])]
+    if obstacle:
+        os.environ["GRIDMAP_TEST_NO_CLUSTERS"] = f"no clusters: {obstacle}"
+        return run(pytest, cwd=checkout)
+    return run_on_clusters(pytest, checkout)
+
+
+def why_no_clusters() -> str:
+    """Return what stands in the way of real clusters, empty if nothing does."""
+    if not CLUSTERS:
+        return "CLUSTERS is empty"
+    if os.getuid() != 0:
+        return "they need root: sudo make test"
+    if shutil.which("apt-get") is None:
+        return "they are made of Debian packages, and this is not Debian"
+    return ""
+
+
+def own_directory(place: Path) -> None:
+    """Make *place*, readable by all; refuse one that somebody else has made."""
+    place.mkdir(mode=0o755, exist_ok=True)
+    status = place.lstat()
+    if place.is_symlink() or status.st_uid != os.getuid():
+        sys.exit(f"{place} is not a directory of ours: remove it")
+    place.chmod(0o755)
+
+
+def stage(checkout: Path) -> Path:
+    """Copy what git knows or would add to *checkout*, readable by all; return it."""
+    shutil.rmtree(checkout, ignore_errors=True)
+    for name in files():
+        source, target = ROOT / name, checkout / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target, follow_symlinks=False)
+        if not target.is_symlink():
+            target.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
+    for directory in (checkout, *(p for p in checkout.rglob("*") if p.is_dir())):
+        directory.chmod(0o755)
+    return checkout
+
+
+def files() -> Iterator[Path]:
+    """Yield the files of the checkout that exist, relative to its root."""
+    # The clone may belong to another user than root, which git alone would refuse.
+    command = ["git", "-c", "safe.directory=*", "-C", str(ROOT), "ls-files", "-z"]
+    wanted = ["--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run([*command, *wanted], capture_output=True, check=True)
+    for name in listed.stdout.decode().split("\0"):
+        path = ROOT / name
+        if name and (path.is_file() or path.is_symlink()):
+            yield Path(name)
+
+
+def environment(venv: Path, base: str, checkout: Path) -> Path:
+    """Make *venv* out of *base*, the members in place; return its Python."""
+    python = venv / "bin" / "python"
+    requirements = [
+        checkout / "requirements" / "test.txt",
+        checkout / "core" / "pyproject.toml",
+        *sorted(checkout.glob("plugins/*/pyproject.toml")),
+    ]
+    texts = [path.read_text() for path in requirements]
+    key = digest("\0".join([os.path.realpath(base), str(checkout), *texts]))
+    stamp = venv / "key"
+    if stamp.is_file() and stamp.read_text() == key:
+        return python
+    say(f"making {venv} and installing what the tests need (about a minute)")
+    shutil.rmtree(venv, ignore_errors=True)
+    must([base, "-m", "venv", str(venv)], hint="apt install python3-venv")
+    members = [f"--editable={path.parent}" for path in requirements[1:]]
+    pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    must([*pip, "install", *members, f"--requirement={requirements[0]}"])
+    stamp.write_text(key)
+    return python
+
+
+def run_on_clusters(pytest: Sequence[str], checkout: Path) -> int:
+    """Run pytest on the head node as an ordinary user; return its exit status."""
+    try:
+        cluster("up", *CLUSTERS)
+        must(["chown", "-R", f"{USER}:", str(checkout)], hint="is there such a user?")
+        where = ["--host", "head", "--user", USER, "--cwd", str(checkout)]
+        names = f"--env=GRIDMAP_TEST_CLUSTERS={' '.join(CLUSTERS)}"
+        command = ["run", *where, names, "--env=CI", "--", *pytest]
+        return run([sys.executable, str(ROOT / "tests" / "cluster"), *command])
+    finally:
+        cluster("down")
+
+
+def cluster(*command: str) -> None:
+    """Run one command of tests/cluster; end with its status where it fails."""
+    must([sys.executable, str(ROOT / "tests" / "cluster"), *command])
+
+
+def run(command: Sequence[str], cwd: Path = ROOT) -> int:
+    """Run a program to its end, come what may, and return its exit status.
+
+    Ctrl-C reaches it by itself, being of the same group; a request to end is handed on.
+    Either way this process lives on, to tidy up.
+    """
+    process = subprocess.Popen(command, cwd=cwd)
+
+    def hand_on(number: int, _: FrameType | None) -> None:
+        process.send_signal(number)
+
+    signal.signal(signal.SIGTERM, hand_on)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    status = process.wait()
+    return int(status if status >= 0 else 128 - status)
+
+
+def must(command: Sequence[str], hint: str = "") -> None:
+    """Run a program; where it fails, end this one with its status."""
+    status = subprocess.run(command, check=False).returncode
+    if status != 0:
+        words = " ".join(command)
+        say(f"failed with status {status}: {words}" + (f" ({hint})" if hint else ""))
+        sys.exit(status if status > 0 else 1)
+
+
+def digest(text: str) -> str:
+    """Return a name for *text*."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def say(text: str) -> None:
+    """Tell the person who waits."""
+    print(f"==> {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
