@@ -57,7 +57,7 @@ class Ready:
 
     Attributes:
         messages: There is something to receive.
-        connection: The connection was lost or came back.
+        connection: The connection was lost or came back, or coming back failed.
         fds: Those of the given descriptors that can be read, or are closed at the
             other end.
     """
@@ -179,10 +179,9 @@ class RunnerSocket:
         self._register(set(fds))
         wait_ms = None if timeout_s is None else max(0, int(timeout_s * 1000 + 0.999))
         ready = dict(self._poller.poll(wait_ms))
-        before = self.connected
-        changed = self._watch is not None and self._watch.pair in ready
-        if changed:
-            changed = self._note_all() or before != self.connected
+        changed = (
+            self._watch is not None and self._watch.pair in ready and self._note_all()
+        )
         return Ready(
             messages=self._dealer in ready,
             connection=changed,
@@ -321,12 +320,13 @@ class RunnerSocket:
         self._lost()
 
     def _note_all(self) -> bool:
-        """Take note of what happened; say whether the connection was lost at all."""
-        lost = False
+        """Take note of what happened; say whether anything changed on the way."""
+        changed = False
         for event in self._watch.drain() if self._watch is not None else ():
-            lost |= event.kind == zmq.EVENT_DISCONNECTED and self.connected
+            before = self.connected, self.failure
             self._note(event)
-        return lost
+            changed |= before != (self.connected, self.failure)
+        return changed
 
     def _note(self, event: ConnectionEvent) -> None:
         """Update what is known about the connection."""
