@@ -1,0 +1,51 @@
+"""Functions, inputs, results and exceptions as bytes that travel and come back.
+
+`dump` and `load` turn an object into a `Parcel` and back, `pack` and `unpack` many
+parcels into few frames, `encode` and `decode` frames into smaller ones. Importing this
+imports neither cloudpickle nor zstandard.
+"""
+
+from gridmap.payload.batch import MAX_PARCELS, Batch, pack, take, unpack
+from gridmap.payload.compression import (
+    Compression,
+    choose,
+    compress,
+    decode,
+    decompress,
+    encode,
+)
+from gridmap.payload.content import DIGEST_BYTES, digest
+from gridmap.payload.exceptions import dump_exception, format_traceback, load_exception
+from gridmap.payload.pickling import (
+    LARGE_BYTES,
+    Frame,
+    Parcel,
+    dump,
+    dump_plain,
+    load,
+)
+
+__all__ = [
+    "DIGEST_BYTES",
+    "LARGE_BYTES",
+    "MAX_PARCELS",
+    "Batch",
+    "Compression",
+    "Frame",
+    "Parcel",
+    "choose",
+    "compress",
+    "decode",
+    "decompress",
+    "digest",
+    "dump",
+    "dump_exception",
+    "dump_plain",
+    "encode",
+    "format_traceback",
+    "load",
+    "load_exception",
+    "pack",
+    "take",
+    "unpack",
+]

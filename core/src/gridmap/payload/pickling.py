@@ -1,0 +1,214 @@
+"""Python objects to bytes and back.
+
+There are two ways in. `dump_plain` takes small plain data to the C pickler and is
+what most jobs go through. `dump` takes anything cloudpickle takes: functions of a
+script and lambdas by value, functions of importable modules by reference, and large
+buffers (numpy, pandas) beside the stream instead of in it, without a copy. What plain
+pickle can do as well, it does.
+
+Nothing here reads bytes of a stranger: whoever calls `load` has authenticated the
+sender. cloudpickle is imported when something is dumped that needs it, never to load
+(a stream that needs it names it, and pickle imports it).
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
+
+from gridmap.errors import UnpicklableError
+from gridmap.payload import culprit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+Frame: TypeAlias = bytes | bytearray | memoryview
+"""A run of bytes that travels as it is; a memoryview is flat and of format ``B``."""
+
+PROTOCOL: Final = 5
+"""The oldest pickle protocol with out-of-band buffers; Python 3.8 and later."""
+
+LARGE_BYTES: Final = 64 * 1024
+"""From this size on, a part travels as a frame of its own instead of being copied."""
+
+_PLAIN_ELEMENTS: Final = 64
+_PLAIN_DEPTH: Final = 4
+_SCALARS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
+_CONTAINERS: Final = frozenset({tuple, list, dict, set, frozenset})
+
+
+class Parcel(NamedTuple):
+    """One pickled object: the stream and its out-of-band buffers.
+
+    A tuple rather than an attrs class, since a batch makes a hundred thousand of them
+    and the constructor of a frozen attrs class alone would be half of their cost.
+
+    Attributes:
+        head: The pickle stream.
+        buffers: What the stream leaves out, in its order. After `dump` they share
+            memory with the object, so what its owner writes there later is seen here;
+            `detach` ends that.
+    """
+
+    head: bytes | memoryview
+    buffers: tuple[Frame, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """Size of stream and buffers together."""
+        return len(self.head) + sum(map(len, self.buffers))
+
+    def detach(self) -> Parcel:
+        """Return a parcel that shares no memory with the object it was made from.
+
+        To be used where the user's code runs again before the parcel has been sent:
+        a generator may yield the same array again with other numbers in it.
+        """
+        return Parcel(bytes(self.head), tuple(map(bytes, self.buffers)))
+
+
+def dump_plain(obj: object) -> bytes | None:
+    """Pickle small plain data, and nothing else.
+
+    Args:
+        obj: Any object.
+
+    Returns:
+        The stream, or None unless *obj* is made of exact built-in types only, 64
+        elements at most and nested 4 deep at most. None says nothing about whether
+        `dump` will do.
+    """
+    kind = type(obj)
+    if kind is tuple or kind is list:
+        # The usual arguments of a job: one flat tuple, looked at without a Python loop.
+        flat: Any = obj  # cast() would be a tenth of the cost
+        if len(flat) <= _PLAIN_ELEMENTS and _SCALARS.issuperset(map(type, flat)):
+            return pickle.dumps(obj, PROTOCOL)
+    elif kind in _SCALARS:
+        return pickle.dumps(obj, PROTOCOL)
+    if _count_plain(obj, _PLAIN_ELEMENTS, _PLAIN_DEPTH) is None:
+        return None
+    return pickle.dumps(obj, PROTOCOL)
+
+
+def _count_plain(obj: object, room: int, depth: int) -> int | None:
+    """Return how much of *room* is left after *obj*; None if it does not qualify."""
+    if type(obj) not in _CONTAINERS or depth <= 0:
+        return None
+    container = cast("Collection[object]", obj)
+    left: int | None = room - len(container)
+    if left is None or left < 0:
+        return None
+    parts = [*obj, *obj.values()] if isinstance(obj, dict) else container
+    for part in parts:
+        if type(part) not in _SCALARS:
+            left = _count_plain(part, left, depth - 1)
+            if left is None:
+                return None
+    return left
+
+
+def dump(obj: object, *, what: str) -> Parcel:
+    """Pickle any object so that another process of this user can load it.
+
+    Blocks for as long as pickling takes; safe to call from any thread.
+
+    Args:
+        obj: The object.
+        what: What it is in the user's words, for the error: "the function",
+            "input 3".
+
+    Returns:
+        The parcel. Buffers of 64 KiB and more share memory with *obj*.
+
+    Raises:
+        UnpicklableError: If it cannot be pickled; names the part at fault. Trying
+            again gives the same.
+    """
+    plain = dump_plain(obj)
+    if plain is not None:
+        return Parcel(plain)
+    parcel = _dump_by_reference(obj)
+    return _dump_by_value(obj, what) if parcel is None else parcel
+
+
+def _dump_by_reference(obj: object) -> Parcel | None:
+    """Pickle with plain pickle; None if that fails or names anything in ``__main__``.
+
+    Twice as fast as cloudpickle, and a worker whose results need no more never imports
+    it. What pickle takes, cloudpickle takes in the same way but for two things:
+    ``__main__``, which is another module over there, and modules that the user
+    registered to go by value.
+    """
+    if getattr(obj, "__module__", None) == "__main__":
+        return None
+    cloudpickle = sys.modules.get("cloudpickle")
+    if cloudpickle is not None and cloudpickle.list_registry_pickle_by_value():
+        return None
+    buffers: list[Frame] = []
+    try:
+        head = pickle.dumps(obj, PROTOCOL, buffer_callback=_split_off(buffers))
+    except Exception:  # noqa: BLE001 - cloudpickle's turn, which says what is wrong
+        return None
+    return None if b"__main__" in head else Parcel(head, tuple(buffers))
+
+
+def _dump_by_value(obj: object, what: str) -> Parcel:
+    import cloudpickle  # noqa: PLC0415 - 25 ms that most processes need not pay
+
+    buffers: list[Frame] = []
+    try:
+        head = cloudpickle.dumps(obj, PROTOCOL, buffer_callback=_split_off(buffers))
+    except Exception as exc:
+        raise UnpicklableError(what, culprit.find(obj, exc), _reason(exc)) from exc
+    return Parcel(head, tuple(buffers))
+
+
+def _split_off(buffers: list[Frame]) -> Callable[[pickle.PickleBuffer], bool]:
+    """Return a callback that puts large buffers into *buffers*, small ones in-band."""
+
+    def in_band(buffer: pickle.PickleBuffer) -> bool:
+        view = buffer.raw()
+        if len(view) < LARGE_BYTES:
+            return True
+        buffers.append(view)
+        return False
+
+    return in_band
+
+
+def load(parcel: Parcel | Frame) -> object:
+    """Make the object of *parcel* again.
+
+    A writable buffer becomes part of the object, so such a parcel can be loaded once;
+    a read-only one is copied, so that users can write to their arrays. Arrays that were
+    read-only where they were dumped are read-only here too.
+
+    Args:
+        parcel: What `dump` or `dump_plain` made, from an authenticated sender.
+
+    Returns:
+        The object.
+
+    Raises:
+        Exception: Whatever unpickling raises, most often ModuleNotFoundError or
+            AttributeError: the other side has modules that this one has not.
+    """
+    if not isinstance(parcel, Parcel):
+        return pickle.loads(parcel)
+    if not parcel.buffers:
+        return pickle.loads(parcel.head)
+    return pickle.loads(parcel.head, buffers=_writable(parcel.buffers))
+
+
+def _writable(buffers: Iterable[Frame]) -> Iterable[Frame]:
+    for buffer in buffers:
+        yield bytearray(buffer) if memoryview(buffer).readonly else buffer
+
+
+def _reason(exc: Exception) -> str:
+    text = str(exc)
+    if isinstance(exc, (TypeError, pickle.PicklingError)) and text:
+        return text
+    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
