@@ -294,9 +294,14 @@ def _read_private(directory: int, path: Path) -> bytes:
     except OSError as error:
         text = f"it cannot be opened, or is a symbolic link ({error.strerror}); start the run again"
         raise _refusal(path, text) from error
-    with os.fdopen(descriptor, "rb") as stream:
-        _check_private(os.fstat(stream.fileno()), path)
-        return stream.read(_MAX_FILE_BYTES)
+    try:
+        _check_private(os.fstat(descriptor), path)
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            return stream.read(_MAX_FILE_BYTES)
+    except OSError as error:
+        raise _refusal(path, f"it cannot be read: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
 
 
 def _check_private(info: os.stat_result, path: Path) -> None:

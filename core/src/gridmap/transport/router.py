@@ -55,17 +55,7 @@ Frame: TypeAlias = bytes | memoryview
 _SENDING: Final = zmq.NOBLOCK | zmq.SNDMORE
 # unix(7): sun_path is 108 bytes on Linux, 104 on the BSDs, with a final NUL.
 _UNIX_PATH_BYTES: Final = 107 if sys.platform == "linux" else 103
-_HANDSHAKE_FAILED: Final = (
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-)
-_WATCHED: Final = (
-    zmq.EVENT_ACCEPTED
-    | zmq.EVENT_ACCEPT_FAILED
-    | zmq.EVENT_DISCONNECTED
-    | _HANDSHAKE_FAILED
-)
+_WATCHED: Final = zmq.EVENT_ACCEPTED | zmq.EVENT_ACCEPT_FAILED | zmq.EVENT_DISCONNECTED
 
 
 class Wakeup(enum.Flag):
@@ -104,8 +94,9 @@ class Counters:
         accept_failed: Connections that could not be taken, for want of descriptors
             or, on ipc, because another user came.
         denied: Peers that proved a key other than the run's.
-        handshake_failed: Connections that never got to prove one: plain clients,
-            port scanners, runners with another run's server key.
+        strangers: Connections that ended before a message of theirs was let in:
+            plain clients, port scanners, runners with another run's keys, and
+            those denied.
         disconnected: Connections closed, strangers' too.
         oversized: Messages dropped for their size.
         malformed: Messages dropped for their number of frames.
@@ -116,7 +107,7 @@ class Counters:
     accepted: int = 0
     accept_failed: int = 0
     denied: int = 0
-    handshake_failed: int = 0
+    strangers: int = 0
     disconnected: int = 0
     oversized: int = 0
     malformed: int = 0
@@ -142,6 +133,7 @@ class MonitorSocket:
         self._peer_of: dict[int, bytes] = {}
         self._descriptor_of: dict[bytes, int] = {}
         self._open: set[int] = set()
+        self._unheard: set[int] = set()  # closed before a message was read
         self._gone: list[bytes] = []
         self._gone_told: list[bytes] = []
         self._short_directory: Path | None = None
@@ -464,18 +456,25 @@ class MonitorSocket:
             counters.disconnected += 1
             self._open.discard(event.value)
             peer = self._peer_of.pop(event.value, None)
-            # It may have come back by another connection in the meantime.
-            if peer is not None and self._descriptor_of.get(peer) == event.value:
+            if peer is None:
+                # Not by the handshake's own events: libzmq has none for peers that
+                # do not even speak its protocol, and none says which connection.
+                counters.strangers += 1
+                self._unheard.add(event.value)
+            elif self._descriptor_of.get(peer) == event.value:
+                # Otherwise it has come back by another connection meanwhile.
                 del self._descriptor_of[peer]
                 self._gone.append(peer)
         elif event.kind == zmq.EVENT_ACCEPTED:
             counters.accepted += 1
             self._open.add(event.value)
+            self._unheard.discard(event.value)
+            # libzmq tells nothing of connections that it closed for a takeover.
+            peer = self._peer_of.get(event.value)
+            if peer is not None and self._descriptor_of.get(peer) != event.value:
+                del self._peer_of[event.value]
         elif event.kind == zmq.EVENT_ACCEPT_FAILED:
             counters.accept_failed += 1
-        elif event.kind & _HANDSHAKE_FAILED:
-            # Denied ones were counted at the door.
-            counters.handshake_failed += event.kind != zmq.EVENT_HANDSHAKE_FAILED_AUTH
 
     def _receive_one(self, limits: Limits) -> Received | None:
         """Return the next message, None if it was dropped; zmq.Again if none."""
@@ -518,7 +517,9 @@ class MonitorSocket:
         if descriptor in self._open:
             self._descriptor_of[peer] = descriptor
             self._peer_of[descriptor] = peer
-        else:
+        elif descriptor in self._unheard:
+            self._unheard.discard(descriptor)
+            self.counters.strangers -= 1
             self._gone.append(peer)
 
     def _skip(self, frame: Any) -> None:

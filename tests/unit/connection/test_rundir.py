@@ -1,0 +1,102 @@
+"""A run's directory is private from its first moment and leaves no trace."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridmap.errors import RunError
+from gridmap.rundir import RunDirectory, slug
+
+NOW = datetime(2025, 1, 31, 14, 25, 1, tzinfo=UTC)
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_every_directory_is_private_whatever_the_umask(tmp_path: Path) -> None:
+    """Base, run and logs are 0700; the name says when and what."""
+    before = os.umask(0)
+    try:
+        run = RunDirectory.create(tmp_path / "state" / "runs", "a it(0)", NOW)
+    finally:
+        os.umask(before)
+    assert re.fullmatch(r"20250131-142501-a-it-0-[0-9a-f]{8}", run.name)
+    for path in (run.path.parent, run.path, run.logs):
+        assert mode_of(path) == 0o700
+    assert run.connection_file.parent == run.journal.parent == run.path
+
+
+def test_runs_of_one_second_do_not_meet(tmp_path: Path) -> None:
+    """The same name at the same time gives another directory."""
+    runs = {RunDirectory.create(tmp_path, "x", NOW).path for _ in range(20)}
+    assert len(runs) == 20
+
+
+@given(name=st.text())
+def test_any_name_makes_a_harmless_one(name: str) -> None:
+    """No separators, no dots in front, no shell characters, never empty."""
+    assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,39}", slug(name))
+
+
+def test_a_base_anybody_can_write_to_is_refused(tmp_path: Path) -> None:
+    """Others could exchange our directories; a sticky bit does not excuse it."""
+    tmp_path.chmod(0o1777)
+    with pytest.raises(RunError, match=r"anybody can write.*1777.*Choose a directory"):
+        RunDirectory.create(tmp_path, "x", NOW)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_base_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    """The text has the system's reason."""
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="File exists"):
+        RunDirectory.create(tmp_path / "file", "x", NOW)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a directory away")
+def test_a_base_of_another_user_is_refused(tmp_path: Path) -> None:
+    """He could exchange our directories."""
+    os.chown(tmp_path, 65534, 65534)
+    with pytest.raises(RunError, match="belongs to user 65534"):
+        RunDirectory.create(tmp_path, "x", NOW)
+
+
+def test_a_base_that_cannot_be_written_to_is_refused() -> None:
+    """Root may write anywhere but in the kernel's own file systems."""
+    with pytest.raises(RunError, match=r"cannot be (made|written)|belongs to"):
+        RunDirectory.create(Path("/proc"), "x", NOW)
+
+
+def test_removing_follows_no_links(tmp_path: Path) -> None:
+    """What links point to stays; removing twice is no error."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "file").touch()
+    run = RunDirectory.create(tmp_path / "runs", "x", NOW)
+    (run.path / "link").symlink_to(victim)
+    (run.logs / "link").symlink_to(victim)
+    run.remove()
+    assert not run.path.exists()
+    assert (victim / "file").exists()
+    run.remove()
+    run.remove(keep_logs=True)
+
+
+def test_logs_can_be_kept(tmp_path: Path) -> None:
+    """All else goes, the connection file with its key first of all."""
+    run = RunDirectory.create(tmp_path, "x", NOW)
+    run.connection_file.touch()
+    (run.path / "more").mkdir()
+    (run.logs / "1.out").touch()
+    run.remove(keep_logs=True)
+    assert [p.name for p in run.path.iterdir()] == ["logs"]
+    assert (run.logs / "1.out").exists()
