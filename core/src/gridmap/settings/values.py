@@ -1,0 +1,183 @@
+"""The settings, and what is known of each: kind, default, name in the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+import attrs
+
+from gridmap.errors import InvalidSettingError
+from gridmap.settings import kinds
+from gridmap.settings.kinds import Kind, PortRange
+
+Compression: TypeAlias = Literal["auto", "none", "zstd", "bz2"]
+KeepLogs: TypeAlias = Literal["failed", "always", "never"]
+
+SHORTEST_INTERVAL_S: Final = 0.1
+"""What a heartbeat or check interval of 0 means."""
+
+_KIND: Final = "kind"
+_VARIABLE: Final = "variable"
+
+
+def _setting(default: object, kind: Kind, variable: str | None = None) -> Any:
+    """Declare a setting.
+
+    Args:
+        default: Its value where nobody says anything.
+        kind: Reads it.
+        variable: GridMap's environment variable for it, beside ``GRIDMAP_<NAME>``.
+    """
+
+    def convert(value: object, field: attrs.Attribute[Any]) -> object:
+        if value is None and default is None:
+            return None
+        try:
+            return kind(value)
+        except ValueError as exc:
+            msg = f"setting {field.name}={value!r}: {exc}"
+            raise InvalidSettingError(msg) from None
+
+    return attrs.field(
+        default=default,
+        converter=attrs.Converter(convert, takes_field=True),
+        metadata={_KIND: kind, _VARIABLE: variable},
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What a run goes by. Times are in seconds; None means what is said of it here.
+
+    GridMap's name, where there was one, stands in brackets.
+
+    Attributes:
+        backend: Name of the backend; None: the best that is usable here.
+        max_workers: Runners at most; None: the backend's own limit.
+        heartbeat_interval: Time between two heartbeats of a runner, at least 0.1
+            [HEARTBEAT_FREQUENCY].
+        silence_limit: Silence after which a runner is given up; longer than the
+            interval, and 0 is the shortest that is [MAX_TIME_BETWEEN_HEARTBEATS].
+        check_interval: Time between two looks at the whole run [CHECK_FREQUENCY].
+        stall_limit: Time without CPU, I/O or progress after which a job is ended;
+            None: never.
+        idle_threshold: Per cent of a core below which a job counts as idle
+            [IDLE_THRESHOLD].
+        max_idle_heartbeats: Idle heartbeats before a job is reported as idle
+            [MAX_IDLE_HEARTBEATS].
+        num_resubmits: How often a job is run again for causes not its own
+            [NUM_RESUBMITS].
+        start_timeout: How long the scheduler may leave every runner waiting before
+            that is an error; None: for ever.
+        orphan_time: How long runners outlive a monitor that has gone.
+        queue: Queue or partition; None: the site's default [DEFAULT_QUEUE].
+        parallel_environment: Where jobs of several cores run [DEFAULT_PAR_ENV].
+        temp_dir: Where jobs find room for files; None: the node's own choice
+            [DEFAULT_TEMP_DIR].
+        use_mem_free: Whether ``mem_free`` is asked of Grid Engine [USE_MEM_FREE].
+        send_error_mail: Whether mail is sent [SEND_ERROR_MAIL].
+        create_plots: Whether error mail has plots [CREATE_PLOTS].
+        smtp_server: Host that takes the mail; None: this machine [SMTP_SERVER].
+        error_mail_sender: Its sender; None: the user [ERROR_MAIL_SENDER].
+        error_mail_recipient: Its recipient; None: the user [ERROR_MAIL_RECIPIENT].
+        run_directory: Where runs have their directories; None: below the user's
+            state directory. Also GRIDMAP_RUNS.
+        interface: Network interface that the monitor listens on; None: every one
+            with an address that nodes could reach.
+        port_range: Ports it may use, first and last; None: any that is free.
+        host: Name or address that nodes are told to call; None: found out.
+        compression: How payloads are compressed; ``auto`` looks at a sample.
+        max_message_bytes: The longest message taken in, all frames together.
+        query_interval: Time between two questions to the scheduler while runners
+            wait.
+        progress: Whether progress is shown; None: where a person is watching.
+        python: Interpreter on the nodes; None: the same path as here.
+        keep_logs: Whose logs outlive the run.
+        backends: Name of a backend to its own options, which core does not look at.
+    """
+
+    backend: str | None = _setting(None, kinds.text)
+    max_workers: int | None = _setting(None, kinds.count(1))
+    heartbeat_interval: float = _setting(
+        10.0, kinds.seconds(SHORTEST_INTERVAL_S), "HEARTBEAT_FREQUENCY"
+    )
+    silence_limit: float = _setting(
+        90.0, kinds.seconds(), "MAX_TIME_BETWEEN_HEARTBEATS"
+    )
+    check_interval: float = _setting(
+        15.0, kinds.seconds(SHORTEST_INTERVAL_S), "CHECK_FREQUENCY"
+    )
+    stall_limit: float | None = _setting(3600.0, kinds.seconds_or_never)
+    idle_threshold: float = _setting(1.0, kinds.number, "IDLE_THRESHOLD")
+    max_idle_heartbeats: int = _setting(3, kinds.count(0), "MAX_IDLE_HEARTBEATS")
+    num_resubmits: int = _setting(3, kinds.count(0), "NUM_RESUBMITS")
+    start_timeout: float | None = _setting(None, kinds.seconds_or_never)
+    orphan_time: float = _setting(600.0, kinds.seconds())
+    queue: str | None = _setting(None, kinds.text, "DEFAULT_QUEUE")
+    parallel_environment: str = _setting("smp", kinds.text, "DEFAULT_PAR_ENV")
+    temp_dir: str | None = _setting(None, kinds.path, "DEFAULT_TEMP_DIR")
+    use_mem_free: bool = _setting(False, kinds.flag, "USE_MEM_FREE")
+    send_error_mail: bool = _setting(False, kinds.flag, "SEND_ERROR_MAIL")
+    create_plots: bool = _setting(True, kinds.flag, "CREATE_PLOTS")
+    smtp_server: str | None = _setting(None, kinds.text, "SMTP_SERVER")
+    error_mail_sender: str | None = _setting(None, kinds.text, "ERROR_MAIL_SENDER")
+    error_mail_recipient: str | None = _setting(
+        None, kinds.text, "ERROR_MAIL_RECIPIENT"
+    )
+    run_directory: str | None = _setting(None, kinds.path, "GRIDMAP_RUNS")
+    interface: str | None = _setting(None, kinds.text)
+    port_range: PortRange | None = _setting(None, kinds.ports)
+    host: str | None = _setting(None, kinds.text)
+    compression: Compression = _setting(
+        "auto", kinds.choice("auto", "none", "zstd", "bz2")
+    )
+    max_message_bytes: int = _setting(2**30, kinds.memory)
+    query_interval: float = _setting(60.0, kinds.seconds(SHORTEST_INTERVAL_S))
+    progress: bool | None = _setting(None, kinds.flag)
+    python: str | None = _setting(None, kinds.path)
+    keep_logs: KeepLogs = _setting("failed", kinds.choice("failed", "always", "never"))
+    backends: Mapping[str, Mapping[str, object]] = attrs.field(factory=dict, hash=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Make the silence limit one that a healthy runner does not reach."""
+        if self.silence_limit == 0:
+            shortest = max(1.0, 3 * self.heartbeat_interval)
+            object.__setattr__(self, "silence_limit", shortest)
+        elif self.silence_limit <= self.heartbeat_interval:
+            msg = (
+                f"setting silence_limit={self.silence_limit:g} must be longer than "
+                f"heartbeat_interval={self.heartbeat_interval:g}: a healthy runner "
+                "would be given up between two heartbeats"
+            )
+            raise InvalidSettingError(msg)
+
+    def runs(self) -> Path:
+        """Return where runs have their directories, which need not exist yet."""
+        if self.run_directory is not None:
+            return Path(self.run_directory).absolute()
+        from platformdirs import user_state_path  # noqa: PLC0415 - not for importing
+
+        return user_state_path("gridmap") / "runs"
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    field.name: field.metadata[_KIND]
+    for field in attrs.fields(Settings)
+    if _KIND in field.metadata
+}
+"""Each setting, `Settings.backends` excepted, to what reads it."""
+
+GRIDMAPS_NAMES: Final[Mapping[str, str]] = {
+    field.metadata[_VARIABLE]: field.name
+    for field in attrs.fields(Settings)
+    if field.metadata.get(_VARIABLE)
+}
+"""GridMap's name of a setting to ours."""
+
+
+def variables(name: str) -> tuple[str, ...]:
+    """Return the environment variables of a setting, the one that wins first."""
+    ancestral = (old for old, new in GRIDMAPS_NAMES.items() if new == name)
+    return (f"GRIDMAP_{name.upper()}", *ancestral)
