@@ -8,11 +8,13 @@ and for a million.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gridmap.errors import LocalProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class JobState(enum.IntEnum):

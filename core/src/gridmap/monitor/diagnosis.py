@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gridmap.backend import Autopsy, Ending, Limit, Seen
-from gridmap.protocol.messages import Goodbye, Hello, WorkerLost
 from gridmap.resources import format_memory
 from gridmap.verdict import Cause, Statement, Witness, signal_name
+
+if TYPE_CHECKING:
+    from gridmap.protocol.messages import Goodbye, Hello, WorkerLost
 
 _BROKEN: Final = re.compile(
     r"No module named '?gridmap|ModuleNotFoundError|ImportError|"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -10,6 +10,9 @@ from gridmap.backend import Handle, Seen
 from gridmap.lifecycle import RunnerState, RunnerStep, move_runner
 from gridmap.monitor.jobs import Grant, Group
 from gridmap.verdict import Statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @attrs.define(eq=False)

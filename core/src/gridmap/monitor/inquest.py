@@ -7,8 +7,7 @@ covers all such runners. A question that fails changes nothing but the next time
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -16,9 +15,6 @@ from gridmap.backend import Handle, NotAsked, Seen, SeenState
 from gridmap.events import RunnerPending
 from gridmap.lifecycle import JobState, RunnerState, RunnerStep
 from gridmap.monitor import diagnosis
-from gridmap.monitor.books import Books
-from gridmap.monitor.facts import Autopsied, Looked
-from gridmap.monitor.fleet import Runner
 from gridmap.monitor.instructions import (
     DeliverVerdict,
     HoldAutopsy,
@@ -26,9 +22,16 @@ from gridmap.monitor.instructions import (
     Look,
     ResubmitRunner,
 )
-from gridmap.monitor.jobs import Grant
-from gridmap.monitor.staffing import Staffing
 from gridmap.verdict import Cause, Statement, Witness, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gridmap.monitor.books import Books
+    from gridmap.monitor.facts import Autopsied, Looked
+    from gridmap.monitor.fleet import Runner
+    from gridmap.monitor.jobs import Grant
+    from gridmap.monitor.staffing import Staffing
 
 _AUTOPSIES: Final = 5
 """How often accounting is asked: it may lag behind the end by seconds."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import bisect
 from collections import deque
-from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from gridmap.lifecycle import JobState, JobStep, move_jobs
 from gridmap.resources import Resources
 from gridmap.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LEARNING: Final = 0.3
 """Weight of a new measurement in a group's mean duration."""

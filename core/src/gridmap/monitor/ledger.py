@@ -8,8 +8,7 @@ module on jobs: who gets them, and when they are over.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -20,7 +19,6 @@ from gridmap.lifecycle import JobState, JobStep, RunnerState, RunnerStep, move_j
 from gridmap.monitor import diagnosis, dispatch
 from gridmap.monitor import facts as f
 from gridmap.monitor.books import Books
-from gridmap.monitor.fleet import Runner
 from gridmap.monitor.inquest import Inquest
 from gridmap.monitor.instructions import (
     Deliver,
@@ -29,11 +27,16 @@ from gridmap.monitor.instructions import (
     Send,
     SendWork,
 )
-from gridmap.monitor.jobs import Grant, Group
-from gridmap.monitor.policy import Policy
 from gridmap.monitor.staffing import Staffing
 from gridmap.protocol import messages as m
 from gridmap.verdict import Cause, Statement, Witness
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gridmap.monitor.fleet import Runner
+    from gridmap.monitor.jobs import Grant, Group
+    from gridmap.monitor.policy import Policy
 
 _HICCUP_S: Final = 5.0
 """A gap between ticks that only a stopped process or machine explains."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gridmap.backend import Handle, Killed, Rejected, Resubmitted
 from gridmap.events import RunnerGone, RunnersSubmitted
 from gridmap.lifecycle import RunnerState, RunnerStep
-from gridmap.monitor.books import Books
-from gridmap.monitor.fleet import Runner
 from gridmap.monitor.instructions import Forget, KillRunners, Send, SubmitRunners
-from gridmap.monitor.jobs import Group
 from gridmap.protocol.messages import Stop
 from gridmap.verdict import Cause, Statement, Witness
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gridmap.monitor.books import Books
+    from gridmap.monitor.fleet import Runner
+    from gridmap.monitor.jobs import Group
 
 FIRST_LOOK_S: Final = 3.0
 """How long runners may take to say hello before the scheduler is asked."""

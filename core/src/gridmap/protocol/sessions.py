@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import attrs
 
@@ -26,8 +26,6 @@ from gridmap.protocol.messages import (
     Returned,
     WorkerLost,
 )
-
-Frame: TypeAlias = "bytes | bytearray | memoryview"
 
 
 class SessionState(enum.Enum):
@@ -51,23 +49,23 @@ _OPEN: Final[Mapping[type[FromRunner], SessionState]] = {
     Goodbye: SessionState.CLOSED,
 }
 
-TRANSITIONS: Final[
-    Mapping[SessionState, Mapping[type[FromRunner], SessionState]]
-] = MappingProxyType(
-    {
-        SessionState.GREETING: {Hello: SessionState.OPEN},
-        SessionState.OPEN: _OPEN,
-        # A goodbye that was not acknowledged in time is said again, and so may be
-        # reports that were on the way.
-        SessionState.CLOSED: {
-            Hello: SessionState.OPEN,
-            Report: SessionState.CLOSED,
-            WorkerLost: SessionState.CLOSED,
-            Returned: SessionState.CLOSED,
-            Goodbye: SessionState.CLOSED,
-        },
-        SessionState.ERROR: {},
-    }
+TRANSITIONS: Final[Mapping[SessionState, Mapping[type[FromRunner], SessionState]]] = (
+    MappingProxyType(
+        {
+            SessionState.GREETING: {Hello: SessionState.OPEN},
+            SessionState.OPEN: _OPEN,
+            # A goodbye that was not acknowledged in time is said again, and so may be
+            # reports that were on the way.
+            SessionState.CLOSED: {
+                Hello: SessionState.OPEN,
+                Report: SessionState.CLOSED,
+                WorkerLost: SessionState.CLOSED,
+                Returned: SessionState.CLOSED,
+                Goodbye: SessionState.CLOSED,
+            },
+            SessionState.ERROR: {},
+        }
+    )
 )
 
 
@@ -96,7 +94,7 @@ class Outbox:
     """
 
     _next: int = 1
-    _kept: dict[int, tuple[Numbered, Sequence[Frame], float]] = attrs.field(
+    _kept: dict[int, tuple[Numbered, Sequence[Any], float]] = attrs.field(
         factory=dict
     )
 
@@ -104,13 +102,17 @@ class Outbox:
         """Return how many messages wait for their acknowledgement."""
         return len(self._kept)
 
+    def messages(self) -> list[Numbered]:
+        """Return the messages that wait, oldest first."""
+        return [message for message, _, _ in self._kept.values()]
+
     def number(self) -> int:
         """Return the number for the next message."""
         number = self._next
         self._next += 1
         return number
 
-    def keep(self, message: Numbered, frames: Sequence[Frame], now: float) -> None:
+    def keep(self, message: Numbered, frames: Sequence[Any], now: float) -> None:
         """Remember a message that is being sent.
 
         Raises:
@@ -128,7 +130,7 @@ class Outbox:
 
     def due(
         self, now: float, older_than: float
-    ) -> Iterator[tuple[Numbered, Sequence[Frame]]]:
+    ) -> Iterator[tuple[Numbered, Sequence[Any]]]:
         """Yield, in order, what is to be sent again.
 
         Args:

@@ -1,0 +1,76 @@
+"""The runner's end of the line to its worker: records in and out, never blocking long.
+
+A worker that computes does not read. What cannot be written at once is kept and
+written when it reads again, so that the runner goes on beating.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from gridmap.runner import records
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+
+_CHUNK: Final = 1 << 20
+
+
+class Link:
+    """The line to one worker."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._reader = records.Reader()
+        self._pending: deque[memoryview] = deque()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is still to be written."""
+        return bool(self._pending)
+
+    def send(self, record: records.Record) -> None:
+        """Write a record, now as far as the worker takes it, the rest later."""
+        self._pending.extend(
+            memoryview(part).cast("B") for part in records.pack(record)
+        )
+        self.flush(0.0)
+
+    def flush(self, patience_s: float) -> None:
+        """Write what is waiting, for as long as the worker keeps reading.
+
+        Args:
+            patience_s: How long to wait for it at a time.
+        """
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while self._pending:
+                try:
+                    sent = self._sock.send(self._pending[0])
+                except BlockingIOError:
+                    if not select.select([], [self._sock], [], patience_s)[1]:
+                        return
+                    continue
+                if sent == len(self._pending[0]):
+                    self._pending.popleft()
+                else:
+                    self._pending[0] = self._pending[0][sent:]
+            return
+        self._pending.clear()  # nobody is there to read it: its end is told elsewhere
+
+    def receive(self) -> Iterator[records.Record]:
+        """Yield the records that have arrived whole."""
+        while True:
+            size = max(_CHUNK, min(self._reader.missing(), 16 * _CHUNK))
+            try:
+                data = self._sock.recv(size)
+            except (BlockingIOError, ConnectionResetError):
+                return
+            if not data:
+                return
+            yield from self._reader.feed(data)
+            if len(data) < _CHUNK:
+                return

@@ -1,0 +1,583 @@
+"""The rules of a runner: what it heard in, what it does out. Pure.
+
+The machine holds the grants it was given, feeds its worker a slice at a time, gathers
+results into reports, and keeps what the monitor has not acknowledged. Slices are
+short, so that what is not started can be handed back at any time, and what a dead
+worker was doing is known to the job.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from gridmap.protocol import messages as m
+from gridmap.protocol.sessions import Outbox
+
+SLICE_S: Final = 0.01
+"""Seconds of work the worker is handed ahead of what it does."""
+
+REPORT_AFTER_S: Final = 0.02
+REPORT_COUNT: Final = 512
+REPORT_BYTES: Final = 256 * 1024
+
+MOST_IDLE_DEATHS: Final = 3
+"""Workers that may die in a row without having run a job."""
+
+
+@attrs.frozen(kw_only=True)
+class Vitals:
+    """What was measured of the worker's process tree; see `messages.Beat`."""
+
+    cpu: float = 0.0
+    rss: int = 0
+    peak: int = 0
+    read: int | None = None
+    written: int | None = None
+    processes: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class WorkerEnd:
+    """How a worker ended, and what it was doing.
+
+    Attributes:
+        job: The job it was running; None if none.
+        seconds: For how long it had.
+        status: Exit status; None if a signal ended it.
+        signal: That signal.
+        peak: Most memory held, bytes.
+        out_of_memory: Whether the kernel killed in its group for want of memory.
+        tail: The last it printed.
+    """
+
+    job: int | None
+    seconds: float
+    status: int | None
+    signal: int | None
+    peak: int
+    out_of_memory: bool
+    tail: str
+
+
+@attrs.frozen(kw_only=True)
+class Say:
+    """Send a message, with the parcels that belong to it."""
+
+    message: m.FromRunner
+    parcels: Sequence[Any] = ()
+
+
+@attrs.frozen(kw_only=True)
+class SetUp:
+    """Make the worker like the user's process."""
+
+    welcome: m.Welcome
+
+
+@attrs.frozen(kw_only=True)
+class Feed:
+    """Hand jobs ``first`` to ``stop - 1`` of a grant to the worker."""
+
+    grant: int
+    first: int
+    stop: int
+    function: bytes
+
+
+@attrs.frozen(kw_only=True)
+class KillWorker:
+    """End the worker and its children; its end will be told as usual."""
+
+
+@attrs.frozen(kw_only=True)
+class StartWorker:
+    """Bring up a fresh worker; it has to be set up again."""
+
+
+@attrs.frozen(kw_only=True)
+class DropGrant:
+    """A grant is done: its inputs can be forgotten."""
+
+    grant: int
+
+
+@attrs.frozen(kw_only=True)
+class Leave:
+    """End the runner, once what was said has been sent.
+
+    Attributes:
+        status: Exit status.
+    """
+
+    status: int
+
+
+Action: TypeAlias = Say | SetUp | Feed | KillWorker | StartWorker | DropGrant | Leave
+
+
+class Phase(enum.Enum):
+    """Where a runner is in its life."""
+
+    GREETING = "greeting"
+    SERVING = "serving"
+    LEAVING = "leaving"
+    """It will end when its worker has, or when its last words are acknowledged."""
+    GONE = "gone"
+
+
+@attrs.define
+class _Held:
+    """A grant: what of it is not handed to the worker, and what not reported."""
+
+    work: m.Work
+    next: int
+    stop: int
+    unreported: int
+    cancelled: set[int] = attrs.field(factory=set)
+
+
+@attrs.define
+class _Open:
+    """Results gathered for the next report."""
+
+    grant: int
+    first: int
+    since: float
+    parcels: list[Any] = attrs.field(factory=list)
+    failures: list[m.Failure] = attrs.field(factory=list)
+    seconds: float = 0.0
+    nbytes: int = 0
+
+
+class RunnerMachine:
+    """The rules of one runner."""
+
+    def __init__(self, hello: m.Hello, now: float) -> None:
+        self.phase = Phase.GREETING
+        self.interval = 10.0
+        self.orphan = 600.0
+        self.outbox = Outbox()
+        self._hello = hello
+        self._held: dict[int, _Held] = {}
+        self._fed: dict[int, int] = {}  # job -> grant, in the order of execution
+        self._report: _Open | None = None
+        self._mean: float | None = None
+        self._ready = False
+        self._welcome: m.Welcome | None = None
+        self._heard = now
+        self._beat_at = now
+        self._beats = 0
+        self._idle_deaths = 0
+        self._goodbye: m.Goodbye | None = None
+        self._status = 0
+        self._doomed: int | None = None
+        self._out: list[Action] = []
+
+    @property
+    def wake_in(self) -> float:
+        """How soon a tick is needed, seconds."""
+        return REPORT_AFTER_S if self._report is not None else 0.5
+
+    def _flush(self) -> list[Action]:
+        out, self._out = self._out, []
+        return out
+
+    def _say(self, message: m.FromRunner, parcels: Sequence[Any] = ()) -> None:
+        self._out.append(Say(message=message, parcels=parcels))
+
+    def _tell(self, message: Any, parcels: Sequence[Any], now: float) -> None:
+        """Say something that must arrive."""
+        self.outbox.keep(message, parcels, now)
+        self._say(message, parcels)
+
+    # Connection ---------------------------------------------------------------------
+
+    def connected(self, now: float) -> list[Action]:
+        """The connection is there, for the first time or again: greet."""
+        self._heard = now
+        holds = set(self._held)
+        self._say(attrs_hello(self._hello, tuple(sorted(holds | self._kept()))))
+        if self.phase is not Phase.GREETING:
+            for message, parcels in self.outbox.due(now, 0.0):
+                self._say(message, parcels)
+        return self._flush()
+
+    def _kept(self) -> set[int]:
+        return {
+            message.grant
+            for message in self.outbox.messages()
+            if not isinstance(message, m.Goodbye)
+        }
+
+    def heard(self, message: m.FromMonitor, now: float) -> list[Action]:
+        """Take in a message of the monitor's."""
+        self._heard = now
+        match message:
+            case m.Welcome():
+                self._welcomed(message)
+            case m.Refuse():
+                self._leave(4, None)
+            case m.Work():
+                self._work(message)
+            case m.Ack():
+                self.outbox.acknowledged(message.numbers)
+            case m.Recall():
+                self._recall(message.grant, now)
+            case m.Cancel():
+                self._cancel(message)
+            case m.Stop():
+                self._stop(message, now)
+            case _:
+                pass  # Echo: that it came is all it says; Content: the shell's
+        self._go_if_done()
+        return self._flush()
+
+    def _welcomed(self, welcome: m.Welcome) -> None:
+        self.interval, self.orphan = welcome.interval, welcome.orphan
+        self._beat_at = self._heard
+        if self.phase is Phase.GREETING:
+            self.phase = Phase.SERVING
+            self._welcome = welcome
+            self._out.append(SetUp(welcome=welcome))
+
+    def _work(self, work: m.Work) -> None:
+        if self.phase is not Phase.SERVING or work.grant in self._held:
+            return
+        stop = work.first + work.count
+        self._held[work.grant] = _Held(work, work.first, stop, work.count)
+        self._feed()
+
+    def _recall(self, grant: int, now: float) -> None:
+        held = self._held.get(grant)
+        if held is not None and held.next < held.stop:
+            self._hand_back(held, now)
+
+    def _hand_back(self, held: _Held, now: float) -> None:
+        count = held.stop - held.next
+        message = m.Returned(
+            number=self.outbox.number(),
+            grant=held.work.grant,
+            first=held.next,
+            count=count,
+        )
+        held.stop = held.next
+        self._tell(message, (), now)
+        self._reported(held, count)
+
+    def _cancel(self, cancel: m.Cancel) -> None:
+        held = self._held.get(cancel.grant)
+        if held is None:
+            return
+        jobs = range(cancel.first, cancel.first + cancel.count)
+        held.cancelled.update(jobs)
+        running = next(iter(self._fed), None)
+        if running is not None and running in jobs:
+            self._doomed = running
+            self._out.append(KillWorker())
+
+    def _stop(self, stop: m.Stop, now: float) -> None:
+        text = "the monitor said so"
+        if stop.now or not self._fed:
+            self._depart("stopped", text, now)
+        else:
+            for held in list(self._held.values()):
+                if held.next < held.stop:
+                    self._hand_back(held, now)
+            self.phase = Phase.LEAVING
+
+    # Worker -------------------------------------------------------------------------
+
+    def worker_ready(self) -> list[Action]:
+        """The worker is set up."""
+        self._ready = True
+        self._feed()
+        return self._flush()
+
+    def _feed(self) -> None:
+        """Keep a short slice of work ahead of the worker."""
+        if not self._ready:
+            return
+        for held in self._held.values():
+            while held.next < held.stop:
+                room = self._room()
+                if room < 1:
+                    return
+                if held.next in held.cancelled:
+                    held.next += 1
+                    self._skip(held)
+                    continue
+                stop = min(held.stop, held.next + room)
+                stop = min([stop, *(j for j in held.cancelled if held.next < j < stop)])
+                self._fed.update(dict.fromkeys(range(held.next, stop), held.work.grant))
+                self._out.append(
+                    Feed(
+                        grant=held.work.grant,
+                        first=held.next,
+                        stop=stop,
+                        function=held.work.function,
+                    )
+                )
+                held.next = stop
+
+    def _skip(self, held: _Held) -> None:
+        self._reported(held, 1)
+
+    def _room(self) -> int:
+        if not self._fed:
+            return 1 if self._mean is None else max(1, int(2 * SLICE_S / self._mean))
+        if self._mean is None:
+            return 0
+        ahead = int(2 * SLICE_S / max(self._mean, 1e-7))
+        # Refill by halves: a hand-over costs more than a tiny job.
+        return ahead - len(self._fed) if len(self._fed) <= ahead // 2 else 0
+
+    def result(
+        self,
+        job: int,
+        kind: int,
+        status: int | None,
+        seconds: float,
+        parcel: Any,
+        nbytes: int,
+        now: float,
+    ) -> list[Action]:
+        """Take in the result of one job."""
+        grant = self._fed.pop(job, None)
+        held = self._held.get(grant) if grant is not None else None
+        if grant is None or held is None:
+            return self._flush()
+        self._idle_deaths = 0
+        self._mean = (
+            seconds if self._mean is None else self._mean + 0.2 * (seconds - self._mean)
+        )
+        report = self._report
+        if report is not None and (
+            report.grant,
+            report.first + len(report.parcels),
+        ) != (
+            grant,
+            job,
+        ):
+            self._send_report(now)
+            report = None
+        if report is None:
+            report = self._report = _Open(grant, job, now)
+        if kind:
+            failure = m.Failure(
+                offset=len(report.parcels), kind=m.Kind(kind), status=status
+            )
+            report.failures.append(failure)
+        report.parcels.append(parcel)
+        report.seconds += seconds
+        report.nbytes += nbytes
+        if not self._fed or self._report_is_full(report, now):
+            self._feed()
+            if not self._fed or self._report_is_full(report, now):
+                self._send_report(now)
+        elif self._mean is not None and len(self._fed) * self._mean < SLICE_S:
+            self._feed()
+        self._go_if_done()
+        return self._flush()
+
+    def _report_is_full(self, report: _Open, now: float) -> bool:
+        return (
+            len(report.parcels) >= REPORT_COUNT
+            or report.nbytes >= REPORT_BYTES
+            or now - report.since >= REPORT_AFTER_S
+        )
+
+    def _send_report(self, now: float) -> None:
+        report, self._report = self._report, None
+        if report is None:
+            return
+        message = m.Report(
+            number=self.outbox.number(),
+            grant=report.grant,
+            first=report.first,
+            count=len(report.parcels),
+            failures=tuple(report.failures),
+            seconds=report.seconds,
+        )
+        self._tell(message, report.parcels, now)
+        held = self._held.get(report.grant)
+        if held is not None:
+            self._reported(held, len(report.parcels))
+
+    def _reported(self, held: _Held, count: int) -> None:
+        held.unreported -= count
+        if held.unreported <= 0:
+            self._held.pop(held.work.grant, None)
+            self._out.append(DropGrant(grant=held.work.grant))
+
+    def worker_ended(self, end: WorkerEnd, now: float) -> list[Action]:
+        """Take in the worker's end, after all results it had written."""
+        self._ready = False
+        self._send_report(now)
+        job = end.job if end.job in self._fed else None
+        self._take_back(job)
+        if self.phase is Phase.LEAVING and self._goodbye is not None:
+            self._go_if_done()
+            return self._flush()
+        if job is not None:
+            self._job_ended(job, end, now)
+        else:
+            self._idle_deaths += 1
+        if self._idle_deaths >= MOST_IDLE_DEATHS:
+            said = f"signal {end.signal}" if end.signal else f"status {end.status}"
+            text = f"its worker cannot be kept up: it ended with {said}: {end.tail}"
+            self._depart("broken", text[-2000:], now)
+        else:
+            self._out.append(StartWorker())
+            if self._welcome is not None:
+                self._out.append(SetUp(welcome=self._welcome))
+        self._go_if_done()
+        return self._flush()
+
+    def _take_back(self, running: int | None) -> None:
+        """Jobs the worker had not begun are as if they had not been handed over."""
+        for job, grant in sorted(self._fed.items(), reverse=True):
+            held = self._held.get(grant)
+            if held is not None and job != running:
+                held.next = min(held.next, job)
+        self._fed.clear()
+
+    def _job_ended(self, job: int, end: WorkerEnd, now: float) -> None:
+        held = next(
+            (
+                h
+                for h in self._held.values()
+                if h.work.first <= job < h.next or h.next == job
+            ),
+            None,
+        )
+        if held is None:
+            return
+        held.next = max(held.next, job + 1)
+        doomed, self._doomed = self._doomed, None
+        if job != doomed and job not in held.cancelled:
+            message = m.WorkerLost(
+                number=self.outbox.number(),
+                grant=held.work.grant,
+                job=job,
+                status=end.status,
+                signal=end.signal,
+                peak=end.peak,
+                out_of_memory=end.out_of_memory,
+                seconds=end.seconds,
+                tail=end.tail,
+            )
+            self._tell(message, (), now)
+        self._reported(held, 1)
+
+    # Time and the end ---------------------------------------------------------------
+
+    def tick(
+        self, vitals: Vitals, running: tuple[int | None, float], tail: str, now: float
+    ) -> list[Action]:
+        """Time has passed: beat, report, and say again what was not acknowledged."""
+        report = self._report
+        if report is not None and now - report.since >= REPORT_AFTER_S:
+            self._send_report(now)
+        if self.phase is not Phase.GREETING and now >= self._beat_at:
+            self._beat(vitals, running, tail, now)
+            for message, parcels in self.outbox.due(now, max(5.0, self.interval)):
+                self._say(message, parcels)
+        self._go_if_done()
+        return self._flush()
+
+    def beat_due(self, now: float) -> bool:
+        """Whether the next tick is to beat, so that vitals have to be measured."""
+        return self.phase is not Phase.GREETING and now >= self._beat_at
+
+    def _beat(
+        self, vitals: Vitals, running: tuple[int | None, float], tail: str, now: float
+    ) -> None:
+        self._beats += 1
+        self._beat_at = max(self._beat_at + self.interval, now)
+        job, seconds = running
+        self._say(
+            m.Beat(
+                number=self._beats,
+                holds=tuple(sorted(set(self._held) | self._kept())),
+                job=job if job in self._fed else None,
+                running=seconds,
+                cpu=vitals.cpu,
+                rss=vitals.rss,
+                peak=vitals.peak,
+                read=vitals.read,
+                written=vitals.written,
+                processes=vitals.processes,
+                tail=tail,
+            )
+        )
+
+    def orphaned(self, now: float) -> bool:
+        """Whether the monitor has been gone for longer than a runner waits."""
+        return now - self._heard > self.orphan
+
+    def depart(
+        self,
+        reason: str,
+        text: str,
+        now: float,
+        *,
+        signal: int | None = None,
+        running: int | None = None,
+        tail: str = "",
+    ) -> list[Action]:
+        """End now: kill the worker, say goodbye, leave once that is acknowledged."""
+        self._depart(reason, text, now, signal=signal, running=running, tail=tail)
+        return self._flush()
+
+    def _depart(
+        self,
+        reason: str,
+        text: str,
+        now: float,
+        *,
+        signal: int | None = None,
+        running: int | None = None,
+        tail: str = "",
+    ) -> None:
+        if self._goodbye is not None or self.phase is Phase.GONE:
+            return
+        self._send_report(now)
+        if running is None and reason == "stopped":
+            running = next(iter(self._fed), None)
+        self._goodbye = m.Goodbye(
+            number=self.outbox.number(),
+            reason=reason,
+            text=text,
+            signal=signal,
+            job=running if running in self._fed else None,
+            tail=tail,
+        )
+        self._tell(self._goodbye, (), now)
+        self.phase = Phase.LEAVING
+        self._status = 0 if reason == "stopped" else 1
+        self._out.append(KillWorker())
+
+    def _go_if_done(self) -> None:
+        """Leave when nothing is left to do and everything said has arrived."""
+        if self.phase is not Phase.LEAVING or self._fed or self._report:
+            return
+        if self._goodbye is None:
+            self._depart("stopped", "the monitor said so", self._heard)
+        elif not len(self.outbox):
+            self._leave(self._status, None)
+
+    def _leave(self, status: int, _: None) -> None:
+        if self.phase is not Phase.GONE:
+            self.phase = Phase.GONE
+            self._out.append(KillWorker())
+            self._out.append(Leave(status=status))
+
+
+def attrs_hello(hello: m.Hello, holds: tuple[int, ...]) -> m.Hello:
+    """Return a hello that names the grants held."""
+    fields = {name: getattr(hello, name) for name in hello.__struct_fields__}
+    return m.Hello(**{**fields, "holds": holds})

@@ -1,0 +1,116 @@
+"""Bringing up workers and learning how they ended. Imports little: see `__main__`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import NamedTuple
+
+from gridmap.runner.status import StatusPage
+
+
+class Ended(NamedTuple):
+    """How a worker ended.
+
+    Attributes:
+        status: Exit status, None if a signal ended it.
+        signal: That signal, None if it ended by itself.
+        peak: Most memory its own process held, bytes.
+    """
+
+    status: int | None
+    signal: int | None
+    peak: int
+
+
+class WorkerProcess:
+    """A worker, seen from its runner.
+
+    Attributes:
+        pid: Its process id, and that of its process group.
+        sock: The runner's end of the socket; does not block.
+        output: Where what it prints can be read.
+        status: The page on which it says what it does.
+    """
+
+    def __init__(
+        self, pid: int, sock: socket.socket, output: int, status: StatusPage
+    ) -> None:
+        self.pid = pid
+        self.sock = sock
+        self.output = output
+        self.status = status
+        sock.setblocking(False)
+        os.set_blocking(output, False)
+
+    def ended(self) -> Ended | None:
+        """Return how it ended, None while it lives. To be asked until it says so."""
+        pid, code, usage = os.wait4(self.pid, os.WNOHANG)
+        if pid == 0:
+            return None
+        status = os.waitstatus_to_exitcode(code)
+        peak = usage.ru_maxrss * 1024
+        return Ended(status, None, peak) if status >= 0 else Ended(None, -status, peak)
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send a signal to it and all of its process group."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(self.pid, number)
+
+    def close(self) -> None:
+        """Let go of everything that belongs to it; kill what it left behind."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.sock.close()
+        os.close(self.output)
+        self.status.close()
+
+
+def fork_worker() -> WorkerProcess:
+    """Fork a worker. Only while this process is young: no threads, no sockets."""
+    ours, theirs = socket.socketpair()
+    output, output_end = os.pipe()
+    status = StatusPage()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid == 0:
+        code = 70
+        try:
+            ours.close()
+            os.close(output)
+            from gridmap.runner import worker  # noqa: PLC0415 - the child's own
+
+            code = worker.run(theirs, status, output_end)
+        except BaseException:  # noqa: BLE001 - the end of a process: told on stderr
+            import traceback  # noqa: PLC0415 - only now
+
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    theirs.close()
+    os.close(output_end)
+    return WorkerProcess(pid, ours, output, status)
+
+
+def spawn_worker() -> WorkerProcess:
+    """Start a worker as a new program: this process is past forking."""
+    ours, theirs = socket.socketpair()
+    output, output_end = os.pipe()
+    status = StatusPage()
+    fds = (theirs.fileno(), status.fd, output_end)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gridmap.runner.worker", *map(str, fds)],
+        pass_fds=fds,
+        stdin=subprocess.DEVNULL,
+    )
+    process.returncode = 0  # we wait for it ourselves
+    theirs.close()
+    os.close(output_end)
+    return WorkerProcess(process.pid, ours, output, status)

@@ -1,0 +1,345 @@
+"""The shell round the runner's rules: one loop over monitor, worker and signals."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+import gridmap
+from gridmap import payload, plugins
+from gridmap.connection import ConnectionFile
+from gridmap.errors import GridMapError, RemoteProtocolError, UnpicklableError
+from gridmap.protocol import codec
+from gridmap.protocol import messages as m
+from gridmap.runner import cgroup
+from gridmap.runner.link import Link
+from gridmap.runner.machine import (
+    Action,
+    DropGrant,
+    Feed,
+    KillWorker,
+    Leave,
+    Phase,
+    RunnerMachine,
+    Say,
+    SetUp,
+    StartWorker,
+    Vitals,
+    WorkerEnd,
+)
+from gridmap.runner.offspring import Ended, WorkerProcess, spawn_worker
+from gridmap.runner.output import Output
+from gridmap.runner.records import Record, RecordType
+from gridmap.runner.vitals import Meter
+from gridmap.runner.worker import Setup
+from gridmap.transport.dealer import RunnerSocket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gridmap.backend import Identity
+
+CONNECTION_VARIABLE: Final = "GRIDMAP_CONNECTION"
+"""Environment variable with the path of the run's connection file."""
+
+_SAMPLE_S: Final = 2.0
+"""Seconds between two looks at memory, for its peak."""
+
+_PATIENCE_S: Final = 60.0
+_MOST_PAYLOAD: Final = 2**34
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
+
+
+class RunnerService:
+    """One runner, from its command line to its exit status."""
+
+    def __init__(self, home: str, job_path: str, worker: WorkerProcess) -> None:
+        self._home = home
+        self._job_path = job_path
+        self._worker = worker
+        self._link = Link(worker.sock)
+        self._output = Output()
+        self._meter = Meter(worker.pid)
+        self._contents: dict[bytes, list[payload.Frame]] = {}
+        self._batches: dict[int, tuple[m.Work, payload.Batch]] = {}
+        self._compression = "auto"
+        self._status = 0
+        self._dead = False
+        self._signals: list[int] = []
+        self._oom_kills = cgroup.oom_kills()
+        self._sampled = 0.0
+
+    def run(self) -> int:
+        """Be a runner until there is no more work; return the exit status."""
+        try:
+            self._connect()
+        except GridMapError as error:
+            self._log("cannot reach the monitor: %s" % error)  # noqa: UP031 - one line
+            self._worker.kill()
+            return 3
+        wake = self._catch_signals()
+        try:
+            self._do(self._machine.connected(time.monotonic()))
+            while self._machine.phase is not Phase.GONE:
+                self._turn(wake)
+        finally:
+            self._worker.kill()
+            self._socket.close(2.0)
+        return self._status
+
+    def _connect(self) -> None:
+        path = os.environ.get(CONNECTION_VARIABLE)
+        if not path:
+            msg = f"the environment variable {CONNECTION_VARIABLE} is not set"
+            raise GridMapError(msg)
+        self._file = ConnectionFile.read(Path(path))
+        backend = plugins.load_backend(self._file.backend_factory)
+        identity = plugins.identify(backend, os.environ)
+        nonce = secrets.token_hex(8)
+        self._log(
+            f"runner {identity.handle} on {socket.gethostname()}, process {os.getpid()}, "
+            f"home {self._home}"
+        )
+        self._socket = RunnerSocket(self._file, nonce.encode())
+        self._socket.connect(_PATIENCE_S)
+        self._machine = RunnerMachine(_hello(identity, nonce), time.monotonic())
+
+    def _log(self, text: str) -> None:
+        sys.stderr.write(f"gridmap: {text}\n")
+        sys.stderr.flush()
+
+    def _catch_signals(self) -> int:
+        reader, writer = socket.socketpair()
+        reader.setblocking(False)
+        writer.setblocking(False)
+        self._wake = (reader, writer)  # kept: closing them would end the wake-ups
+        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for number in _ENDING:
+            signal.signal(number, lambda number, _: self._signals.append(number))
+        return reader.fileno()
+
+    # The loop -----------------------------------------------------------------------
+
+    def _turn(self, wake: int) -> None:
+        fds = {wake} if self._dead else {wake, self._worker.sock.fileno()}
+        if self._worker.output >= 0:
+            fds.add(self._worker.output)
+        timeout = 0.002 if self._link.waiting else self._machine.wake_in
+        ready = self._socket.wait(timeout, fds)
+        if ready.connection:
+            self._connection_changed()
+        if ready.messages:
+            for frames in self._socket.receive():
+                self._hear(frames)
+        if self._link.waiting:
+            self._link.flush(0.02)
+        self._read_worker()
+        if wake in ready.fds:
+            with contextlib.suppress(BlockingIOError):
+                os.read(wake, 4096)
+        self._mind_the_worker()
+        self._mind_signals()
+        self._mind_the_time()
+
+    def _connection_changed(self) -> None:
+        now = time.monotonic()
+        if self._socket.connected:
+            self._do(self._machine.connected(now))
+
+    def _hear(self, frames: list[payload.Frame]) -> None:
+        try:
+            message = codec.decode_from_monitor(frames[0])
+            if isinstance(message, m.Content):
+                self._contents[message.digest] = _decoded(frames)
+                self._send_content(message.digest)
+            elif isinstance(message, m.Work) and message.grant not in self._batches:
+                batch = payload.Batch.read(_decoded(frames))
+                self._batches[message.grant] = (message, batch)
+            elif isinstance(message, m.Welcome):
+                self._compression = message.compression
+        except RemoteProtocolError as error:
+            self._log(f"the monitor is not understood: {error}")
+            return
+        self._do(self._machine.heard(message, time.monotonic()))
+
+    def _read_worker(self) -> None:
+        self._output.drain(self._worker.output)
+        for record in self._link.receive():
+            now = time.monotonic()
+            if record.type is RecordType.READY:
+                self._do(self._machine.worker_ready())
+            elif record.type is RecordType.RESULT:
+                self._result(record, now)
+
+    def _result(self, record: Record, now: float) -> None:
+        kind, head, buffers = record.kind, record.frames[0], record.frames[1:]
+        parcel: Any = payload.Parcel(bytes(head), buffers) if buffers else head
+        nbytes = sum(len(frame) for frame in record.frames)
+        largest = max(len(frame) for frame in record.frames)
+        if largest > self._file.max_frame_bytes:
+            kind, parcel = m.Kind.UNPICKLABLE, _too_large(largest, self._file)
+        self._do(
+            self._machine.result(
+                record.job,
+                kind,
+                record.status if record.status >= 0 else None,
+                record.seconds,
+                parcel,
+                nbytes,
+                now,
+            )
+        )
+
+    def _mind_the_worker(self) -> None:
+        if self._dead:
+            return
+        ended = self._worker.ended()
+        if ended is None:
+            return
+        self._dead = True
+        self._read_worker()
+        self._do(self._machine.worker_ended(self._end(ended), time.monotonic()))
+
+    def _end(self, ended: Ended) -> WorkerEnd:
+        job, seconds = self._worker.status.read()
+        kills = cgroup.oom_kills()
+        killed = None not in (kills, self._oom_kills) and kills != self._oom_kills
+        self._oom_kills = kills
+        return WorkerEnd(
+            job=job,
+            seconds=seconds,
+            status=ended.status,
+            signal=ended.signal,
+            peak=max(ended.peak, self._meter.peak),
+            out_of_memory=killed and ended.signal == signal.SIGKILL,
+            tail=self._output.tail(),
+        )
+
+    def _mind_signals(self) -> None:
+        while self._signals:
+            number = self._signals.pop(0)
+            name = signal.Signals(number).name
+            job, _ = self._worker.status.read()
+            self._log(f"told to end by {name}")
+            self._do(
+                self._machine.depart(
+                    "signal",
+                    f"it was told to end by {name}",
+                    time.monotonic(),
+                    signal=number,
+                    running=job,
+                    tail=self._output.tail(),
+                )
+            )
+
+    def _mind_the_time(self) -> None:
+        now = time.monotonic()
+        vitals = Vitals()
+        if self._machine.beat_due(now) or now - self._sampled > _SAMPLE_S:
+            self._sampled = now
+            vitals = self._meter.measure()
+        beats = self._machine.beat_due(now)
+        tail = self._output.fresh() if beats else ""
+        self._do(self._machine.tick(vitals, self._worker.status.read(), tail, now))
+        local = self._file.addresses[0].startswith("ipc:")
+        if (local and self._file.driver.gone()) or self._machine.orphaned(now):
+            self._log("the monitor is gone: nobody wants the results any more")
+            self._machine.phase = Phase.GONE
+            self._status = 1
+
+    # Actions ------------------------------------------------------------------------
+
+    def _do(self, actions: Iterable[Action]) -> None:
+        for action in actions:
+            match action:
+                case Say():
+                    self._say(action)
+                case Feed():
+                    self._feed(action)
+                case DropGrant():
+                    self._batches.pop(action.grant, None)
+                case SetUp():
+                    self._set_up(action.welcome)
+                case KillWorker():
+                    self._worker.kill()
+                case StartWorker():
+                    self._start_worker()
+                case Leave():
+                    self._status = action.status
+
+    def _say(self, say: Say) -> None:
+        frames: list[payload.Frame] = [codec.encode(say.message)]
+        if say.parcels:
+            frames += payload.encode(payload.pack(say.parcels), self._compression)
+        self._socket.send(frames)  # what must arrive is kept, and said again
+
+    def _feed(self, feed: Feed) -> None:
+        work, batch = self._batches[feed.grant]
+        frames = batch.take(feed.first - work.first, feed.stop - work.first)
+        record = Record(RecordType.JOBS, (feed.function, *frames), feed.first)
+        self._link.send(record)
+
+    def _set_up(self, welcome: m.Welcome) -> None:
+        path = () if self._job_path in ("", "-") else (self._job_path,)
+        setup = Setup(
+            environment=welcome.environment,
+            directory=welcome.directory,
+            path=(*path, *welcome.path),
+        )
+        self._link.send(Record(RecordType.SETUP, (msgspec.msgpack.encode(setup),)))
+        for digest in self._contents:
+            self._send_content(digest)
+
+    def _send_content(self, digest: bytes) -> None:
+        frames = (digest, *self._contents[digest])
+        self._link.send(Record(RecordType.CONTENT, frames))
+
+    def _start_worker(self) -> None:
+        self._worker.close()
+        self._worker = spawn_worker()
+        self._link = Link(self._worker.sock)
+        self._meter.reset_peak()
+        self._meter.follow(self._worker.pid)
+        self._dead = False
+
+
+def _hello(identity: Identity, nonce: str) -> m.Hello:
+    handle = identity.handle
+    remaining = None
+    if identity.deadline is not None:
+        remaining = identity.deadline - time.time()  # noqa: TID251 - the shell's clock
+    return m.Hello(
+        version=m.VERSION,
+        nonce=nonce,
+        job=handle.job if handle else None,
+        task=handle.task if handle else None,
+        node=socket.gethostname(),
+        pid=os.getpid(),
+        python=sys.version_info[:3],
+        gridmap=gridmap.__version__,
+        remaining=remaining,
+        slots=identity.slots,
+    )
+
+
+def _decoded(frames: list[payload.Frame]) -> list[payload.Frame]:
+    return payload.decode(frames[1:], _MOST_PAYLOAD)
+
+
+def _too_large(size: int, file: ConnectionFile) -> payload.Parcel:
+    reason = (
+        f"it has {size:,} bytes in one piece, more than the {file.max_frame_bytes:,} "
+        "that the setting max_message_bytes allows"
+    )
+    error = UnpicklableError("the result", "", reason)
+    return payload.dump_exception(error, "")

@@ -1,0 +1,195 @@
+"""The worker: a process that only computes.
+
+It reads jobs from a socket, calls the function, and writes each result before it
+begins the next job, so that a crash loses nothing that was finished. Whatever the
+function raises is caught; whatever else it does to the process, the runner sees.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from gridmap import payload
+from gridmap.errors import UnpicklableError
+from gridmap.protocol.messages import Kind
+from gridmap.runner import records
+from gridmap.runner.records import Record, RecordType
+from gridmap.runner.status import StatusPage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """How the worker becomes like the user's process.
+
+    Attributes:
+        environment: Variables to set, and (None) to unset.
+        directory: Working directory; kept as it is if it cannot be entered.
+        path: Entries to put first on ``sys.path``.
+    """
+
+    environment: dict[str, str | None]
+    directory: str
+    path: tuple[str, ...]
+
+
+def run(sock: socket.socket, status: StatusPage, output_fd: int | None) -> int:
+    """Serve jobs until the runner is gone.
+
+    Args:
+        sock: Where jobs come from and results go to.
+        status: Where to say what is being done.
+        output_fd: Where standard output and error go; None leaves them.
+
+    Returns:
+        The exit status of the process.
+    """
+    _detach(output_fd)
+    worker = Worker(sock, status)
+    while (record := records.receive(sock)) is not None:
+        worker.handle(record)
+    return 0
+
+
+def _detach(output_fd: int | None) -> None:
+    """Become a group of its own that dies with the runner."""
+    with contextlib.suppress(OSError):
+        os.setpgid(0, 0)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the driver's
+    signal.set_wakeup_fd(-1)
+    if output_fd is not None:
+        os.dup2(output_fd, 1)
+        os.dup2(output_fd, 2)
+        os.close(output_fd)
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115 - for the life of the process
+        sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115 - likewise
+
+
+class Worker:
+    """What the worker knows: its functions."""
+
+    def __init__(self, sock: socket.socket, status: StatusPage) -> None:
+        self._sock = sock
+        self._status = status
+        self._parcels: dict[bytes, payload.Parcel] = {}
+        self._functions: dict[bytes, Callable[..., object]] = {}
+
+    def handle(self, record: Record) -> None:
+        """Do what one record asks for."""
+        if record.type is RecordType.JOBS:
+            self._run_jobs(record)
+        elif record.type is RecordType.CONTENT:
+            digest, head, *buffers = record.frames
+            parcel = payload.Parcel(bytes(head), tuple(buffers))
+            self._parcels[bytes(digest)] = parcel
+        elif record.type is RecordType.SETUP:
+            _set_up(msgspec.msgpack.decode(record.frames[0], type=Setup))
+            records.send(self._sock, Record(RecordType.READY))
+
+    def _run_jobs(self, record: Record) -> None:
+        digest, *frames = record.frames
+        digest = bytes(digest)
+        for offset, parcel in enumerate(payload.unpack(frames)):
+            job = record.job + offset
+            started = time.perf_counter()
+            self._status.begin(job)
+            kind, status, result = self._run(digest, parcel, job)
+            self._status.end()
+            seconds = time.perf_counter() - started
+            out = (
+                (result,)
+                if isinstance(result, bytes)
+                else (result.head, *result.buffers)
+            )
+            records.send(
+                self._sock, Record(RecordType.RESULT, out, job, kind, status, seconds)
+            )
+
+    def _run(
+        self, digest: bytes, parcel: payload.Parcel, job: int
+    ) -> tuple[int, int, bytes | payload.Parcel]:
+        """Run one job; return how it ended, its exit status, and its parcel."""
+        try:
+            function = self._functions.get(digest) or self._load(digest)
+            args, kwargs = _arguments(parcel)
+            value = function(*args, **kwargs) if kwargs else function(*args)
+        except SystemExit as error:
+            return Kind.EXITED, _exit_status(error.code), _dump_error(error)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
+            return Kind.RAISED, -1, _dump_error(error)
+        try:
+            return (
+                0,
+                -1,
+                payload.dump_plain(value)
+                or payload.dump(value, what=f"the result of job {job}"),
+            )
+        except UnpicklableError as error:
+            return Kind.UNPICKLABLE, -1, payload.dump_exception(error, "")
+        except BaseException as error:  # noqa: BLE001 - a __reduce__ may raise anything
+            return Kind.RAISED, -1, _dump_error(error)
+
+    def _load(self, digest: bytes) -> Callable[..., object]:
+        function: Any = payload.load(self._parcels[digest])
+        self._functions[digest] = function
+        loaded: Callable[..., object] = function
+        return loaded
+
+
+def _arguments(parcel: payload.Parcel) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    args, kwargs = payload.load(parcel)  # type: ignore[misc] - what call_parcel made
+    return args, kwargs
+
+
+def _dump_error(error: BaseException) -> payload.Parcel:
+    return payload.dump_exception(error, payload.format_traceback(error))
+
+
+def _exit_status(code: object) -> int:
+    """Return the status that ``sys.exit(code)`` gives a process."""
+    if code is None:
+        return 0
+    return code & 0xFF if isinstance(code, int) else 1
+
+
+def _set_up(setup: Setup) -> None:
+    for name, value in setup.environment.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    time.tzset()
+    if setup.directory:
+        with contextlib.suppress(OSError):  # it may exist on the submit host only
+            os.chdir(setup.directory)
+    known = set(sys.path)
+    sys.path[:0] = [entry for entry in setup.path if entry not in known]
+    # The runner module is __main__ here; what the user's __main__ held travels by value.
+    sys.argv = [""]
+
+
+def main(arguments: list[str]) -> int:
+    """Be a worker that was started as a program, after the first one died."""
+    sock_fd, status_fd, output_fd = map(int, arguments)
+    return run(socket.socket(fileno=sock_fd), StatusPage(status_fd), output_fd)
+
+
+if __name__ == "__main__":
+    os._exit(main(sys.argv[1:]))
