@@ -170,7 +170,6 @@ class Batch:
         Costs what the part costs, however long the whole is.
         """
         start, stop, _ = slice(start, stop).indices(len(self))
-        stop = max(start, stop)
         low, high = self._owners(start, stop)
         owners = [
             (self.owners[owner] - start, self.firsts[owner + 1] - self.firsts[owner])

@@ -186,8 +186,8 @@ def _try(exc: BaseException, form: object) -> tuple[Parcel | None, str]:
         return None, f"it came back as {_type_name(type(copy))}"
     if _text(copy) != _text(exc):
         return parcel, "its message changed"
-    lost = _attributes(exc).keys() - _attributes(copy).keys()
-    return parcel, "it lost attributes" if lost else ""
+    in_slots = _attributes(exc).keys() - vars(exc).keys()
+    return parcel, "pickling forgets its slots" if in_slots else ""
 
 
 class _Bare:
