@@ -1,0 +1,84 @@
+"""What `gridmap doctor` looks at: does Slurm answer, and what can it do here?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Final
+
+from gridmap.backend import Check
+from gridmap_slurm import command, discovery, environment, sacct, scontrol, sinfo
+from gridmap_slurm.command import Answer
+
+_TIMEOUT_S: Final = 10.0
+
+
+def checks(run: command.Run = command.run) -> tuple[Check, ...]:
+    """Return what was found; asks the controller three short questions.
+
+    Args:
+        run: Starts a command.
+    """
+    found = discovery.available()
+    if not found.usable:
+        check = Check(
+            name="Slurm's commands",
+            passed=False,
+            found=found.reason,
+            advice="work on a host from which you can submit with sbatch by hand",
+        )
+        return (check,)
+    commands = Check(name="Slurm's commands", passed=True, found=found.reason)
+    config = _ask(run, scontrol.config_command())
+    site = scontrol.parse_config(_output(config))
+    if site is None:
+        check = Check(
+            name="Slurm's controller",
+            passed=False,
+            found=_words(config),
+            advice="ask the administrators whether slurmctld runs, or look at `scontrol "
+            "ping`",
+        )
+        return (commands, check)
+    controller = Check(
+        name="Slurm's controller",
+        passed=True,
+        found=f"answers; arrays of up to {site.largest_array} runners",
+    )
+    return (commands, controller, _nodes(run), _accounting(site))
+
+
+def _nodes(run: command.Run) -> Check:
+    answer = _ask(run, sinfo.command())
+    nodes = sinfo.parse(_output(answer))
+    if nodes:
+        return Check(name="Slurm's nodes", passed=True, found=f"{len(nodes)} nodes")
+    return Check(
+        name="Slurm's nodes",
+        passed=False,
+        found=_words(answer),
+        advice="a white list of nodes cannot be used as long as sinfo does not answer",
+    )
+
+
+def _accounting(site: scontrol.Site) -> Check:
+    name = "Slurm's accounting"
+    if site.accounting and shutil.which(sacct.PROGRAM):
+        return Check(name=name, passed=True, found="sacct tells how runners ended")
+    text = (
+        f"none here: the controller tells how runners ended for {site.remembers_s} s, "
+        "without their peak of memory"
+    )
+    return Check(name=name, passed=True, found=text)
+
+
+def _ask(run: command.Run, argv: tuple[str, ...]) -> command.Outcome:
+    return run(argv, environment.for_queries(os.environ), "", _TIMEOUT_S)
+
+
+def _output(outcome: command.Outcome) -> str:
+    return outcome.output if isinstance(outcome, Answer) else ""
+
+
+def _words(outcome: command.Outcome) -> str:
+    return outcome.words if isinstance(outcome, Answer) else outcome.text

@@ -1,0 +1,121 @@
+"""One query for many runners: squeue, and what it prints. Pure.
+
+Seen with 22.05.8:
+
+* The header is asked for, not suppressed: it is the proof that squeue really answered.
+  Each line carries a mark, so that whatever a site's wrapper prints is told apart.
+* ``--jobs`` with one unknown id is an error, with two it is not: one id is given twice.
+* Ended jobs are shown (``--states=all``) until ``MinJobAge`` is over, 300 s by default.
+* A task that is cancelled before it started leaves the array without a trace, except
+  for the array's last one, after which the array itself is shown, with no index.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from gridmap.backend import Seen, SeenState
+from gridmap_slurm import ids, states
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gridmap.backend import Handle
+
+PROGRAM: Final = "squeue"
+
+_MARK: Final = "gridmap"
+# The free texts come last: a reason has no bar in it, a comment of the user's may.
+_FORMAT: Final = f"{_MARK}|%i|%T|%B|%r|%k"
+_FIELDS: Final = 6
+_HEADER: Final = "JOBID"
+_MOST_IDS: Final = 200
+"""Job ids on one command line; beyond that the user's whole queue is read."""
+_NOWHERE: Final = frozenset({"", "n/a", "N/A", "None", "(null)"})
+
+
+@attrs.frozen(kw_only=True)
+class Row:
+    """What squeue showed of one runner.
+
+    Attributes:
+        seen: The state, for core.
+        comment: The job's comment, by which a run finds its own.
+    """
+
+    seen: Seen
+    comment: str
+
+
+def command(
+    uid: int, jobs: Iterable[str] = (), clusters: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """Return the query.
+
+    Args:
+        uid: Whose jobs; the controller then sends no others'.
+        jobs: Only these job ids, if they are few; empty: all of the user's.
+        clusters: Option that names the cluster.
+    """
+    chosen = sorted(set(jobs))
+    few = chosen if len(chosen) <= _MOST_IDS else []
+    few = few * 2 if len(few) == 1 else few
+    return (
+        PROGRAM,
+        *clusters,
+        "--all",  # partitions that are hidden, too
+        "--array",
+        "--states=all",
+        f"--user={uid}",
+        *([f"--jobs={','.join(few)}"] if few else []),
+        f"--format={_FORMAT}",
+    )
+
+
+def parse(output: str) -> dict[Handle, Row] | None:
+    """Return what squeue showed, None if the output makes no sense.
+
+    Args:
+        output: Its standard output. Lines without our mark are a site's own.
+    """
+    lines = [line.split("|", _FIELDS - 1) for line in output.splitlines()]
+    ours = [fields for fields in lines if fields[0] == _MARK]
+    if not any(fields[1:2] == [_HEADER] for fields in ours):
+        return None
+    rows: dict[Handle, Row] = {}
+    for fields in ours:
+        if fields[1:2] == [_HEADER]:
+            continue
+        if len(fields) != _FIELDS:
+            return None
+        handles = ids.parse(fields[1])
+        if not handles:
+            return None
+        row = _row(fields)
+        rows.update(dict.fromkeys(handles, row))
+    return rows
+
+
+def find(handle: Handle, rows: dict[Handle, Row]) -> Row | None:
+    """Return the row of a runner, None if there is none.
+
+    An array whose last waiting task was cancelled is shown without an index; that row
+    stands for all tasks that have none of their own.
+    """
+    if (row := rows.get(handle)) is not None or handle.task is None:
+        return row
+    whole = rows.get(attrs.evolve(handle, task=None))
+    return whole if whole and whole.seen.state is SeenState.ENDED else None
+
+
+def _row(fields: list[str]) -> Row:
+    _, _, word, host, reason, comment = fields
+    seen = Seen(
+        state=states.state(word, reason),
+        raw=word,
+        reason=states.explain(reason),
+        node=None if host in _NOWHERE else host,
+    )
+    return Row(seen=seen, comment=comment)

@@ -1,0 +1,69 @@
+"""What the environment of a job on a node tells a runner of itself. Pure.
+
+Called on nodes, in the runner: this module imports nothing but values.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from typing import TYPE_CHECKING, Final
+
+from gridmap.backend import Handle, Identity
+from gridmap_slurm.sbatch import DEADLINE, WARNING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ENDED_BY_TERM: Final = "the time limit, preemption, or scancel"
+_ASKED_FOR: Final = "the time limit"
+_EARLIEST: Final = 1_000_000_000.0
+"""September 2001: a deadline before it is no time at all."""
+
+
+def identify(environ: Mapping[str, str]) -> Identity | None:
+    """Return who a runner is, None if it is no Slurm job.
+
+    Args:
+        environ: The job's environment. ``SLURM_JOB_ID`` is a task's own number, which
+            nobody asks for: within an array its array's id and index count.
+    """
+    job = environ.get("SLURM_ARRAY_JOB_ID") or environ.get("SLURM_JOB_ID")
+    if not job:
+        return None
+    task = environ.get("SLURM_ARRAY_TASK_ID") or None
+    if "SLURM_ARRAY_JOB_ID" not in environ:
+        task = None
+    return Identity(
+        handle=Handle(job, task),
+        deadline=_deadline(environ),
+        warnings=_warnings(environ),
+        slots=_slots(environ),
+    )
+
+
+def _deadline(environ: Mapping[str, str]) -> float | None:
+    # Slurm sets the first one since 23.02; the script sets the other one.
+    for name in ("SLURM_JOB_END_TIME", DEADLINE):
+        try:
+            deadline = float(environ.get(name, ""))
+        except ValueError:
+            continue
+        if _EARLIEST < deadline < float("inf"):
+            return deadline
+    return None
+
+
+def _warnings(environ: Mapping[str, str]) -> dict[int, str]:
+    warnings = {int(signal.SIGTERM): _ENDED_BY_TERM}
+    number = environ.get(WARNING, "")
+    if number.isdigit():
+        warnings[int(number)] = _ASKED_FOR
+    return warnings
+
+
+def _slots(environ: Mapping[str, str]) -> int | None:
+    for name in ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"):
+        if match := re.match(r"\d+", environ.get(name, "")):
+            return int(match[0]) or None
+    return None
