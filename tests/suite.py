@@ -44,12 +44,13 @@ def main(arguments: Sequence[str]) -> int:
     if obstacle:
         say(f"no clusters: {obstacle}")
     else:
-        cluster("install")
+        cluster("install") or sys.exit(1)
     own_directory(place)
     checkout = stage(place / "checkout")
     # Below root's home a Python is of no use to the clusters' user; Debian's is.
     base = sys.executable if obstacle else "/usr/bin/python3"
-    python = environment(place / "venv", base, checkout)
+    name = "venv-alone" if obstacle else "venv"
+    python = environment(place / name, base, checkout)
     pytest = [str(python), "-m", "pytest", *(arguments or ["tests"])]
     if obstacle:
         os.environ["GRIDMAP_TEST_NO_CLUSTERS"] = f"no clusters: {obstacle}"
@@ -65,6 +66,14 @@ def why_no_clusters() -> str:
         return "they need root: sudo make test"
     if shutil.which("apt-get") is None:
         return "they are made of Debian packages, and this is not Debian"
+    namespaces = ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork"]
+    if (
+        subprocess.run(
+            [*namespaces, "true"], check=False, stderr=subprocess.DEVNULL
+        ).returncode
+        != 0
+    ):
+        return "this container may not make namespaces: start it with --privileged"
     return ""
 
 
@@ -118,30 +127,40 @@ def environment(venv: Path, base: str, checkout: Path) -> Path:
         return python
     say(f"making {venv} and installing what the tests need (about a minute)")
     shutil.rmtree(venv, ignore_errors=True)
-    must([base, "-m", "venv", str(venv)], hint="apt install python3-venv")
+    must([base, "-m", "venv", str(venv)], "apt install python3-venv")
     members = [f"--editable={path.parent}" for path in requirements[1:]]
     pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    must([*pip, "install", *members, f"--requirement={requirements[0]}"])
+    must(
+        [*pip, "install", *members, f"--requirement={requirements[0]}"], "pip says why"
+    )
     stamp.write_text(key)
     return python
 
 
 def run_on_clusters(pytest: Sequence[str], checkout: Path) -> int:
-    """Run pytest on the head node as an ordinary user; return its exit status."""
+    """Run pytest on the head node as an ordinary user; return its exit status.
+
+    Clusters that somebody has up already are used, and left up.
+    """
+    theirs = cluster("status", quiet=True)
     try:
-        cluster("up", *CLUSTERS)
-        must(["chown", "-R", f"{USER}:", str(checkout)], hint="is there such a user?")
+        cluster("up", *CLUSTERS) or sys.exit(1)
+        subprocess.run(["chown", "-R", f"{USER}:", str(checkout)], check=True)
         where = ["--host", "head", "--user", USER, "--cwd", str(checkout)]
         names = f"--env=GRIDMAP_TEST_CLUSTERS={' '.join(CLUSTERS)}"
         command = ["run", *where, names, "--env=CI", "--", *pytest]
         return run([sys.executable, str(ROOT / "tests" / "cluster"), *command])
     finally:
-        cluster("down")
+        if not theirs:
+            cluster("down")
 
 
-def cluster(*command: str) -> None:
-    """Run one command of tests/cluster; end with its status where it fails."""
-    must([sys.executable, str(ROOT / "tests" / "cluster"), *command])
+def cluster(*command: str, quiet: bool = False) -> bool:
+    """Run one command of tests/cluster; return whether it went well."""
+    program = [sys.executable, str(ROOT / "tests" / "cluster"), *command]
+    output = subprocess.DEVNULL if quiet else None
+    done = subprocess.run(program, check=False, stdout=output, stderr=output)
+    return done.returncode == 0
 
 
 def run(command: Sequence[str], cwd: Path = ROOT) -> int:
@@ -161,12 +180,11 @@ def run(command: Sequence[str], cwd: Path = ROOT) -> int:
     return int(status if status >= 0 else 128 - status)
 
 
-def must(command: Sequence[str], hint: str = "") -> None:
+def must(command: Sequence[str], hint: str) -> None:
     """Run a program; where it fails, end this one with its status."""
     status = subprocess.run(command, check=False).returncode
     if status != 0:
-        words = " ".join(command)
-        say(f"failed with status {status}: {words}" + (f" ({hint})" if hint else ""))
+        say(f"failed with status {status}: {' '.join(command)} ({hint})")
         sys.exit(status if status > 0 else 1)
 
 
