@@ -36,12 +36,14 @@ class JobsAdded:
         stop: One past the last.
         function: Content address of the function all of them call.
         resources: What each of them needs.
+        surroundings: Which of the policy's surroundings they run in.
     """
 
     first: int
     stop: int
     function: bytes
     resources: Resources
+    surroundings: int = 0
 
 
 @attrs.frozen(kw_only=True)

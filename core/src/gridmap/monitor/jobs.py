@@ -62,10 +62,11 @@ class Grant:
 
 @attrs.define
 class Group:
-    """Jobs with equal resources, and what is known about their runners.
+    """Jobs with equal resources and surroundings, and what is known about their runners.
 
     Attributes:
         resources: What each needs.
+        surroundings: Which of the policy's surroundings they run in.
         waiting: Jobs without a runner, in order.
         queued: How many those are.
         open: How many jobs of the group are not final.
@@ -80,6 +81,7 @@ class Group:
     """
 
     resources: Resources
+    surroundings: int = 0
     waiting: deque[Span] = attrs.field(factory=deque)
     queued: int = 0
     open: int = 0
@@ -106,7 +108,7 @@ class JobTable:
     """All jobs of a run."""
 
     states: bytearray = attrs.field(factory=bytearray)
-    groups: dict[Resources, Group] = attrs.field(factory=dict)
+    groups: dict[tuple[Resources, int], Group] = attrs.field(factory=dict)
     grants: dict[int, Grant] = attrs.field(factory=dict)
     histories: dict[int, list[Verdict]] = attrs.field(factory=dict)
     delayed: list[tuple[float, Span, Group]] = attrs.field(factory=list)
@@ -114,11 +116,12 @@ class JobTable:
     _moved: dict[int, Group] = attrs.field(factory=dict)
     _next_grant: int = 1
 
-    def group(self, resources: Resources) -> Group:
-        """Return the group of jobs with these resources, new if need be."""
-        group = self.groups.get(resources)
+    def group(self, resources: Resources, surroundings: int = 0) -> Group:
+        """Return the group of jobs that are alike in this, new if need be."""
+        key = (resources, surroundings)
+        group = self.groups.get(key)
         if group is None:
-            group = self.groups[resources] = Group(resources)
+            group = self.groups[key] = Group(resources, surroundings)
         return group
 
     def group_of(self, job: int) -> Group:
@@ -130,7 +133,8 @@ class JobTable:
 
     def reassign(self, job: int, resources: Resources) -> Group:
         """Put one job into the group of other resources and return that group."""
-        group = self._moved[job] = self.group(resources)
+        surroundings = self.group_of(job).surroundings
+        group = self._moved[job] = self.group(resources, surroundings)
         return group
 
     def add(self, first: int, stop: int, function: bytes, group: Group) -> None:

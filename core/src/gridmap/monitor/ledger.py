@@ -28,6 +28,7 @@ from gridmap.monitor.instructions import (
     SendWork,
 )
 from gridmap.monitor.staffing import Staffing
+from gridmap.monitor.surroundings import Surroundings
 from gridmap.protocol import messages as m
 from gridmap.verdict import Cause, Statement, Witness
 
@@ -118,7 +119,7 @@ class Ledger:
         self._staffing.staff_all()
 
     def _jobs_added(self, fact: f.JobsAdded) -> None:
-        group = self._books.jobs.group(fact.resources)
+        group = self._books.jobs.group(fact.resources, fact.surroundings)
         self._books.jobs.add(fact.first, fact.stop, fact.function, group)
         self._books.publish(JobsQueued, first=fact.first, stop=fact.stop)
         self._dispatch(group)
@@ -331,18 +332,20 @@ class Ledger:
             node=hello.node,
             pid=hello.pid,
         )
-        books.ask(Send(peer=peer, message=self._welcome()))
+        books.ask(Send(peer=peer, message=self._welcome(runner.group)))
         self._supply(runner)
 
-    def _welcome(self) -> m.Welcome:
+    def _welcome(self, group: Group) -> m.Welcome:
         policy = self._books.policy
+        known = policy.surroundings[group.surroundings :]
+        around = known[0] if known else Surroundings({}, "", ())
         return m.Welcome(
             version=m.VERSION,
             interval=policy.interval_s,
             orphan=policy.orphan_s,
-            environment=policy.environment,
-            directory=policy.directory,
-            path=policy.path,
+            environment=dict(around.environment),
+            directory=around.directory,
+            path=around.path,
             compression=policy.compression,
         )
 

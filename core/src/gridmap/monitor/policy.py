@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import attrs
 
+from gridmap.monitor.surroundings import Surroundings
 from gridmap.resources import Resources
 from gridmap.retry import Decision, decide
 from gridmap.verdict import Verdict
@@ -41,10 +42,8 @@ class Policy:
         query_s: Seconds between questions to the scheduler while runners wait.
         orphan_s: How long runners outlive the monitor.
         python: Major and minor version that runners must have.
-        environment: For runners.
-        directory: For runners.
-        path: For runners.
-        compression: For runners.
+        surroundings: What jobs find on their nodes; grows as jobs are added.
+        compression: How runners compress results.
         retry: The hook; None leaves it to `gridmap.retry.decide`.
         name: How the user knows a job.
         epoch_s: Seconds since the epoch at the ledger's time 0.
@@ -63,9 +62,7 @@ class Policy:
     query_s: float = 60.0
     orphan_s: float = 600.0
     python: tuple[int, int] = (3, 11)
-    environment: dict[str, str | None] = attrs.field(factory=dict, repr=False)
-    directory: str = ""
-    path: tuple[str, ...] = ()
+    surroundings: list[Surroundings] = attrs.field(factory=list, repr=False)
     compression: str = "auto"
     retry: RetryPolicy = no_opinion
     name: Callable[[int], str] = "job {}".format

@@ -32,10 +32,11 @@ def decode_from_runner(data: bytes | memoryview) -> FromRunner:
     """
     _check_size(data)
     try:
-        return _from_runner.decode(data)
+        message: FromRunner = _from_runner.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         msg = f"a runner sent what is not a message: {error}"
         raise RemoteProtocolError(msg) from error
+    return message
 
 
 def decode_from_monitor(data: bytes | memoryview) -> FromMonitor:
@@ -46,10 +47,11 @@ def decode_from_monitor(data: bytes | memoryview) -> FromMonitor:
     """
     _check_size(data)
     try:
-        return _from_monitor.decode(data)
+        from_monitor: FromMonitor = _from_monitor.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         msg = f"the monitor sent what is not a message: {error}"
         raise RemoteProtocolError(msg) from error
+    return from_monitor
 
 
 def _check_size(data: bytes | memoryview) -> None:

@@ -94,9 +94,7 @@ class Outbox:
     """
 
     _next: int = 1
-    _kept: dict[int, tuple[Numbered, Sequence[Any], float]] = attrs.field(
-        factory=dict
-    )
+    _kept: dict[int, tuple[Numbered, Sequence[Any], float]] = attrs.field(factory=dict)
 
     def __len__(self) -> int:
         """Return how many messages wait for their acknowledgement."""

@@ -44,7 +44,7 @@ from gridmap.runner.worker import Setup
 from gridmap.transport.dealer import RunnerSocket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from gridmap.backend import Identity
 
@@ -156,7 +156,7 @@ class RunnerService:
         if self._socket.connected:
             self._do(self._machine.connected(now))
 
-    def _hear(self, frames: list[payload.Frame]) -> None:
+    def _hear(self, frames: Sequence[bytes | memoryview]) -> None:
         try:
             message = codec.decode_from_monitor(frames[0])
             if isinstance(message, m.Content):
@@ -278,7 +278,7 @@ class RunnerService:
                     self._status = action.status
 
     def _say(self, say: Say) -> None:
-        frames: list[payload.Frame] = [codec.encode(say.message)]
+        frames: list[Any] = [codec.encode(say.message)]
         if say.parcels:
             frames += payload.encode(payload.pack(say.parcels), self._compression)
         self._socket.send(frames)  # what must arrive is kept, and said again
@@ -332,7 +332,7 @@ def _hello(identity: Identity, nonce: str) -> m.Hello:
     )
 
 
-def _decoded(frames: list[payload.Frame]) -> list[payload.Frame]:
+def _decoded(frames: Sequence[payload.Frame]) -> list[payload.Frame]:
     return payload.decode(frames[1:], _MOST_PAYLOAD)
 
 

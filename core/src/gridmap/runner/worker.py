@@ -127,7 +127,9 @@ class Worker:
     ) -> tuple[int, int, bytes | payload.Parcel]:
         """Run one job; return how it ended, its exit status, and its parcel."""
         try:
-            function = self._functions.get(digest) or self._load(digest)
+            function = self._functions.get(digest)
+            if function is None:
+                function = self._load(digest)
             args, kwargs = _arguments(parcel)
             value = function(*args, **kwargs) if kwargs else function(*args)
         except SystemExit as error:
@@ -147,14 +149,23 @@ class Worker:
             return Kind.RAISED, -1, _dump_error(error)
 
     def _load(self, digest: bytes) -> Callable[..., object]:
-        function: Any = payload.load(self._parcels[digest])
+        try:
+            function: Any = payload.load(self._parcels[digest])
+        except ImportError as error:
+            error.add_note(
+                f"gridmap: node {socket.gethostname()} could not load the function. "
+                "Install what is missing there, or keep its module in a directory that "
+                f"the node sees too. It looked in: {', '.join(sys.path[:4])}, …"
+            )
+            raise
         self._functions[digest] = function
         loaded: Callable[..., object] = function
         return loaded
 
 
 def _arguments(parcel: payload.Parcel) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    args, kwargs = payload.load(parcel)  # type: ignore[misc] - what call_parcel made
+    call: Any = payload.load(parcel)
+    args, kwargs = call
     return args, kwargs
 
 

@@ -35,11 +35,23 @@ CONNECT_S: Final = 1.0
 HANDSHAKE_S: Final = 10.0
 """How long a monitor that accepted may take for the handshake: it may be busy."""
 
+RETRY_S: Final = 5.0
+"""How long to leave an address alone where something refused us for good."""
+
 _SENDING: Final = zmq.NOBLOCK | zmq.SNDMORE
 _MAX_IDENTITY_BYTES: Final = 255
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
 _DENIED: Final = "the monitor refused the key"
+_STRANGE: Final = "what listens there does not speak this protocol"
+_FAILURES: Final = {
+    int(zmq.EVENT_HANDSHAKE_FAILED_AUTH): _DENIED,
+    int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL): _STRANGE,
+    int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL): (
+        "what listens there broke off the handshake: another run's monitor, "
+        "another program, or a monitor that is overloaded"
+    ),
+}
 _WATCHED: Final = (
     zmq.EVENT_CONNECTED
     | zmq.EVENT_CONNECT_RETRIED
@@ -77,7 +89,8 @@ class RunnerSocket:
         disconnected_since: When it was lost, by `time.monotonic`; None while
             connected. Before the first connection, when this object was made.
         failure: Why the last handshake failed, None if none did since it last
-            succeeded. A monitor that refuses the key will never take this runner.
+            succeeded. The socket keeps trying; whether that is of use, and whether
+            the monitor may be elsewhere (`reconnect`), is the caller's to judge.
     """
 
     def __init__(
@@ -105,6 +118,8 @@ class RunnerSocket:
         self.connected = False
         self.disconnected_since: float | None = time.monotonic()
         self.failure: str | None = None
+        self._retry_at: float | None = None
+        self._changed = False
         self._file = connection
         self._identity = identity
         self._limits = limits or Limits()
@@ -177,11 +192,12 @@ class RunnerSocket:
             fds: Descriptors to wait for as well, until they can be read.
         """
         self._register(set(fds))
+        timeout_s = self._retry(timeout_s)
         wait_ms = None if timeout_s is None else max(0, int(timeout_s * 1000 + 0.999))
         ready = dict(self._poller.poll(wait_ms))
-        changed = (
-            self._watch is not None and self._watch.pair in ready and self._note_all()
-        )
+        if self._watch is not None and self._watch.pair in ready:
+            self._note_all()
+        changed, self._changed = self._changed, False
         return Ready(
             messages=self._dealer in ready,
             connection=changed,
@@ -238,6 +254,26 @@ class RunnerSocket:
         self._drop(flush_s)
         self._context.term()
 
+    def _retry(self, timeout_s: float | None) -> float | None:
+        """Connect anew if libzmq gave up and it is time; say how long to wait."""
+        if self._retry_at is None or self.address is None:
+            return timeout_s
+        # What libzmq has said meanwhile may be that it goes on trying.
+        self._note_all()
+        left_s = self._left_s()
+        if left_s is not None and left_s <= 0:
+            address = self.address
+            self._drop()
+            self._open(address)
+            self.address = address
+        elif left_s is not None:
+            timeout_s = left_s if timeout_s is None else min(left_s, timeout_s)
+        return 0.0 if self._changed else timeout_s
+
+    def _left_s(self) -> float | None:
+        """Return the time until connecting anew; None while libzmq is at it."""
+        return None if self._retry_at is None else self._retry_at - time.monotonic()
+
     def _try_each(self, deadline: float) -> list[tuple[str, str]]:
         """Try every address once; return why each one failed up to the good one."""
         refusals: list[tuple[str, str]] = []
@@ -252,6 +288,7 @@ class RunnerSocket:
 
     def _try(self, address: str, deadline: float) -> str | None:
         """Try one address; return why it failed, None if it did not."""
+        self.failure = None
         self._open(address)
         reached = False
         end = time.monotonic() + CONNECT_S
@@ -260,8 +297,9 @@ class RunnerSocket:
                 self._note(event)
                 if self.connected:
                     return None
-                if self.failure is not None:
-                    return self.failure
+                refusal = self._refused()
+                if refusal is not None:
+                    return refusal
                 if event.kind == zmq.EVENT_CONNECTED and not reached:
                     reached = True
                     end = max(min(deadline, time.monotonic() + HANDSHAKE_S), end)
@@ -270,6 +308,10 @@ class RunnerSocket:
         if reached:
             return "it accepts connections but does not answer"
         return f"no answer within {CONNECT_S:g} s"
+
+    def _refused(self) -> str | None:
+        """Return why the handshake failed, if it did."""
+        return self.failure
 
     def _events(self, end: float) -> list[ConnectionEvent]:
         """Wait for something to happen to the connection and return it."""
@@ -301,7 +343,7 @@ class RunnerSocket:
             dealer.setsockopt(zmq.CURVE_SECRETKEY, client_secret.encode())
         self._poller.register(dealer, zmq.POLLIN)
         self._poller.register(self._watch.pair, zmq.POLLIN)
-        self.failure = None
+        self._retry_at = None
         dealer.connect(address)
 
     def _drop(self, linger_s: float = 0.0) -> None:
@@ -317,14 +359,12 @@ class RunnerSocket:
         self.address = None
         self._lost()
 
-    def _note_all(self) -> bool:
-        """Take note of what happened; say whether anything changed on the way."""
-        changed = False
+    def _note_all(self) -> None:
+        """Take note of what happened to the connection."""
         for event in self._watch.drain() if self._watch is not None else ():
             before = self.connected, self.failure
             self._note(event)
-            changed |= before != (self.connected, self.failure)
-        return changed
+            self._changed |= before != (self.connected, self.failure)
 
     def _note(self, event: ConnectionEvent) -> None:
         """Update what is known about the connection."""
@@ -333,16 +373,16 @@ class RunnerSocket:
             self.disconnected_since = None
             self.failure = None
         elif event.kind == zmq.EVENT_DISCONNECTED:
+            if not self.connected and self.failure is None:
+                self.failure = _STRANGE
+            # libzmq says at once that it will connect again, or it never will:
+            # nonsense from who listens there it takes for final.
+            self._retry_at = time.monotonic() + RETRY_S
             self._lost()
-        elif event.kind == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-            self.failure = _DENIED
-        elif event.kind == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
-            self.failure = "what listens there does not speak this protocol"
-        elif event.kind == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-            self.failure = (
-                "what listens there broke off the handshake: another run's monitor, "
-                "another program, or a monitor that is overloaded"
-            )
+        elif event.kind == zmq.EVENT_CONNECT_RETRIED:
+            self._retry_at = None
+        elif event.kind in _FAILURES:
+            self.failure = _FAILURES[event.kind]
 
     def _lost(self) -> None:
         """Remember when the connection was lost, once."""

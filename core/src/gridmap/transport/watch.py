@@ -7,10 +7,14 @@ a thread of ours that meanwhile closes the socket would wait for it, for ever.
 
 from __future__ import annotations
 
+import itertools
 import struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import zmq
+
+# libzmq frees the name of a closed one late; none is used twice.
+_NUMBERS: Final = itertools.count()
 
 
 def readable(sock: zmq.Socket[bytes]) -> bool:
@@ -42,7 +46,7 @@ class Watch:
         events: int,
     ) -> None:
         self._sock = sock
-        address = f"inproc://watch-{id(self):x}"
+        address = f"inproc://watch-{next(_NUMBERS)}"
         sock.monitor(address, events)
         self.pair: zmq.Socket[bytes] = context.socket(zmq.PAIR)
         self.pair.setsockopt(zmq.RCVHWM, 0)

@@ -1,0 +1,197 @@
+"""One call of a function, and what it needs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from gridmap.errors import InvalidRequestError, InvalidResourceError
+from gridmap.resources import Resources, make_resources
+
+_VALIDATION_LEVELS: Final = ("e", "w", "n", "p", "v")
+
+ResourceRequest = Resources | Mapping[str, Any] | Iterable[str] | str | None
+"""What users may give as ``resources``: a `Resources`, a mapping of its fields, or, as
+GridMap had it, texts such as ``"arch=lx-amd64"`` for the scheduler's own requests."""
+
+
+@attrs.define(eq=False, slots=True)
+class Job:
+    """One call of a function, with what it needs and, later, what came of it.
+
+    The parameters and their order are GridMap's. Those that only Grid Engine knows
+    are passed on to it, and ignored by other backends.
+
+    Attributes:
+        function: What is called.
+        args: Positional arguments.
+        kwlist: Keyword arguments; None for none.
+        cleanup: Whether its log is removed when it ended well.
+        mem_free: Memory it needs, such as ``"2G"``; None: the site's default.
+        name: For people, logs and the scheduler.
+        num_slots: Cores on one node.
+        queue: Queue or partition; None: the setting ``queue``, else the site's default.
+        interpreting_shell: Shell that starts the runner; None: no shell.
+        copy_env: Whether this process's environment goes along.
+        add_env: Variables to set besides.
+        project: Project or account to charge.
+        validation_level: Grid Engine's ``-w``: one of e, w, n, p, v.
+        os_distribution: Grid Engine's request of that name.
+        os_minor: Likewise.
+        par_env: Parallel environment for more than one slot.
+        gpu: Graphics processors.
+        h_vmem: Memory at which the job is stopped.
+        h_rt: Longest run time, ``"HH:MM:SS"`` or seconds.
+        resources: Anything else; see `ResourceRequest`.
+        ret: The value, once there is one.
+        exception: What it ended with, if it did not return.
+        traceback: The traceback's text of that, as the node saw it.
+        id: Its number within its map, from 0.
+        working_dir: Where it runs: the directory in which it was made.
+        environment: Variables that go along.
+
+    Raises:
+        InvalidResourceError: If a request makes no sense.
+    """
+
+    function: Callable[..., Any]
+    args: Iterable[Any]
+    kwlist: Mapping[str, Any] | None = None
+    cleanup: bool = True
+    mem_free: str | int | None = None
+    name: str = "gridmap_job"
+    num_slots: int = 1
+    queue: str | None = None
+    interpreting_shell: str | None = None
+    copy_env: bool = True
+    add_env: Mapping[str, object] | None = None
+    project: str | None = None
+    validation_level: str | None = None
+    os_distribution: str | None = None
+    os_minor: str | None = None
+    par_env: str | None = None
+    gpu: int = 0
+    h_vmem: str | int | None = None
+    h_rt: str | float | None = None
+    resources: ResourceRequest = None
+    white_list: Iterable[str] | None = attrs.field(default=None, kw_only=True)
+    ret: Any = attrs.field(default=None, init=False)
+    exception: BaseException | None = attrs.field(default=None, init=False)
+    traceback: str | None = attrs.field(default=None, init=False)
+    id: int | None = attrs.field(default=None, init=False)
+    working_dir: str = attrs.field(init=False)
+    environment: dict[str, str] = attrs.field(init=False, repr=False)
+    request: Resources = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Check the request and take down where and in what the job is made."""
+        if not callable(self.function):
+            msg = f"the function {self.function!r} of job {self.name!r} is not callable"
+            raise InvalidRequestError(msg)
+        self.working_dir = working_directory()
+        self.environment = dict(os.environ) if self.copy_env else {}
+        for name, value in (self.add_env or {}).items():
+            self.environment[str(name)] = _text(value)
+        self.request = self._request()
+
+    def _request(self) -> Resources:
+        extra: tuple[str, ...] = ()
+        wishes = self.resources
+        if isinstance(wishes, str):
+            extra, wishes = (wishes,), None
+        elif wishes is not None and not isinstance(wishes, (Resources, Mapping)):
+            extra, wishes = tuple(str(wish) for wish in wishes), None
+        level = self.validation_level
+        if level is not None and level not in _VALIDATION_LEVELS:
+            msg = f"validation_level={level!r} must be one of {_VALIDATION_LEVELS}"
+            raise InvalidResourceError(msg)
+        base = make_resources(wishes)
+        options = {
+            "interpreting_shell": self.interpreting_shell,
+            "os_distribution": self.os_distribution,
+            "os_minor": self.os_minor,
+            "par_env": self.par_env,
+            "resources": ",".join(extra) or None,
+            "validation_level": level,
+            **dict(base.options),
+        }
+        return attrs.evolve(
+            base,
+            memory=self.mem_free if self.mem_free is not None else base.memory,
+            memory_limit=self.h_vmem if self.h_vmem is not None else base.memory_limit,
+            walltime=self.h_rt if self.h_rt is not None else base.walltime,
+            cores=self.num_slots if self.num_slots != 1 else base.cores,
+            gpus=self.gpu or base.gpus,
+            queue=self.queue or base.queue,
+            account=self.project or base.account,
+            nodes=self.white_list if self.white_list is not None else base.nodes,
+            options=options,
+        )
+
+    def execute(self) -> None:
+        """Run the job here, in this process, as GridMap's did.
+
+        An `Exception` goes to `ret`, its text to `traceback`.
+        """
+        try:
+            self.ret = self.function(*self.args, **(self.kwlist or {}))
+        except Exception as error:  # noqa: BLE001 - GridMap's contract
+            self.ret = self.exception = error
+            self.traceback = traceback.format_exc()
+
+
+def working_directory() -> str:
+    """Return the working directory, the home directory if it is gone."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return str(Path.home())
+
+
+def job_path(function: Callable[..., Any]) -> str:
+    """Return the directory from which a function's module can be imported.
+
+    Args:
+        function: The function; partials are looked through.
+
+    Returns:
+        The directory of its top-level module, if that is the user's own; that of the
+        script, or the working directory, for functions of ``__main__`` and for
+        installed packages, which every node has to have anyway.
+    """
+    while hasattr(function, "func"):
+        function = function.func
+    name = getattr(function, "__module__", None) or "__main__"
+    module = sys.modules.get(name)
+    file = getattr(module, "__file__", None)
+    if name != "__main__" and file is not None:
+        top = Path(file).resolve()
+        levels = name.count(".") + (top.name == "__init__.py")
+        directory = top.parents[levels]
+        if not _installed(directory):
+            return str(directory)
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    return str(Path(main).resolve().parent) if main else working_directory()
+
+
+def own_path() -> tuple[str, ...]:
+    """Return the entries of ``sys.path`` that are the user's own directories."""
+    entries = (Path(entry).resolve() for entry in sys.path if entry)
+    found = (str(e) for e in entries if e.is_dir() and not _installed(e))
+    return tuple(dict.fromkeys(found))
+
+
+def _installed(directory: Path) -> bool:
+    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix}
+    inside = any(directory.is_relative_to(Path(p).resolve()) for p in prefixes)
+    return inside or "site-packages" in directory.parts
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,191 @@
+"""Running a backend's verbs: in one thread, in order, one answer for each errand.
+
+The ledger gives instructions, this carries them to the plugin and turns whatever
+comes back, bugs in the plugin included, into facts. It never raises to the monitor.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from gridmap.backend import (
+    Batch,
+    Capabilities,
+    Handle,
+    Killed,
+    NotAsked,
+    Rejected,
+    Submission,
+)
+from gridmap.errors import GridMapError
+from gridmap.monitor import facts
+from gridmap.monitor.instructions import (
+    HoldAutopsy,
+    KillRunners,
+    Look,
+    ResubmitRunner,
+    SubmitRunners,
+)
+from gridmap.plugins import RunPlugins
+
+_log = logging.getLogger(__name__)
+
+_TAIL_BYTES: Final = 4096
+
+Errand: TypeAlias = SubmitRunners | KillRunners | Look | HoldAutopsy | ResubmitRunner
+
+
+@attrs.frozen(kw_only=True)
+class Launch:
+    """How runners are started.
+
+    Attributes:
+        command: Program and arguments.
+        environment: Variables to set for them.
+        directory: Where they start.
+        name: A safe name for the scheduler.
+    """
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    directory: str
+    name: str
+
+
+class ErrandRunner:
+    """The thread in which a backend's verbs are called."""
+
+    def __init__(
+        self, plugins: RunPlugins, launch: Launch, tell: Callable[[facts.Fact], None]
+    ) -> None:
+        """Prepare; `start` begins.
+
+        Args:
+            plugins: The run's plugins.
+            launch: How runners are started.
+            tell: Called with each answer, in the errand thread.
+        """
+        self._plugins = plugins
+        self._launch = launch
+        self._tell = tell
+        self._capabilities = Capabilities()
+        self._errands: queue.SimpleQueue[Errand | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(
+            target=self._run, name="gridmap-backend", daemon=True
+        )
+        self.queries = 0
+        self._do: dict[type[Any], Callable[[Any], facts.Fact]] = {
+            SubmitRunners: self._submit,
+            KillRunners: self._kill,
+            Look: self._look,
+            HoldAutopsy: self._autopsy,
+            ResubmitRunner: self._resubmit,
+        }
+
+    def start(self, capabilities: Capabilities) -> None:
+        """Begin to work."""
+        self._capabilities = capabilities
+        self._thread.start()
+
+    def put(self, errand: Errand) -> None:
+        """Add an errand; returns at once."""
+        self._errands.put(errand)
+
+    def finish(self, patience_s: float) -> None:
+        """Do what is waiting, let the backend go, and end. Called once, last."""
+        self._errands.put(None)
+        if self._thread.ident is not None:
+            self._thread.join(patience_s)
+
+    def _run(self) -> None:
+        while (errand := self._errands.get()) is not None:
+            self._tell(self._do[type(errand)](errand))
+        self._plugins.close()
+
+    def _submit(self, errand: SubmitRunners) -> facts.Fact:
+        answers: dict[int, Handle | Rejected] = {}
+        size = self._capabilities.largest_array or len(errand.runners)
+        for start in range(0, len(errand.runners), size):
+            runners = errand.runners[start : start + size]
+            answers.update(self._submit_batch(self.batch(errand, runners)))
+        return facts.Submitted(answers=answers)
+
+    def batch(self, errand: SubmitRunners, runners: tuple[int, ...]) -> Batch:
+        """Return the batch that is submitted for these runners."""
+        launch = self._launch
+        return Batch(
+            runners=runners,
+            command=self._plugins.launch(launch.command, errand.resources),
+            environment=launch.environment,
+            directory=launch.directory,
+            name=launch.name,
+            resources=errand.resources,
+            avoid=errand.avoid,
+        )
+
+    def _submit_batch(self, batch: Batch) -> Submission:
+        try:
+            return self._plugins.submit(batch)
+        except GridMapError as error:
+            _log.exception("a submission failed")
+            rejected = Rejected(transient=False, text=str(error))
+            return dict.fromkeys(batch.runners, rejected)
+
+    def _kill(self, errand: KillRunners) -> facts.Fact:
+        try:
+            return facts.KillAnswered(results=self._plugins.kill(errand.handles))
+        except GridMapError:
+            _log.exception("killing runners failed")
+            return facts.KillAnswered(
+                results=dict.fromkeys(errand.handles, Killed.FAILED)
+            )
+
+    def _look(self, errand: Look) -> facts.Fact:
+        self.queries += 1
+        try:
+            observation = self._plugins.observe(errand.handles)
+        except GridMapError as error:
+            _log.exception("asking the scheduler failed")
+            observation = NotAsked(text=str(error))
+        if isinstance(observation, NotAsked):
+            _log.warning("the scheduler could not be asked: %s", observation.text)
+        return facts.Looked(asked=errand.handles, observation=observation)
+
+    def _autopsy(self, errand: HoldAutopsy) -> facts.Fact:
+        self.queries += 1
+        findings: Mapping[Handle, Any] = {}
+        try:
+            findings = self._plugins.postmortem(errand.handles)
+        except GridMapError:
+            _log.exception("asking accounting failed")
+        tails = {handle: self._tail(handle) for handle in errand.handles}
+        return facts.Autopsied(asked=errand.handles, findings=findings, tails=tails)
+
+    def _tail(self, handle: Handle) -> str:
+        return read_tail(self._plugins.context.logs / f"{handle}.log")
+
+    def _resubmit(self, errand: ResubmitRunner) -> facts.Fact:
+        answer = None
+        try:
+            answer = self._plugins.resubmit(errand.handle, errand.cause, errand.attempt)
+        except GridMapError:
+            _log.exception("starting a runner again failed; it is replaced")
+        return facts.ResubmitAnswered(runner=errand.runner, answer=answer)
+
+
+def read_tail(path: Path) -> str:
+    """Return the last of a log; empty if there is none to be read."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(0, 2)
+            stream.seek(max(0, stream.tell() - _TAIL_BYTES))
+            return stream.read(_TAIL_BYTES).decode("utf-8", errors="replace")
+    except OSError:
+        return ""

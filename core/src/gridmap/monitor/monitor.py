@@ -1,0 +1,318 @@
+"""`JobMonitor`: a run, as its user holds it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from gridmap import plugins
+from gridmap.errors import GridMapError, InvalidRequestError
+from gridmap.events import RunEnded, RunStarted
+from gridmap.job import job_path, own_path, working_directory
+from gridmap.monitor import facts
+from gridmap.monitor.errands import ErrandRunner
+from gridmap.monitor.ledger import Ledger
+from gridmap.monitor.observers import Observers
+from gridmap.monitor.opening import Opened, choose_backend, open_run
+from gridmap.monitor.outcomes import Outcomes, Sink
+from gridmap.monitor.policy import Policy
+from gridmap.monitor.service import MonitorService
+from gridmap.monitor.store import Store
+from gridmap.monitor.surroundings import Surroundings, portable
+from gridmap.resources import Resources
+from gridmap.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from gridmap.events import AnyEvent
+    from gridmap.payload import Parcel
+
+_log = logging.getLogger(__name__)
+
+_GENTLE_S: Final = 10.0
+_FORCED_S: Final = 60.0
+
+
+class JobMonitor:
+    """The user's end of a run: opens it, takes jobs, hands out what came of them.
+
+    A context manager. Leaving it by an exception, Ctrl-C too, kills every runner of
+    the run and waits until they are gone; leaving it otherwise lets them end by
+    themselves. Its methods may be called from any thread.
+
+    Attributes:
+        home_address: What runners are given to connect to, once it is open.
+        outcomes: What came of jobs, unless another sink was given.
+
+    Example:
+        >>> with JobMonitor(backend="local") as monitor:
+        ...     jobs = monitor.add(abs, [((-3,), None)])
+        ...     monitor.seal()
+        ...     [outcome.value for outcome in monitor.outcomes.take()]
+        [3]
+    """
+
+    def __init__(
+        self,
+        temp_dir: str | None = None,
+        *,
+        backend: str | None = None,
+        name: str = "gridmap",
+        max_workers: int | None = None,
+        jobs_per_runner: int | None = None,
+        require_cluster: bool = False,
+        settings: Mapping[str, object] | None = None,
+        function: Callable[..., Any] | None = None,
+        sink: Sink | None = None,
+        observers: Sequence[tuple[str, Callable[[AnyEvent], None]]] = (),
+        job_name: Callable[[int], str] = "job {}".format,
+    ) -> None:
+        """Check what can be checked; nothing is opened yet.
+
+        Args:
+            temp_dir: Directory under which the run's own is made; None: the settings.
+            backend: Name of the backend; None: the settings, else the best there is.
+            name: The run's name, for people and the scheduler.
+            max_workers: Runners at most, at a time; None: see `grid_map`.
+            jobs_per_runner: Jobs after which a runner ends; None: no bound.
+            require_cluster: Whether to refuse to run on this machine alone.
+            settings: Any settings, by name; they come before all other sources.
+            function: The function whose module runners must be able to import; None:
+                the script's directory is put on their path.
+            sink: Where outcomes go; None: to `outcomes`.
+            observers: Names and functions that are told of every event, besides the
+                installed observer plugins.
+            job_name: How a job is called in errors.
+
+        Raises:
+            InvalidRequestError: If a number is out of range or a setting is unknown.
+            UnknownBackendError, BackendUnavailableError, DRMAANotPresentException:
+                If there is no such backend, or it cannot be used here.
+        """
+        for what, number in (
+            ("max_workers", max_workers),
+            ("jobs_per_runner", jobs_per_runner),
+        ):
+            if number is not None and number < 1:
+                msg = f"{what}={number} must be at least 1, or None"
+                raise InvalidRequestError(msg)
+        given = {"backend": backend, "temp_dir": temp_dir, **(settings or {})}
+        self.settings: Settings = load_settings(given)[0]
+        self._backend = choose_backend(
+            self.settings.backend, require_cluster=require_cluster
+        )
+        self.name = name
+        self.home_address = ""
+        self.outcomes = Outcomes()
+        self._sink = sink or self.outcomes
+        self._max_workers = max_workers or self.settings.max_workers
+        self._jobs_per_runner = jobs_per_runner
+        self._job_path = (
+            job_path(function) if function is not None else job_path(_nothing)
+        )
+        self._observers = [*plugins.installed().observers(), *observers]
+        self._job_name = job_name
+        self._surroundings: list[Surroundings] = []
+        self._jobs = 0
+        self._lock = threading.Lock()
+        self._opened: Opened | None = None
+        self._failed = False
+
+    # Opening and closing ------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        """Open the run.
+
+        Raises:
+            RunError: If its directory, address or port cannot be had.
+        """
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the run; by an exception, kill its runners first."""
+        self.close(kill=kind is not None, error=error)
+
+    def open(self) -> None:
+        """Open the run; see `__enter__`. Not to be called twice."""
+        opened = open_run(
+            self._backend, self.settings, name=self.name, job_path=self._job_path
+        )
+        self._opened = opened
+        self.home_address = opened.socket.addresses[0]
+        self._watch = Observers([*self._observers, ("gridmap", self._watched)])
+        self._store = Store(self.settings.compression)
+        policy = self._policy(opened)
+        self._service = MonitorService(
+            opened.socket,
+            Ledger(policy, time.monotonic()),
+            self._store,
+            self._sink,
+            self._watch,
+        )
+        self._errands = ErrandRunner(opened.plugins, opened.launch, self._service.tell)
+        self._watch.tell(
+            RunStarted(
+                run=opened.token,
+                at=_now(),
+                name=self.name,
+                backend=opened.backend,
+                directory=str(opened.directory.path),
+            )
+        )
+        self._errands.start(opened.capabilities)
+        self._service.start(self._errands)
+        self._service.tell(facts.BackendReady(capabilities=opened.capabilities))
+
+    def _policy(self, opened: Opened) -> Policy:
+        settings = self.settings
+        return Policy(
+            token=opened.token,
+            max_workers=self._max_workers,
+            jobs_per_runner=self._jobs_per_runner,
+            resubmits=settings.num_resubmits,
+            interval_s=settings.heartbeat_interval,
+            silence_s=settings.silence_limit,
+            stall_s=settings.stall_limit,
+            start_timeout_s=settings.start_timeout,
+            query_s=settings.query_interval,
+            orphan_s=settings.orphan_time,
+            python=sys.version_info[:2],
+            surroundings=self._surroundings,
+            compression=settings.compression,
+            retry=opened.plugins.retry,
+            name=self._job_name,
+            epoch_s=_now() - time.monotonic(),
+        )
+
+    def close(self, *, kill: bool = False, error: BaseException | None = None) -> None:
+        """End the run. Idempotent.
+
+        Args:
+            kill: Whether to kill running jobs and see every runner gone, instead of
+                letting runners end by themselves.
+            error: What the run ended with, for observers.
+        """
+        opened, self._opened = self._opened, None
+        if opened is None:
+            return
+        try:
+            self._service.tell(facts.Closed(kill=kill))
+            if not kill and not self._service.join(_GENTLE_S):
+                kill = True
+                self._service.tell(facts.Closed(kill=True))
+            if kill and not self._service.join(_FORCED_S):
+                _log.error(
+                    "runners of run %s may still be there: the scheduler did not "
+                    "confirm their end within %g s",
+                    opened.directory.name,
+                    _FORCED_S,
+                )
+        finally:
+            self._errands.finish(_GENTLE_S)
+            text = None if error is None else plugins.describe(error)
+            self._watch.tell(RunEnded(run=opened.token, at=_now(), error=text))
+            self._watch.finish(_GENTLE_S)
+            keep = self.settings.keep_logs
+            failed = self._failed or error is not None
+            opened.directory.remove(
+                keep_logs=keep == "always" or (keep == "failed" and failed)
+            )
+
+    def _watched(self, event: AnyEvent) -> None:
+        from gridmap.events import JobFailed  # noqa: PLC0415 - avoids a wide import
+
+        self._failed = self._failed or isinstance(event, JobFailed)
+
+    # Jobs ---------------------------------------------------------------------------
+
+    def add(
+        self,
+        function: Callable[..., Any],
+        inputs: Sequence[bytes | Parcel],
+        resources: Resources | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> range:
+        """Hand in calls of one function.
+
+        Args:
+            function: What is called.
+            inputs: The arguments of each call, made by `store.encode_call`.
+            resources: What each of them needs; None: the site's defaults.
+            environment: Variables that go along; None: those of this process.
+
+        Returns:
+            The numbers of the jobs.
+
+        Raises:
+            UnpicklableError: If the function cannot be sent.
+            GridMapError: If the run is not open.
+        """
+        if self._opened is None:
+            msg = "the monitor is not open: use it in a with statement"
+            raise GridMapError(msg)
+        digest = self._store.add_function(function)
+        with self._lock:
+            around = self._surround(environment)
+            first = self._jobs
+            self._jobs = stop = first + len(inputs)
+            self._store.add_inputs(first, inputs)
+            if inputs:
+                self._service.tell(
+                    facts.JobsAdded(
+                        first=first,
+                        stop=stop,
+                        function=digest,
+                        resources=resources or Resources(),
+                        surroundings=around,
+                    )
+                )
+        return range(first, stop)
+
+    def _surround(self, environment: Mapping[str, str] | None) -> int:
+        import os  # noqa: PLC0415 - only here
+
+        around = Surroundings(
+            portable(os.environ if environment is None else environment),
+            working_directory(),
+            own_path(),
+        )
+        if around not in self._surroundings:
+            self._surroundings.append(around)
+        return self._surroundings.index(around)
+
+    def seal(self) -> None:
+        """Say that no more jobs will come, so that queued runners can be let go."""
+        self._service.tell(facts.Sealed())
+
+    def cancel(self, jobs: range) -> None:
+        """Take jobs back; those that run are ended."""
+        if self._opened is not None:
+            self._service.tell(facts.JobsCancelled(first=jobs.start, stop=jobs.stop))
+
+    @property
+    def queries(self) -> int:
+        """How often the scheduler was asked anything so far."""
+        return self._errands.queries if self._opened is not None else 0
+
+
+def _nothing() -> None:
+    """Stand for a function of the script's own."""
+
+
+_nothing.__module__ = "__main__"
+
+
+def _now() -> float:
+    return time.time()  # noqa: TID251 - the shell's clock

@@ -1,0 +1,228 @@
+"""Everything a run needs before its first job: backend, directory, keys, socket."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import re
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from gridmap import plugins
+from gridmap.backend import Capabilities, Reach, RunContext
+from gridmap.connection import ConnectionFile, new_token
+from gridmap.errors import (
+    BackendUnavailableError,
+    DRMAANotPresentException,
+    GridMapError,
+)
+from gridmap.job import working_directory
+from gridmap.monitor.errands import Launch
+from gridmap.rundir import RunDirectory
+from gridmap.transport.addresses import PortRange, choose_endpoints
+from gridmap.transport.keys import RunKeys
+from gridmap.transport.limits import Limits
+from gridmap.transport.router import MonitorSocket
+
+if TYPE_CHECKING:
+    from gridmap.plugins import InstalledBackend, RunPlugins
+    from gridmap.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+CONNECTION_VARIABLE: Final = "GRIDMAP_CONNECTION"
+_NAME_LENGTH: Final = 64
+
+
+@attrs.frozen(kw_only=True)
+class Opened:
+    """A run that is ready for its monitor.
+
+    Attributes:
+        token: Its token.
+        directory: Its directory.
+        socket: Its socket, listening.
+        plugins: Its backend, with a site's wrappers.
+        capabilities: What the backend can do.
+        launch: How runners are started.
+        backend: The backend's name.
+    """
+
+    token: str
+    directory: RunDirectory
+    socket: MonitorSocket
+    plugins: RunPlugins
+    capabilities: Capabilities
+    launch: Launch
+    backend: str
+
+
+def choose_backend(name: str | None, *, require_cluster: bool) -> InstalledBackend:
+    """Return the backend a run uses.
+
+    Args:
+        name: What the user named; None takes the best there is.
+        require_cluster: Whether this machine alone will not do.
+
+    Raises:
+        UnknownBackendError: If there is none of that name.
+        BackendUnavailableError: If it cannot be used here, or none can.
+        DRMAANotPresentException: If a cluster is required and none can be used.
+    """
+    known = plugins.installed()
+    if name is not None:
+        backend = known.find(name)
+        availability = backend.availability()
+        if not availability.usable:
+            raise BackendUnavailableError(backend.info.name, availability.reason)
+        return backend
+    best = known.best()
+    if best is not None and best[1].preference > 0:
+        return best[0]
+    why = "; ".join(
+        f"{b.info.name}: {b.availability().reason}"
+        for b in known.backends
+        if best is None or b is not best[0]
+    )
+    if require_cluster:
+        msg = f"cluster access is required, and there is none ({why or 'no plugin'})"
+        raise DRMAANotPresentException(msg)
+    if best is None:
+        reason = "no backend can be used here; pip install gridmap-local"
+        raise BackendUnavailableError("any", why or reason)
+    _log.warning(
+        "no cluster can be used from here, so the jobs run on this machine (%s); "
+        "backend=%r says so without this warning",
+        why or "no plugin for one is installed",
+        best[0].info.name,
+    )
+    return best[0]
+
+
+def open_run(
+    backend: InstalledBackend, settings: Settings, *, name: str, job_path: str
+) -> Opened:
+    """Make a run ready; leave nothing behind if that fails.
+
+    Raises:
+        RunError: If its directory, address or port cannot be had.
+        PluginError: If the backend breaks its contract.
+        BackendUnavailableError: If it cannot be loaded.
+    """
+    directory = RunDirectory.create(_base(settings), name, datetime.now().astimezone())
+    try:
+        return _open_in(directory, backend, settings, name=name, job_path=job_path)
+    except BaseException:
+        directory.remove()
+        raise
+
+
+def _open_in(
+    directory: RunDirectory,
+    backend: InstalledBackend,
+    settings: Settings,
+    *,
+    name: str,
+    job_path: str,
+) -> Opened:
+    token = new_token()
+    context = RunContext(
+        token=token,
+        name=name,
+        directory=directory.path,
+        logs=directory.logs,
+        options=settings.backends.get(backend.info.name, {}),
+    )
+    run_plugins = plugins.RunPlugins(
+        backend.create(),
+        context,
+        name=backend.info.name,
+        wrappers=plugins.installed().wrappers(),
+    )
+    socket = None
+    try:
+        capabilities = run_plugins.capabilities()
+        keys = RunKeys.fresh() if capabilities.reach is Reach.NETWORK else None
+        socket = _listen(directory, settings, keys)
+        ConnectionFile(
+            server_public_key=keys.server_public_key if keys else None,
+            client_public_key=keys.client_public_key if keys else None,
+            client_secret_key=keys.client_secret_key if keys else None,
+            addresses=socket.addresses,
+            token=token,
+            backend=backend.info.name,
+            backend_factory=backend.info.factory,
+            max_frame_bytes=settings.max_message_bytes,
+        ).write(directory.connection_file)
+        launch = Launch(
+            command=_command(settings, socket.addresses[0], job_path),
+            environment={CONNECTION_VARIABLE: str(directory.connection_file)},
+            directory=working_directory(),
+            name=safe_name(name),
+        )
+    except BaseException:
+        if socket is not None:
+            socket.close(0.0)
+        run_plugins.close()
+        raise
+    return Opened(
+        token=token,
+        directory=directory,
+        socket=socket,
+        plugins=run_plugins,
+        capabilities=capabilities,
+        launch=launch,
+        backend=backend.info.name,
+    )
+
+
+def _listen(
+    directory: RunDirectory, settings: Settings, keys: RunKeys | None
+) -> MonitorSocket:
+    limits = Limits(
+        frame_bytes=settings.max_message_bytes,
+        message_bytes=4 * settings.max_message_bytes,
+        message_frames=65_536,
+    )
+    if keys is None:
+        return MonitorSocket.ipc(directory.path, limits=limits)
+    endpoints = choose_endpoints(interface=settings.interface, host=settings.host)
+    return MonitorSocket.tcp(
+        endpoints, keys, port_range=_ports(settings), limits=limits
+    )
+
+
+def _ports(settings: Settings) -> PortRange | None:
+    span = settings.port_range
+    return None if span is None else PortRange(*span)
+
+
+def _command(settings: Settings, home: str, job_path: str) -> tuple[str, ...]:
+    python = settings.python or sys.executable
+    if not python:
+        msg = "this Python does not know its own path; name one with the setting python"
+        raise GridMapError(msg)
+    return (python, "-m", "gridmap.runner", home, job_path or "-")
+
+
+def _base(settings: Settings) -> Path:
+    if settings.run_directory is not None:
+        return Path(settings.run_directory).expanduser()
+    if settings.temp_dir is not None:
+        # GridMap's temp_dir is often one that all users share.
+        return Path(settings.temp_dir).expanduser() / f"gridmap-{getpass.getuser()}"
+    import platformdirs  # noqa: PLC0415 - not needed where a setting says it
+
+    return Path(platformdirs.user_state_dir("gridmap")) / "runs"
+
+
+def safe_name(name: str) -> str:
+    """Return a name every scheduler takes: see `gridmap.backend.Batch`."""
+    text = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-")
+    if not text or not text[0].isalpha():
+        text = f"g{text}"
+    return text[:_NAME_LENGTH]

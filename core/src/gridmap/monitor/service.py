@@ -1,0 +1,211 @@
+"""The shell round the ledger: one thread, one socket, one loop.
+
+Receive, feed, act. What the rules ask for is done here and nowhere else; errands that
+may block are put to a thread of their own, and their answers come back as facts.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from gridmap import payload
+from gridmap.errors import LocalProtocolError, RemoteProtocolError
+from gridmap.events import RunnerPending
+from gridmap.monitor import facts
+from gridmap.monitor import instructions as i
+from gridmap.protocol import codec
+from gridmap.protocol import messages as m
+from gridmap.protocol.sessions import SessionState, advance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gridmap.monitor.errands import ErrandRunner
+    from gridmap.monitor.ledger import Ledger
+    from gridmap.monitor.observers import Observers
+    from gridmap.monitor.outcomes import Sink
+    from gridmap.monitor.store import Store
+    from gridmap.transport.router import MonitorSocket, Received
+
+_log = logging.getLogger(__name__)
+
+_RESTLESS_S: Final = 0.1
+_CALM_S: Final = 0.5
+_MOST_PAYLOAD: Final = 2**34
+
+
+class MonitorService:
+    """The monitor's thread."""
+
+    def __init__(
+        self,
+        socket: MonitorSocket,
+        ledger: Ledger,
+        store: Store,
+        sink: Sink,
+        observers: Observers,
+    ) -> None:
+        self._socket = socket
+        self._ledger = ledger
+        self._store = store
+        self._sink = sink
+        self._observers = observers
+        self._errands: ErrandRunner | None = None
+        self._inbox: deque[facts.Fact] = deque()
+        self._sessions: dict[bytes, SessionState] = {}
+        self._sent: dict[bytes, set[bytes]] = {}
+        self._batch: payload.Batch | None = None
+        self._ticked = 0.0
+        self._pending_reasons: set[str] = set()
+        self._thread = threading.Thread(
+            target=self._run, name="gridmap-monitor", daemon=True
+        )
+        self._acts: dict[type[i.Instruction], Callable[[Any], None]] = {
+            i.Send: self._send,
+            i.SendWork: self._send_work,
+            i.Forget: self._forget,
+            i.Deliver: self._deliver,
+            i.DeliverVerdict: self._deliver_verdict,
+            i.Publish: self._publish,
+            i.SubmitRunners: self._errand,
+            i.KillRunners: self._errand,
+            i.Look: self._errand,
+            i.HoldAutopsy: self._errand,
+            i.ResubmitRunner: self._errand,
+        }
+
+    def start(self, errands: ErrandRunner) -> None:
+        """Begin; from now on the socket belongs to the monitor's thread."""
+        self._errands = errands
+        self._thread.start()
+
+    def tell(self, fact: facts.Fact) -> None:
+        """Add a fact, from any thread; returns at once."""
+        self._inbox.append(fact)
+        self._socket.wake()
+
+    def join(self, patience_s: float) -> bool:
+        """Wait until the run is closed; tell whether it is."""
+        self._thread.join(patience_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while not self._ledger.closed:
+                self._turn()
+        except Exception as error:  # noqa: BLE001 - the last line of defence: no map hangs
+            _log.critical("the monitor failed: this is a bug in gridmap", exc_info=True)
+            self._sink.broken(error)
+        finally:
+            self._socket.close()
+
+    def _turn(self) -> None:
+        pause = _RESTLESS_S if self._ledger.restless else _CALM_S
+        if self._inbox:
+            pause = 0.0
+        self._socket.poll(pause)
+        for received in self._socket.receive():
+            self._receive(received)
+        for peer in self._socket.disconnected():
+            self._feed(facts.Disconnected(peer=peer))
+        while self._inbox:
+            self._feed(self._inbox.popleft())
+        now = time.monotonic()
+        if now - self._ticked >= pause:
+            self._ticked = now
+            self._feed(facts.Tick())
+
+    def _feed(self, fact: facts.Fact) -> None:
+        for instruction in self._ledger.handle(fact, time.monotonic()):
+            self._acts[type(instruction)](instruction)
+
+    def _receive(self, received: Received) -> None:
+        """Take in one message; a peer that breaks the protocol is shut out for good."""
+        peer = received.peer
+        state = self._sessions.get(peer, SessionState.GREETING)
+        if state is SessionState.ERROR:
+            return
+        try:
+            message = codec.decode_from_runner(received.frames[0])
+            self._sessions[peer] = advance(state, message)
+            if isinstance(message, m.Report):
+                self._batch = _opened(received, message.count)
+            self._feed(facts.Heard(peer=peer, message=message))
+        except RemoteProtocolError as error:
+            if state is SessionState.GREETING:
+                self._sessions.pop(peer, None)  # a stranger costs no memory
+                return
+            _log.warning("a runner's session is closed: %s", error)
+            self._sessions[peer] = SessionState.ERROR
+            refusal = m.Refuse(text=f"protocol error: {error}")
+            self._socket.send(peer, [codec.encode(refusal)])
+            self._feed(facts.Disconnected(peer=peer))
+        finally:
+            self._batch = None
+
+    # Acts ---------------------------------------------------------------------------
+
+    def _send(self, send: i.Send) -> None:
+        if isinstance(send.message, m.Welcome):
+            self._sent[send.peer] = set()
+        self._socket.send(send.peer, [codec.encode(send.message)])
+
+    def _send_work(self, send: i.SendWork) -> None:
+        work = send.work
+        sent = self._sent.setdefault(send.peer, set())
+        if work.function not in sent:
+            sent.add(work.function)
+            content = codec.encode(m.Content(digest=work.function))
+            frames = self._store.function(work.function)
+            self._socket.send(send.peer, [content, *_sendable(frames)])
+        inputs = self._store.inputs(work.first, work.first + work.count)
+        self._socket.send(send.peer, [codec.encode(work), *_sendable(inputs)])
+
+    def _forget(self, forget: i.Forget) -> None:
+        # An unknown peer's next word must be Hello, so forgetting it shuts it out.
+        self._sessions.pop(forget.peer, None)
+        self._sent.pop(forget.peer, None)
+
+    def _deliver(self, deliver: i.Deliver) -> None:
+        if self._batch is None:
+            msg = f"jobs {deliver.first}-{deliver.stop - 1} delivered without a report"
+            raise LocalProtocolError(msg)
+        stop = deliver.offset + deliver.stop - deliver.first
+        parcels = self._batch.parcels(deliver.offset, stop)
+        self._store.drop(deliver.first, deliver.stop)
+        self._sink.results(deliver.first, parcels, deliver.failures)
+
+    def _deliver_verdict(self, deliver: i.DeliverVerdict) -> None:
+        self._store.drop(deliver.job, deliver.job + 1)
+        self._sink.verdict(deliver.job, deliver.verdict)
+
+    def _errand(self, errand: Any) -> None:
+        if self._errands is not None:
+            self._errands.put(errand)
+
+    def _publish(self, publish: i.Publish) -> None:
+        event = publish.event
+        if (
+            isinstance(event, RunnerPending)
+            and event.reason not in self._pending_reasons
+        ):
+            self._pending_reasons.add(event.reason)
+            _log.warning("runner %s does not start: %s", event.handle, event.reason)
+        self._observers.tell(event)
+
+
+def _sendable(frames: list[payload.Frame]) -> list[bytes | memoryview]:
+    return [memoryview(f) if isinstance(f, bytearray) else f for f in frames]
+
+
+def _opened(received: Received, count: int) -> payload.Batch:
+    """Return a report's payloads, checked before the ledger hears of it."""
+    batch = payload.Batch.read(payload.decode(received.frames[1:], _MOST_PAYLOAD))
+    if len(batch) != count:
+        msg = f"a report of {count} jobs with {len(batch)} payloads"
+        raise RemoteProtocolError(msg)
+    return batch

@@ -1,0 +1,72 @@
+"""Functions and inputs as they will be sent, kept until nobody can need them again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from gridmap import payload
+
+if TYPE_CHECKING:
+    from gridmap.payload import Frame, Parcel
+
+
+def encode_call(
+    args: tuple[Any, ...], kwargs: dict[str, Any] | None, number: int
+) -> bytes | Parcel:
+    """Return one call's arguments as they travel.
+
+    Raises:
+        UnpicklableError: If one of them cannot; it names which, and what of it.
+    """
+    call = (args, kwargs)
+    return payload.dump_plain(call) or payload.dump(call, what=f"input {number}")
+
+
+class Store:
+    """What the jobs of a run are made of. Filled by the user's threads, read by one."""
+
+    def __init__(self, compression: str) -> None:
+        self._compression = compression
+        self._functions: dict[bytes, list[Frame]] = {}
+        self._digests: dict[int, tuple[object, bytes]] = {}
+        self._inputs: dict[int, bytes | Parcel] = {}
+
+    def add_function(self, function: Callable[..., Any]) -> bytes:
+        """Take in a function and return its content address.
+
+        Raises:
+            UnpicklableError: If it cannot be sent; it names the part at fault.
+        """
+        known = self._digests.get(id(function))
+        if known is not None and known[0] is function:
+            return known[1]
+        parcel = payload.dump(function, what=_describe(function))
+        digest = payload.digest(parcel)
+        frames = [parcel.head, *parcel.buffers]
+        self._functions[digest] = payload.encode(frames, self._compression)
+        self._digests[id(function)] = (function, digest)
+        return digest
+
+    def add_inputs(self, first: int, inputs: Iterable[bytes | Parcel]) -> None:
+        """Take in the inputs of jobs from *first* on."""
+        self._inputs.update(enumerate(inputs, first))
+
+    def function(self, digest: bytes) -> list[Frame]:
+        """Return a function's frames."""
+        return self._functions[digest]
+
+    def inputs(self, first: int, stop: int) -> list[Frame]:
+        """Return the frames of the inputs of jobs ``first`` to ``stop - 1``."""
+        parcels = [self._inputs[job] for job in range(first, stop)]
+        return payload.encode(payload.pack(parcels), self._compression)
+
+    def drop(self, first: int, stop: int) -> None:
+        """Forget the inputs of jobs that are final."""
+        for job in range(first, stop):
+            self._inputs.pop(job, None)
+
+
+def _describe(function: Callable[..., Any]) -> str:
+    name = getattr(function, "__qualname__", None) or type(function).__qualname__
+    return f"the function {name}"
