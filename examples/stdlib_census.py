@@ -20,6 +20,7 @@ import tokenize
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -126,27 +127,25 @@ def own_nodes(function: ast.AST) -> Iterator[ast.AST]:
 
 
 def show(reports: Sequence[Report], top: int = 20) -> None:
-    """Print the largest modules, the totals and what could not be parsed."""
-    table = Table(title=f"The {min(top, len(reports))} largest modules")
+    """Print the largest modules, the totals and what stands out."""
+    table = Table(title=f"The {min(top, len(reports))} largest modules", box=box.SIMPLE)
     table.add_column("Module", overflow="fold")
     for heading in ("KiB", "Lines", "Functions", "Classes", "Complexity"):
-        table.add_column(heading, justify="right")
-    table.add_column("Most complex function", overflow="fold")
+        table.add_column(heading, justify="right", no_wrap=True)
     largest = sorted(reports, key=lambda report: (-report.lines, report.module))
     for report in largest[:top]:
-        hardest = f"{report.hardest} ({report.hardest_complexity})"
-        table.add_row(
-            report.module,
-            *numbers([report]),
-            hardest if report.hardest else "",
-        )
+        table.add_row(report.module, *numbers([report]))
     table.add_section()
     table.add_row(f"all {len(reports)} modules", *numbers(reports), style="bold")
     console = Console()
     console.print(table)
-    unparsed = [report.module for report in reports if report.error]
-    if unparsed:
-        console.print(f"Not parsed, on purpose invalid: {', '.join(unparsed)}")
+    if hardest := max(reports, key=lambda one: one.hardest_complexity, default=None):
+        console.print(
+            f"Most complex function: {hardest.hardest} in {hardest.module}, "
+            f"with {hardest.hardest_complexity} ways through it"
+        )
+    if unparsed := [report.module for report in reports if report.error]:
+        console.print(f"Not valid Python, mostly on purpose: {', '.join(unparsed)}")
 
 
 def numbers(reports: Sequence[Report]) -> tuple[str, ...]:
