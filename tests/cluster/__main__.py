@@ -1,10 +1,11 @@
-"""Entry point: ``python3 tests/cluster COMMAND`` or ``python3 -m tests.cluster COMMAND``."""
+"""Entry point of ``python3 tests/cluster`` and ``python3 -m tests.cluster``."""
 
 import importlib
 import sys
 from pathlib import Path
 
-# Started as a directory, this file belongs to no package and the directory is on the path.
+# Started as a directory, this file belongs to no package and the directory is on the
+# path.
 if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 

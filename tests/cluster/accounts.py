@@ -1,14 +1,12 @@
 """The ordinary users who own the jobs."""
 
-from __future__ import annotations
-
 import pwd
 import subprocess
 
 from .layout import USERS, ClusterError
 
 LEAST_UID = 1000
-"""Grid Engine refuses jobs of smaller ones: ``min_uid`` in sge_conf(5), Debian's default."""
+"""Grid Engine refuses jobs of smaller ones: ``min_uid`` in sge_conf(5)."""
 
 
 def ensure() -> None:
@@ -17,7 +15,9 @@ def ensure() -> None:
         try:
             account = pwd.getpwnam(user)
         except KeyError:
-            subprocess.run(["useradd", "--create-home", "--shell", "/bin/bash", user], check=True)
+            subprocess.run(
+                ["useradd", "--create-home", "--shell", "/bin/bash", user], check=True
+            )
         else:
             if account.pw_uid < LEAST_UID:
                 msg = f"user {user} has uid {account.pw_uid}, not an ordinary user's"

@@ -1,12 +1,10 @@
 """The agent: does as root what tests, which run as an ordinary user, ask it to.
 
-One JSON object a line in each direction: ``{"do": VERB, "timeout": SECONDS, ...}`` is answered by
-an object with the results or ``{"error": "..."}``. `client.Cluster` is the other end and says what
-the verbs mean. Whoever may connect can become root by way of the schedulers' configuration, so
-the socket is the test user's alone.
+One JSON object a line in each direction: ``{"do": VERB, "timeout": SECONDS, ...}`` is
+answered by an object with the results or ``{"error": "..."}``. `client.Cluster` is the
+other end and says what the verbs mean. Whoever may connect can become root by way of
+the schedulers' configuration, so the socket is the test user's alone.
 """
-
-from __future__ import annotations
 
 import json
 import os
@@ -32,7 +30,7 @@ Answer = dict[str, Any]
 
 
 def serve() -> None:
-    """Listen until killed; one process for each connection, so that none has threads."""
+    """Listen until killed; one process per connection, so that none has threads."""
     AGENT_SOCKET.unlink(missing_ok=True)
     with _Server(str(AGENT_SOCKET), _Conversation) as server:
         os.chown(AGENT_SOCKET, pwd.getpwnam(USER).pw_uid, -1)
@@ -71,7 +69,7 @@ def _answer(line: bytes) -> Answer:
         return _VERBS[verb](**request) or {}
     except (ClusterError, OSError) as exc:
         return {"error": str(exc)}
-    except Exception as exc:  # the asker has to learn of it, whatever it is
+    except Exception as exc:  # noqa: BLE001 - the asker has to learn of it
         traceback.print_exc()
         return {"error": repr(exc)}
 
@@ -81,6 +79,7 @@ def _ping(timeout: float) -> None:
 
 
 def _run(
+    *,
     timeout: float,
     host: str,
     argv: Sequence[str],
@@ -93,24 +92,35 @@ def _run(
     if user not in USERS:
         msg = f"no user {user!r} here: there are {', '.join(USERS)}"
         raise ClusterError(msg)
-    return _finish(timeout, host, argv, user, cwd or environment(user)["HOME"], env, input)
+    return _finish(
+        timeout=timeout,
+        host=host,
+        argv=argv,
+        user=user,
+        cwd=cwd or environment(user)["HOME"],
+        env=env,
+        input=input,
+    )
 
 
 def _admin(timeout: float, argv: Sequence[str]) -> Answer:
     if argv[0] not in ADMIN_COMMANDS:
         msg = f"{argv[0]!r} is none of {', '.join(ADMIN_COMMANDS)}"
         raise ClusterError(msg)
-    return _finish(timeout, HEAD, argv, "root", "/", {}, "")
+    return _finish(
+        timeout=timeout, host=HEAD, argv=argv, user="root", cwd="/", env={}, input=""
+    )
 
 
 def _finish(
+    *,
     timeout: float,
     host: str,
     argv: Sequence[str],
     user: str,
     cwd: str,
     env: Mapping[str, str],
-    words: str,
+    input: str,  # noqa: A002 - as above
 ) -> Answer:
     pipe = subprocess.PIPE
     process = Host(host).start(
@@ -125,7 +135,7 @@ def _finish(
     )
     status: int | None
     try:
-        output, errors = process.communicate(words.encode(), timeout=timeout)
+        output, errors = process.communicate(input.encode(), timeout=timeout)
         status = process.returncode
     except subprocess.TimeoutExpired as exc:
         os.killpg(process.pid, signal.SIGKILL)

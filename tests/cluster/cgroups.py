@@ -1,10 +1,8 @@
 """A branch of the kernel's control groups for each host.
 
-Slurm needs them to hold a job to its memory. With cgroup v1, and only with it, every host gets a
-branch of its own, which its cgroup namespace shows it as the root.
+Slurm needs them to hold a job to its memory. With cgroup v1, and only with it, every
+host gets a branch of its own, which its cgroup namespace shows it as the root.
 """
-
-from __future__ import annotations
 
 import contextlib
 import os
@@ -12,17 +10,21 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from .layout import INSTANCE
+
 ROOT: Final = Path("/sys/fs/cgroup")
 CONTROLLERS: Final = ("memory", "cpuset", "freezer", "cpuacct", "devices")
 
 
 def available() -> bool:
     """Return whether this machine has the version 1 hierarchies that are needed."""
-    return all((ROOT / controller / "cgroup.procs").exists() for controller in CONTROLLERS)
+    return all(
+        (ROOT / controller / "cgroup.procs").exists() for controller in CONTROLLERS
+    )
 
 
 def _branch(controller: str, host: str) -> Path:
-    return ROOT / controller / f"gridmap-{host}"
+    return ROOT / controller / f"gm{INSTANCE}-{host}"
 
 
 def create(host: str) -> None:
@@ -44,18 +46,31 @@ def join(host: str) -> None:
 
 
 def mount() -> None:
-    """Show a host, from inside its new cgroup and mount namespaces, its own branches only."""
+    """Show a host its own branches only; to be called in its new namespaces."""
     for controller in CONTROLLERS if available() else ():
         target = ROOT / controller
         # The kernel refuses the same file system twice in one place.
         subprocess.run(["umount", target], check=True)
-        subprocess.run(["mount", "-t", "cgroup", "-o", controller, "cgroup", target], check=True)
+        subprocess.run(
+            ["mount", "-t", "cgroup", "-o", controller, "cgroup", target], check=True
+        )
+
+
+def processes(host: str) -> set[int]:
+    """Return the ids of all processes in the branches of *host*."""
+    pids: set[int] = set()
+    for controller in CONTROLLERS:
+        for below, _, _ in os.walk(_branch(controller, host)):
+            with contextlib.suppress(OSError):  # it has been removed meanwhile
+                pids.update(map(int, Path(below, "cgroup.procs").read_text().split()))
+    return pids
 
 
 def remove(host: str) -> None:
-    """Remove the branches of *host*, which must have no process any more; idempotent."""
+    """Remove the branches of *host*, which has no process any more; idempotent."""
     for controller in CONTROLLERS:
         branch = _branch(controller, host)
         for below, _, _ in os.walk(branch, topdown=False):
-            with contextlib.suppress(OSError):  # a process that is still dying: `down` comes again
-                os.rmdir(below)
+            # Where a process is still dying, there is another try at the next `down`.
+            with contextlib.suppress(OSError):
+                Path(below).rmdir()

@@ -3,8 +3,6 @@
 This module needs the standard library only and can be copied or imported from anywhere.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -12,13 +10,13 @@ import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 HostName = Literal["head", "n1", "n2"]
 DaemonName = Literal["qmaster", "execd", "munged", "slurmctld", "slurmd"]
 
 VARIABLE: Final = "GRIDMAP_TEST_CLUSTER"
-"""Environment variable with the path of the agent's socket; set by ``run`` and ``shell``."""
+"""Environment variable with the path of the agent's socket."""
 SLACK_S: Final = 30.0
 """How much longer than the agent should need an answer is waited for."""
 
@@ -45,9 +43,9 @@ class AgentError(Exception):
 class Cluster:
     """A connection to the root agent of the clusters that are up.
 
-    Methods block until what they are for has happened, are idempotent where that makes sense, and
-    raise `AgentError` if it cannot be done and `OSError` if the agent does not answer. Each call
-    is a connection of its own, so threads may share an instance.
+    Methods block until what they are for has happened, are idempotent where that makes
+    sense, and raise `AgentError` if it cannot be done and `OSError` if the agent does
+    not answer. Each call is a connection of its own, so threads may share an instance.
 
     Example:
         >>> if cluster := Cluster.find():
@@ -59,7 +57,7 @@ class Cluster:
         self.path: Final = Path(path)
 
     @classmethod
-    def find(cls) -> Cluster | None:
+    def find(cls) -> Self | None:
         """Return the cluster this process runs in, or None if it runs in none."""
         path = os.environ.get(VARIABLE)
         return cls(path) if path else None
@@ -93,7 +91,8 @@ class Cluster:
             check: Whether to raise if its exit status is not 0.
 
         Returns:
-            As of `subprocess.run`: the return code is ``-n`` after a death by signal *n*.
+            As of `subprocess.run`: the return code is ``-n`` after a death by
+            signal *n*.
 
         Raises:
             AgentError: If host, user or program are not there, or the host is down.
@@ -118,8 +117,8 @@ class Cluster:
         """Run a scheduler's command on head as root.
 
         Args:
-            argv: One of `qconf`, `qmod`, `qdel`, `qalter`, `scontrol`, `scancel`, and what it is
-                to do.
+            argv: One of `qconf`, `qmod`, `qdel`, `qalter`, `scontrol`, `scancel`, and
+                what it is to do.
             timeout: As for `run`.
             check: As for `run`.
 
@@ -134,7 +133,9 @@ class Cluster:
         answer = self._ask("admin", timeout=timeout, argv=list(argv))
         return _completed(answer, argv, timeout, check=check)
 
-    def kill(self, host: HostName, pid: int, signum: signal.Signals = signal.SIGKILL) -> None:
+    def kill(
+        self, host: HostName, pid: int, signum: signal.Signals = signal.SIGKILL
+    ) -> None:
         """Send a signal to process *pid*, as *host* numbers it, whosever it is."""
         self._ask("kill", host=host, pid=pid, signal=int(signum))
 
@@ -194,12 +195,14 @@ class Cluster:
     def repair(self, timeout: float = 60.0) -> None:
         """Undo every fault and wait until all nodes take jobs.
 
-        Hosts are booted, cables plugged in, daemons thawed and started, nodes and queues cleared
-        of errors; jobs are left alone.
+        Hosts are booted, cables plugged in, daemons thawed and started, nodes and
+        queues cleared of errors; jobs are left alone.
         """
         self._ask("repair", timeout=timeout)
 
-    def _ask(self, verb: str, *, timeout: float = 30.0, **arguments: Any) -> dict[str, Any]:
+    def _ask(
+        self, verb: str, *, timeout: float = 30.0, **arguments: Any
+    ) -> dict[str, Any]:
         request = json.dumps({"do": verb, "timeout": timeout, **arguments})
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(timeout + SLACK_S)
@@ -219,7 +222,9 @@ def _completed(
     answer: dict[str, Any], argv: Sequence[str], timeout: float, *, check: bool
 ) -> subprocess.CompletedProcess[str]:
     if answer["returncode"] is None:
-        raise subprocess.TimeoutExpired(list(argv), timeout, answer["stdout"], answer["stderr"])
+        raise subprocess.TimeoutExpired(
+            list(argv), timeout, answer["stdout"], answer["stderr"]
+        )
     done = subprocess.CompletedProcess(
         list(argv), answer["returncode"], answer["stdout"], answer["stderr"]
     )

@@ -1,13 +1,12 @@
 """The command line."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from . import agent, packages, testbed
@@ -38,23 +37,39 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="cluster", description="Real two-node Grid Engine and Slurm clusters on one machine."
+        prog="cluster",
+        description="Real two-node Grid Engine and Slurm clusters on one machine.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    install = commands.add_parser("install", help="install the Debian packages that are missing")
-    install.add_argument("group", nargs="*", default=["base"], help=", ".join(packages.GROUPS))
+    install = commands.add_parser(
+        "install", help="install the Debian packages that are missing"
+    )
+    install.add_argument(
+        "group", nargs="*", default=["base"], help=", ".join(packages.GROUPS)
+    )
     install.set_defaults(command=_install)
 
-    up = commands.add_parser("up", help="start hosts, schedulers and agent; safe to repeat")
+    up = commands.add_parser(
+        "up", help="start hosts, schedulers and agent; safe to repeat"
+    )
     up.add_argument("scheduler", nargs="*", help="sge, slurm; both if none is named")
     up.set_defaults(command=_up)
 
-    down = commands.add_parser("down", help="kill and remove everything; safe to repeat")
+    down = commands.add_parser(
+        "down", help="kill and remove everything; safe to repeat"
+    )
     down.set_defaults(command=_down)
 
-    status = commands.add_parser("status", help="show hosts and daemons; fails unless all is up")
+    status = commands.add_parser(
+        "status", help="show hosts and daemons; fails unless all is up"
+    )
     status.set_defaults(command=_status)
+
+    repair = commands.add_parser(
+        "repair", help="undo faults: pulled cables, dead daemons, ..."
+    )
+    repair.set_defaults(command=_repair)
 
     shell = commands.add_parser("shell", help="open a shell on a host")
     shell.add_argument("host", nargs="?", default=HEAD, choices=HOSTS)
@@ -66,12 +81,20 @@ def _parser() -> argparse.ArgumentParser:
     _user_option(run)
     run.add_argument("--cwd", help="working directory; the present one if not given")
     run.add_argument(
-        "--env", action="append", default=[], metavar="NAME[=VALUE]", help="hand on or set"
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="hand on or set",
     )
-    run.add_argument("argv", nargs="+", metavar="ARG", help="after --: program and arguments")
+    run.add_argument(
+        "argv", nargs="+", metavar="ARG", help="after --: program and arguments"
+    )
     run.set_defaults(command=_run)
 
-    served = commands.add_parser("agent", help="serve tests, in the foreground; `up` starts it")
+    served = commands.add_parser(
+        "agent", help="serve tests, in the foreground; `up` starts it"
+    )
     served.set_defaults(command=_agent)
     return parser
 
@@ -82,9 +105,12 @@ def _user_option(parser: argparse.ArgumentParser) -> None:
 
 def _install(arguments: argparse.Namespace) -> int:
     if unknown := set(arguments.group) - set(packages.GROUPS):
-        msg = f"no package group {', '.join(unknown)}: there are {', '.join(packages.GROUPS)}"
+        known = ", ".join(packages.GROUPS)
+        msg = f"no package group {', '.join(unknown)}: there are {known}"
         raise ClusterError(msg)
-    if packages.missing([one for group in arguments.group for one in packages.GROUPS[group]]):
+    if packages.missing(
+        [one for group in arguments.group for one in packages.GROUPS[group]]
+    ):
         require_root()
     installed = packages.install(arguments.group)
     print(f"installed: {' '.join(installed) or 'nothing, all is there'}")
@@ -94,7 +120,8 @@ def _install(arguments: argparse.Namespace) -> int:
 def _up(arguments: argparse.Namespace) -> int:
     names = arguments.scheduler or list(testbed.SCHEDULERS)
     if unknown := set(names) - set(testbed.SCHEDULERS):
-        msg = f"no scheduler {', '.join(unknown)}: there are {', '.join(testbed.SCHEDULERS)}"
+        known = ", ".join(testbed.SCHEDULERS)
+        msg = f"no scheduler {', '.join(unknown)}: there are {known}"
         raise ClusterError(msg)
     for line in testbed.up(names):
         print(line, flush=True)
@@ -114,10 +141,19 @@ def _status(arguments: argparse.Namespace) -> int:
     return int(not all(healthy for _, healthy in found))
 
 
+def _repair(arguments: argparse.Namespace) -> int:
+    del arguments
+    require_root()
+    testbed.repair(timeout_s=60)
+    return 0
+
+
 def _shell(arguments: argparse.Namespace) -> int:
     require_root()
     cwd = environment(arguments.user)["HOME"]
-    return _wait_for(arguments.host, ["bash", "--login"], user=arguments.user, cwd=cwd, env={})
+    return _wait_for(
+        arguments.host, ["bash", "--login"], user=arguments.user, cwd=cwd, env={}
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -127,8 +163,10 @@ def _run(arguments: argparse.Namespace) -> int:
         name, given, value = setting.partition("=")
         if given or name in os.environ:
             env[name] = value if given else os.environ[name]
-    cwd = arguments.cwd or os.getcwd()
-    return _wait_for(arguments.host, arguments.argv, user=arguments.user, cwd=cwd, env=env)
+    cwd = arguments.cwd or str(Path.cwd())
+    return _wait_for(
+        arguments.host, arguments.argv, user=arguments.user, cwd=cwd, env=env
+    )
 
 
 def _agent(arguments: argparse.Namespace) -> int:
@@ -145,8 +183,8 @@ def _wait_for(
     try:
         process = Host(host).start(argv, user=user, cwd=cwd, env=dict(env), stdin=None)
     except OSError as exc:
-        msg = f"cannot run {argv[0]} on {host}: {exc}"
-        raise ClusterError(msg) from exc
+        print(f"cluster: cannot run {argv[0]} on {host}: {exc}", file=sys.stderr)
+        return 127 if isinstance(exc, FileNotFoundError) else 126
     _hand_on_signals(process)
     status = process.wait()
     return 128 - status if status < 0 else status

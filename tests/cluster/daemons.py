@@ -1,7 +1,5 @@
 """Daemons on hosts: how each is started, found and stopped."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -39,7 +37,7 @@ class Daemon:
         return [one for one in Host(host).processes() if one.name == self.process]
 
     def start(self, host: str) -> None:
-        """Start it on *host* unless it runs there; returns when it is in the background.
+        """Start it on *host* unless it runs there; return when it is a daemon.
 
         Raises:
             ClusterError: If it does not belong there or does not start.
@@ -82,7 +80,7 @@ class Daemon:
 
 
 class Scheduler(Protocol):
-    """What `testbed` needs of a scheduler; the modules `grid_engine` and `slurm` are such.
+    """What `testbed` needs of a scheduler; `grid_engine` and `slurm` are such.
 
     Attributes:
         NAME: What users call it.
@@ -98,7 +96,7 @@ class Scheduler(Protocol):
         """Write the files that must be there before the hosts boot; idempotent."""
 
     def start(self) -> None:
-        """Start every daemon that does not run and set up what needs them; idempotent."""
+        """Start every daemon, and set up what needs them running; idempotent."""
 
     def ready(self) -> bool:
         """Return whether all nodes take jobs."""

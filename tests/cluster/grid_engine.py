@@ -1,7 +1,5 @@
 """Grid Engine 8.1.9: files, daemons, readiness."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import time
@@ -13,19 +11,21 @@ from .hosts import Host
 from .layout import HEAD, HOSTS, NODES, STATE, ClusterError
 
 NAME: Final = "sge"
-SUMMARY: Final = "Grid Engine: queue all.q, PE smp, complexes gpu and h_vmem, arrays to 500 tasks"
+SUMMARY: Final = (
+    "Grid Engine: queue all.q, PE smp, complexes gpu and h_vmem, arrays to 500 tasks"
+)
 DAEMONS: Final = (
     Daemon(
         name="qmaster",
         process="sge_qmaster",
         hosts=(HEAD,),
-        command=lambda host: ("/usr/sbin/sge_qmaster",),
+        command=lambda _: ("/usr/sbin/sge_qmaster",),
     ),
     Daemon(
         name="execd",
         process="sge_execd",
         hosts=NODES,
-        command=lambda host: ("/usr/sbin/sge_execd",),
+        command=lambda _: ("/usr/sbin/sge_execd",),
     ),
 )
 MASTER_DEADLINE_S: Final = 20.0
@@ -36,7 +36,8 @@ _STATE: Final = STATE / "sge"
 _INITIALISED: Final = _STATE / "initialised"
 _CONFIGURED: Final = _STATE / "configured"
 
-# Paths are as the hosts see them. spooldefaults writes the database without a running master.
+# Paths are as the hosts see them. spooldefaults writes the database without a running
+# master.
 _INITIALISE: Final = f"""
 set -e
 spool=/usr/lib/gridengine/spooldefaults
@@ -68,7 +69,12 @@ def prepare() -> None:
     complexes = Path("/usr/share/gridengine/util/resources/centry")
     shutil.copytree(complexes, _STATE / "conf/complexes", dirs_exist_ok=True)
     shutil.copytree(_CONF, _STATE / "conf", dirs_exist_ok=True)
-    for name in ("cell/common", "spool/qmaster/job_scripts", "spool/execd", "spool/spooldb"):
+    for name in (
+        "cell/common",
+        "spool/qmaster/job_scripts",
+        "spool/execd",
+        "spool/spooldb",
+    ):
         (_STATE / name).mkdir(parents=True, exist_ok=True)
     shutil.copy(_CONF / "bootstrap", common / "bootstrap")
     (common / "cluster_name").write_text("gridmap\n")
@@ -86,6 +92,11 @@ def start() -> None:
     if not _INITIALISED.exists():
         _shell(_INITIALISE, user=_ADMIN)
         _INITIALISED.touch()
+    if not master.find(HEAD):
+        # Left alone, nodes would take up to half a minute to find out that there is a
+        # new one.
+        for node in NODES:
+            execd.stop(node)
     master.start(HEAD)
     _await_master()
     if not _CONFIGURED.exists():
@@ -97,16 +108,30 @@ def start() -> None:
 
 def ready() -> bool:
     """Return whether both nodes take jobs."""
-    shown = Host(HEAD).run(["qstat", "-f", "-q", "all.q"]).stdout
-    rows = [line.split() for line in shown.splitlines() if line.startswith("all.q@")]
-    # queue, type, slots, load, architecture and, only if something is wrong, a state
-    return len(rows) == len(NODES) and all(len(row) == 5 and row[3] != "-NA-" for row in rows)
+    states = _states()
+    return len(states) == len(NODES) and not any(states.values())
 
 
 def clear() -> None:
-    """Clear error states of queues and enable them."""
+    """Clear errors of queues, enable them, and let unknown nodes register again."""
+    _await_master()
     for option in ("-cq", "-e"):
         Host(HEAD).run(["qmod", option, "all.q"])
+    for node, state in _states().items():
+        if "u" in state:
+            DAEMONS[1].stop(node)
+            DAEMONS[1].start(node)
+
+
+def _states() -> dict[str, str]:
+    """Return each node's state in the letters of qstat(1); none if all is well."""
+    shown = Host(HEAD).run(["qstat", "-f", "-q", "all.q"]).stdout
+    # queue, type, slots, load, architecture and, only if something is wrong, a state
+    rows = [line.split() for line in shown.splitlines() if line.startswith("all.q@")]
+    return {
+        row[0].partition("@")[2]: "".join(row[5:]) or "u" * (row[3] == "-NA-")
+        for row in rows
+    }
 
 
 def _await_master() -> None:
@@ -114,7 +139,9 @@ def _await_master() -> None:
     while (answer := Host(HEAD).run(["qconf", "-sh"])).returncode != 0:
         if time.monotonic() > deadline:
             messages = _STATE / "spool/qmaster/messages"
-            msg = f"sge_qmaster does not answer ({answer.stderr.strip()}): see {messages}"
+            msg = (
+                f"sge_qmaster does not answer ({answer.stderr.strip()}): see {messages}"
+            )
             raise ClusterError(msg)
         time.sleep(0.1)
 
@@ -122,5 +149,6 @@ def _await_master() -> None:
 def _shell(script: str, *, user: str) -> None:
     done = Host(HEAD).run(["sh", "-c", script], user=user)
     if done.returncode != 0:
-        msg = f"Grid Engine is not configured: {done.stdout.strip()} {done.stderr.strip()}"
+        words = f"{done.stdout.strip()} {done.stderr.strip()}".strip()
+        msg = f"Grid Engine is not configured: {words}"
         raise ClusterError(msg)

@@ -1,7 +1,6 @@
 """Hosts: an init process each, in namespaces of its own."""
 
-from __future__ import annotations
-
+import contextlib
 import os
 import signal
 import subprocess
@@ -55,7 +54,9 @@ class Host:
 
     def processes(self) -> list[Process]:
         """Return the processes on this host, init first; none if it is down."""
-        inner = [one for one in _processes(network.processes(self.name)) if one.inner_pid]
+        inner = [
+            one for one in _processes(network.processes(self.name)) if one.inner_pid
+        ]
         return sorted(inner, key=lambda process: process.inner_pid)
 
     def boot(self) -> None:
@@ -63,8 +64,13 @@ class Host:
         if self.init() is not None:
             return
         cgroups.create(self.name)
-        unshare = "unshare --mount --uts --ipc --pid --cgroup --fork --mount-proc --kill-child"
-        command = ["nsenter", f"--net={network.namespace(self.name)}", *unshare.split()]
+        kinds = "--mount --uts --ipc --pid --cgroup --fork --mount-proc --kill-child"
+        command = [
+            "nsenter",
+            f"--net={network.namespace(self.name)}",
+            "unshare",
+            *kinds.split(),
+        ]
         script = str(Path(__file__).with_name("boot.py"))
         package = __package__ or ""
         command += [sys.executable, "-B", script, package, self.name]
@@ -76,7 +82,8 @@ class Host:
                 stderr=log,
                 cwd="/",
                 start_new_session=True,
-                preexec_fn=lambda: cgroups.join(self.name),
+                # There are no threads.
+                preexec_fn=lambda: cgroups.join(self.name),  # noqa: PLW1509
             )
         assert init.stdout is not None
         with init.stdout as words:
@@ -86,9 +93,10 @@ class Host:
         init.returncode = 0  # it is to outlive this process: nobody waits for it
 
     def pull_plug(self) -> None:
-        """Kill everything on this host at once, and wait until it is gone; idempotent."""
+        """Kill everything on this host at once, and wait for that; idempotent."""
         deadline = time.monotonic() + DEATH_DEADLINE_S
-        while pids := network.processes(self.name):
+        # Where a crash or a person has removed a name, the other one still leads to them.
+        while pids := {*network.processes(self.name), *cgroups.processes(self.name)}:
             if time.monotonic() > deadline:
                 msg = f"processes of {self.name} do not die: {pids}"
                 raise ClusterError(msg)
@@ -145,7 +153,9 @@ class Host:
         self, argv: Sequence[str], *, user: str = "root", timeout_s: float | None = 60
     ) -> subprocess.CompletedProcess[str]:
         """Run a program on this host to its end and capture its output."""
-        process = self.start(argv, user=user, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = self.start(
+            argv, user=user, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         with process:
             try:
                 output, errors = process.communicate(timeout=timeout_s)
@@ -161,10 +171,8 @@ class Host:
 
 
 def _kill(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _processes(pids: Sequence[int]) -> Iterator[Process]:

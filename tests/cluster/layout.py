@@ -1,10 +1,8 @@
 """What the site consists of: hosts, addresses, users, directories.
 
-Everything that the clusters write lies under two directories of their own, so that the machine's
-own Grid Engine, Slurm or munge, if it has any, are not touched.
+Everything that the clusters write lies under two directories of their own, so that the
+machine's own Grid Engine, Slurm or munge, if it has any, are not touched.
 """
-
-from __future__ import annotations
 
 import os
 import pwd
@@ -15,7 +13,11 @@ from typing import Final
 
 HEAD: Final = "head"
 NODES: Final = ("n1", "n2")
-ADDRESSES: Final[Mapping[str, str]] = {HEAD: "10.77.0.1", "n1": "10.77.0.2", "n2": "10.77.0.3"}
+ADDRESSES: Final[Mapping[str, str]] = {
+    HEAD: "10.77.0.1",
+    "n1": "10.77.0.2",
+    "n2": "10.77.0.3",
+}
 """Host name to its address; the order is the order in which hosts boot."""
 HOSTS: Final = tuple(ADDRESSES)
 PREFIX_LENGTH: Final = 24
@@ -26,10 +28,14 @@ STRANGER: Final = "gmother"
 """A second ordinary user, against whom the first one's secrets are to be kept."""
 USERS: Final = (USER, STRANGER)
 
-RUN: Final = Path("/run/gridmap-cluster")
+INSTANCE_VARIABLE: Final = "GRIDMAP_CLUSTER_INSTANCE"
+INSTANCE: Final = os.environ.get(INSTANCE_VARIABLE, "")
+"""Part of every name outside the hosts: several testbeds do not see each other."""
+
+RUN: Final = Path(f"/run/gridmap-cluster{INSTANCE}")
 """Sockets and locks."""
-STATE: Final = Path("/var/lib/gridmap-cluster")
-"""Configuration, spool directories, logs. Not below /run, which is often mounted noexec."""
+STATE: Final = Path(f"/var/lib/gridmap-cluster{INSTANCE}")
+"""Configuration, spools, logs; not below /run, which is often mounted noexec."""
 LOGS: Final = STATE / "log"
 AGENT_SOCKET: Final = RUN / "agent.sock"
 AGENT_VARIABLE: Final = "GRIDMAP_TEST_CLUSTER"

@@ -1,18 +1,15 @@
 """Starting programs inside another process's namespaces.
 
-nsenter(1) would do, but it stays between the caller and the program and hands no signal on. Here
-the program is the caller's own child. The calls are made through ctypes, because Python has
-``os.setns`` only since 3.12.
+nsenter(1) would do, but it stays between the caller and the program and hands no signal
+on. Here the program is the caller's own child. The calls are made through ctypes,
+because Python has ``os.setns`` only since 3.12.
 """
-
-from __future__ import annotations
 
 import ctypes
 import os
 import pwd
 import subprocess
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import IO, Final
 
 from . import cgroups
@@ -23,7 +20,7 @@ _NEW_OTHERS: Final = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x40000
 """Mount, cgroup, UTS, IPC and network."""
 
 NOT_ENTERED: Final = 125
-"""Exit status, as of env(1) and similar programs that fail before they start another."""
+"""Exit status, as of env(1) when it fails before it starts a program."""
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -64,8 +61,8 @@ def start(
         new_session: Whether to leave the caller's session and its terminal.
 
     Returns:
-        The started program, a child of this process. It ends with `NOT_ENTERED` and a line on its
-        standard error when *user* cannot use *cwd*.
+        The started program, a child of this process. It ends with `NOT_ENTERED` and a
+        line on its standard error when *user* cannot use *cwd*.
 
     Raises:
         OSError: If *user* cannot execute the program, or the host has died meanwhile.
@@ -98,18 +95,10 @@ def start(
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=new_session,
-                preexec_fn=enter,
+                preexec_fn=enter,  # noqa: PLW1509 - no threads: see above
             )
         finally:
             _setns(own, _NEW_PID)
     finally:
         os.close(target)
         os.close(own)
-
-
-def same(pid: int, kind: str, namespace: Path) -> bool:
-    """Return whether process *pid* is in the *kind* of namespace that *namespace* names."""
-    try:
-        return os.path.samefile(f"/proc/{pid}/ns/{kind}", namespace)
-    except OSError:  # the process has gone, or there is no such namespace
-        return False

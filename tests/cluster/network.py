@@ -3,21 +3,24 @@
 Nothing is attached to the machine's own network, so no traffic can leave it.
 """
 
-from __future__ import annotations
-
 import subprocess
 from pathlib import Path
 from typing import Final
 
-from .layout import ADDRESSES, HOSTS, PREFIX_LENGTH
+from .layout import ADDRESSES, HOSTS, INSTANCE, PREFIX_LENGTH
 
-SWITCH: Final = "gm-switch"
+SWITCH: Final = f"gm{INSTANCE}-switch"
 _BRIDGE: Final = "bridge"
+_NAMESPACES: Final = Path("/run/netns")
+
+
+def _netns(host: str) -> str:
+    return f"gm{INSTANCE}-{host}"
 
 
 def namespace(host: str) -> Path:
     """Return the file that stands for the network namespace of *host*."""
-    return Path("/run/netns", f"gm-{host}")
+    return _NAMESPACES / _netns(host)
 
 
 def exists() -> bool:
@@ -28,16 +31,16 @@ def exists() -> bool:
 
 def lay() -> None:
     """Set up the switch and plug in every host's cable."""
-    _batch(None, [f"netns add {name}" for name in (SWITCH, *(f"gm-{host}" for host in HOSTS))])
+    _batch(None, [f"netns add {name}" for name in (SWITCH, *map(_netns, HOSTS))])
     switch = [f"link add {_BRIDGE} type bridge", f"link set {_BRIDGE} up"]
     for host in HOSTS:
         # The switch's end is called after the host at the other end.
-        switch.append(f"link add {host} type veth peer name eth0 netns gm-{host}")
+        switch.append(f"link add {host} type veth peer name eth0 netns {_netns(host)}")
         switch.append(f"link set {host} master {_BRIDGE} up")
     _batch(SWITCH, switch)
     for host, address in ADDRESSES.items():
         add = f"address add {address}/{PREFIX_LENGTH} dev eth0"
-        _batch(f"gm-{host}", [add, "link set lo up", "link set eth0 up"])
+        _batch(_netns(host), [add, "link set lo up", "link set eth0 up"])
 
 
 def cable(host: str, *, up: bool) -> None:
@@ -48,20 +51,20 @@ def cable(host: str, *, up: bool) -> None:
 def plugged(host: str) -> bool:
     """Return whether the cable of *host* is plugged in."""
     link = ["ip", "-netns", SWITCH, "-oneline", "link", "show", "up", "dev", host]
-    return bool(subprocess.run(link, capture_output=True, check=True).stdout)
+    return bool(subprocess.run(link, capture_output=True, check=False).stdout)
 
 
 def processes(host: str) -> list[int]:
     """Return the ids of all processes in the network namespace of *host*."""
-    command = ["ip", "netns", "pids", f"gm-{host}"]
+    command = ["ip", "netns", "pids", _netns(host)]
     shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return [int(pid) for pid in shown.split()]
 
 
 def remove() -> None:
     """Remove whatever is there of switch and cables; idempotent."""
-    for name in (SWITCH, *(f"gm-{host}" for host in HOSTS)):
-        if Path("/run/netns", name).exists():
+    for name in (SWITCH, *map(_netns, HOSTS)):
+        if (_NAMESPACES / name).exists():
             subprocess.run(["ip", "netns", "delete", name], check=True)
 
 

@@ -1,7 +1,5 @@
 """Debian packages the clusters are made of."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -26,7 +24,8 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
         "slurmd",
         "util-linux",
     ),
-    # Nothing here is needed by `up`: sacct, and a third scheduler that is the simplest there is.
+    # Nothing here is needed by `up`: sacct, and a third scheduler that is the simplest
+    # there is.
     "accounting": ("mariadb-server", "slurmdbd"),
     "spooler": ("task-spooler",),
 }
@@ -35,9 +34,16 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
 
 def missing(packages: Sequence[str]) -> list[str]:
     """Return those of *packages* that are not installed."""
-    query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *packages]
+    query = [
+        "dpkg-query",
+        "--show",
+        "--showformat=${Package} ${db:Status-Status}\n",
+        *packages,
+    ]
     shown = subprocess.run(query, capture_output=True, text=True, check=False).stdout
-    installed = {line.split()[0] for line in shown.splitlines() if line.endswith(" installed")}
+    installed = {
+        line.split()[0] for line in shown.splitlines() if line.endswith(" installed")
+    }
     return [package for package in packages if package not in installed]
 
 
@@ -48,13 +54,23 @@ def install(groups: Sequence[str]) -> list[str]:
         The packages that had been missing.
 
     Raises:
-        ClusterError: If apt-get fails even with a fresh package list; its output has been shown.
+        ClusterError: If apt-get fails even with a fresh package list; its output has
+            been shown.
     """
     wanted = missing([package for group in groups for package in GROUPS[group]])
     if not wanted:
         return []
-    command = ["apt-get", "install", "--quiet=2", "--yes", "--no-install-recommends", *wanted]
-    if _apt(command, quiet=True) != 0:  # mostly: no package list yet, or one that is too old
+    command = [
+        "apt-get",
+        "install",
+        "--quiet=2",
+        "--yes",
+        "--no-install-recommends",
+        *wanted,
+    ]
+    if (
+        _apt(command, quiet=True) != 0
+    ):  # mostly: no package list yet, or one that is too old
         _apt(["apt-get", "update", "--quiet=2"])
         if _apt(command) != 0:
             msg = f"apt-get cannot install {' '.join(wanted)}: see its words above"

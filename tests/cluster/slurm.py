@@ -1,7 +1,5 @@
 """Slurm 22.05 and munge: files, daemons, readiness."""
 
-from __future__ import annotations
-
 import secrets
 import shutil
 from pathlib import Path
@@ -13,7 +11,9 @@ from .hosts import Host
 from .layout import HEAD, LOGS, NODES, RUN, STATE
 
 NAME: Final = "slurm"
-SUMMARY: Final = "Slurm: partitions main (default), other, urgent; gres gpu:1; array index to 500"
+SUMMARY: Final = (
+    "Slurm: partitions main (default), other, urgent; gres gpu:1; array index to 500"
+)
 DAEMONS: Final = (
     # One for all hosts: they share the file system its socket is in.
     Daemon(
@@ -21,7 +21,7 @@ DAEMONS: Final = (
         process="munged",
         hosts=(HEAD,),
         user="munge",
-        command=lambda host: (
+        command=lambda _: (
             "/usr/sbin/munged",
             "--force",  # over a socket that a crash left behind
             f"--socket={RUN}/munge/socket",
@@ -36,7 +36,7 @@ DAEMONS: Final = (
         process="slurmctld",
         hosts=(HEAD,),
         user="slurm",
-        command=lambda host: ("/usr/sbin/slurmctld",),
+        command=lambda _: ("/usr/sbin/slurmctld",),
     ),
     Daemon(
         name="slurmd",
@@ -48,6 +48,7 @@ DAEMONS: Final = (
 
 _CONF: Final = Path(__file__).with_name("conf") / "slurm"
 _STATE: Final = STATE / "slurm"
+_HEALTHY: Final = {"idle", "mixed", "allocated", "completing"}
 
 
 def prepare() -> None:
@@ -67,6 +68,8 @@ def prepare() -> None:
     shutil.chown(log, "slurm", "slurm")
     held = cgroups.available()
     values = {
+        "@RUN@": str(RUN),
+        "@STATE@": str(STATE),
         "@PROCTRACK@": "proctrack/cgroup" if held else "proctrack/linuxproc",
         "@TASK@": "task/cgroup" if held else "task/none",
         "@CONSTRAIN@": "yes" if held else "no",
@@ -88,14 +91,25 @@ def start() -> None:
 
 def ready() -> bool:
     """Return whether both nodes take jobs."""
-    shown = Host(HEAD).run(["sinfo", "--noheader", "--Node", "--partition=main", "--format=%T"])
-    states = shown.stdout.split()
-    return len(states) == len(NODES) and set(states) <= {"idle", "mixed", "allocated"}
+    states = _states()
+    return len(states) == len(NODES) and set(states.values()) <= _HEALTHY
 
 
 def clear() -> None:
-    """Take nodes back that are down or drained."""
-    Host(HEAD).run(["scontrol", "update", f"nodename={','.join(NODES)}", "state=resume"])
+    """Take nodes back that are down or drained, and let silent ones register again."""
+    for node, state in _states().items():
+        if state in _HEALTHY:
+            continue
+        DAEMONS[-1].stop(node)
+        DAEMONS[-1].start(node)
+        Host(HEAD).run(["scontrol", "update", f"nodename={node}", "state=resume"])
+
+
+def _states() -> dict[str, str]:
+    """Return for each node its state in the words of sinfo(1)."""
+    command = ["sinfo", "--noheader", "--Node", "--partition=main", "--format=%N %T"]
+    lines = Host(HEAD).run(command).stdout.splitlines()
+    return dict(line.split(maxsplit=1) for line in lines)
 
 
 def _directory(path: Path, owner: str, mode: int) -> None:

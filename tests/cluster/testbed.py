@@ -1,7 +1,5 @@
 """The whole: hosts, schedulers and agent, brought up and down together."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil
@@ -31,13 +29,13 @@ from .layout import (
 )
 
 SCHEDULERS: Final[Mapping[str, Scheduler]] = {
-    "sge": cast(Scheduler, grid_engine),
-    "slurm": cast(Scheduler, slurm),
+    "sge": cast("Scheduler", grid_engine),
+    "slurm": cast("Scheduler", slurm),
 }
 READY_DEADLINE_S: Final = 60.0
 AGENT_DEADLINE_S: Final = 10.0
 
-_LOCK: Final = Path("/run/gridmap-cluster.lock")
+_LOCK: Final = RUN.with_suffix(".lock")
 _AGENT_PID: Final = RUN / "agent.pid"
 
 
@@ -67,16 +65,22 @@ def up(names: Sequence[str]) -> Iterator[str]:
         accounts.ensure()
         _prepare()
         if not network.exists():
+            for host in HOSTS:
+                Host(host).pull_plug()
             network.remove()
             network.lay()
         for host in HOSTS:
             Host(host).boot()
-        yield "hosts: " + ", ".join(f"{host} {address}" for host, address in ADDRESSES.items())
+        yield "hosts: " + ", ".join(
+            f"{host} {address}" for host, address in ADDRESSES.items()
+        )
         for name in names:
             SCHEDULERS[name].start()
         _start_agent()
+        deadline = time.monotonic() + READY_DEADLINE_S
         for name in names:
-            _await_ready(name)
+            _await_ready(SCHEDULERS[name], deadline)
+            _marker(name).touch()
             yield f"{name}: {SCHEDULERS[name].SUMMARY}"
 
 
@@ -107,7 +111,7 @@ def boot(name: str) -> None:
 
 
 def repair(timeout_s: float) -> None:
-    """Undo every fault that tests inject and wait until all nodes take jobs; idempotent.
+    """Undo all faults that tests inject; wait until all nodes take jobs; idempotent.
 
     Raises:
         ClusterError: If that takes longer than *timeout_s*.
@@ -122,12 +126,9 @@ def repair(timeout_s: float) -> None:
                     os.kill(process.pid, signal.SIGCONT)
         boot(host)
     for each in brought_up:
-        while not each.ready():
-            if time.monotonic() > deadline:
-                msg = f"the nodes of {each.NAME} take no jobs after {timeout_s:.0f} s: see {LOGS}"
-                raise ClusterError(msg)
+        if not each.ready():
             each.clear()
-            time.sleep(0.2)
+        _await_ready(each, deadline)
 
 
 class HostStatus(NamedTuple):
@@ -151,9 +152,13 @@ def status() -> Iterator[HostStatus]:
             for one in each.DAEMONS
             if name in one.hosts and _marker(each.NAME).exists()
         }
-        shown = ", ".join(f"{each}{'' if runs else ' stopped'}" for each, runs in daemons.items())
+        shown = ", ".join(
+            f"{each}{'' if runs else ' stopped'}" for each, runs in daemons.items()
+        )
         cable = "up" if plugged else "up, cable pulled"
-        yield HostStatus(f"{name:5} {address}  {cable}: {shown}", plugged and all(daemons.values()))
+        yield HostStatus(
+            f"{name:5} {address}  {cable}: {shown}", plugged and all(daemons.values())
+        )
     answers = _agent_answers()
     yield HostStatus(f"agent {AGENT_SOCKET}  {'up' if answers else 'down'}", answers)
 
@@ -166,22 +171,23 @@ def _prepare() -> None:
     for directory in (RUN, STATE, LOGS):
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o755)
-    lines = ["127.0.0.1 localhost", *(f"{address} {host}" for host, address in ADDRESSES.items())]
+    lines = [
+        "127.0.0.1 localhost",
+        *(f"{address} {host}" for host, address in ADDRESSES.items()),
+    ]
     (STATE / "hosts").write_text("\n".join(lines) + "\n")
     for scheduler in SCHEDULERS.values():
         scheduler.prepare()
     for overlay in OVERLAYS:
-        if not overlay.source.is_dir() == overlay.target.is_dir():
-            msg = f"{overlay.target} is not there for {overlay.source} to cover: run `install`"
+        if overlay.source.is_dir() != overlay.target.is_dir():
+            msg = f"{overlay.target} is missing, to be covered: run `install`"
             raise ClusterError(msg)
 
 
-def _await_ready(name: str) -> None:
-    _marker(name).touch()
-    deadline = time.monotonic() + READY_DEADLINE_S
-    while not SCHEDULERS[name].ready():
+def _await_ready(scheduler: Scheduler, deadline: float) -> None:
+    while not scheduler.ready():
         if time.monotonic() > deadline:
-            msg = f"the nodes of {name} take no jobs after {READY_DEADLINE_S:.0f} s: see {LOGS}"
+            msg = f"some nodes of {scheduler.NAME} still take no jobs: see {LOGS}"
             raise ClusterError(msg)
         time.sleep(0.1)
 
@@ -232,5 +238,6 @@ def _stop_agent() -> None:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except (FileNotFoundError, ProcessLookupError, ValueError):
         return
-    if b"agent" in words and os.fsencode(Path(__file__).parent) in words:
+    # Whichever checkout it was started from; the id may by now be some other program's.
+    if b"agent" in words and any(word.endswith(b"/cluster") for word in words):
         os.killpg(pid, signal.SIGKILL)
