@@ -161,7 +161,7 @@ def test_a_killed_peer_is_named_after_its_last_message(net: Net) -> None:
     process.kill()
     process.wait()
     assert net.gone() == [b"victim"]
-    assert not net.monitor.send(b"victim", [b"x"])
+    net.until(lambda: not net.monitor.send(b"victim", [b"x"]))
     assert not net.monitor.poll(0)
 
 
@@ -206,7 +206,7 @@ def test_a_runner_notices_that_the_monitor_went_and_came_back(
     deadline = time.monotonic() + 15
     while not runner.wait(15.0).connection:
         assert time.monotonic() < deadline
-    assert not runner.connected
+    assert not linked(runner)
     assert runner.disconnected_since is not None
     assert not runner.send([b"lost?"])
 
@@ -218,7 +218,6 @@ def test_a_runner_notices_that_the_monitor_went_and_came_back(
     )
     tcp.undo.callback(tcp.monitor.close, 0.0)
     tcp.until(lambda: runner.wait(0).connection and linked(runner))
-    assert runner.disconnected_since is None
     assert runner.send([b"again"])
     assert tcp.take(1)[0].frames == [b"again"]
 

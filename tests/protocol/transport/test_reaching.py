@@ -7,14 +7,27 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.protocol.transport.net import DEADLINE_S, LOOPBACK, Net
+from tests.protocol.transport.net import DEADLINE_S, LOOPBACK, Net, linked
 
+from gridmap.connection import split_tcp_address
 from gridmap.errors import RunError
 from gridmap.transport import Endpoint, MonitorSocket, PortRange, RunKeys
 
 if TYPE_CHECKING:
     import contextlib
     from pathlib import Path
+
+
+# What may stand where the monitor stood; those of old ZeroMQ know no encryption,
+# and a runner that fell back to them would obey anybody.
+_SIGNATURE = b"\xff\0\0\0\0\0\0\0\x01\x7f"
+NONSENSE = {
+    "unknown-mechanism": _SIGNATURE + b"\x03\x01" + b"X" * 52,
+    "null-mechanism": _SIGNATURE + b"\x03\x01NULL" + b"\0" * 48,
+    "zmtp-2": _SIGNATURE + b"\x01\x06" + b"\0\0" + b"\0\x04stop",
+    "zmtp-1": b"\x01\0" + b"\x05\0stop",
+    "http": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+}
 
 
 def bound(undo: contextlib.ExitStack, *, listening: bool) -> socket.socket:
@@ -98,6 +111,39 @@ def test_patience_outlasts_a_monitor_that_starts_late(tcp: Net) -> None:
     tcp.undo.callback(tcp.monitor.close, 0.0)
     tcp.connect(runner)
     assert runner.connected
+
+
+@pytest.mark.parametrize("greeting", NONSENSE.values(), ids=NONSENSE)
+def test_an_impostor_at_the_address_neither_is_obeyed_nor_loses_a_runner(
+    tcp: Net, monkeypatch: pytest.MonkeyPatch, greeting: bytes
+) -> None:
+    """The library gives an address up after nonsense; the monitor may yet return."""
+    monkeypatch.setattr("gridmap.transport.dealer.RETRY_S", 0.05)
+    runner = tcp.runner()
+    tcp.connect(runner)
+    assert tcp.keys is not None
+    host, port = split_tcp_address(tcp.monitor.addresses[0])
+    tcp.monitor.close(0.0)
+    with socket.create_server((host, port)) as impostor:
+        for _ in range(2):
+            impostor.settimeout(DEADLINE_S)
+            runner.wait(0.2)
+            client, _address = impostor.accept()
+            with client:
+                client.sendall(greeting)
+                deadline = time.monotonic() + DEADLINE_S
+                while runner.failure is None and time.monotonic() < deadline:
+                    runner.wait(0.05)
+            assert runner.failure is not None
+            assert runner.receive() == []
+            runner.wait(0.1)
+            assert runner.receive() == []
+    assert not linked(runner)
+    ports = PortRange(first=port, last=port)
+    tcp.monitor = MonitorSocket.tcp([LOOPBACK], tcp.keys, port_range=ports)
+    tcp.undo.callback(tcp.monitor.close, 0.0)
+    tcp.until(lambda: runner.wait(0).connection and linked(runner))
+    assert runner.failure is None
 
 
 def test_a_monitor_elsewhere_is_found_by_reconnecting(
