@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 
 _RESTLESS_S: Final = 0.1
 _CALM_S: Final = 0.5
+_PARTING_S: Final = 1.0
 _MOST_PAYLOAD: Final = 2**34
 
 
@@ -59,6 +60,7 @@ class MonitorService:
         self._sessions: dict[bytes, SessionState] = {}
         self._sent: dict[bytes, set[bytes]] = {}
         self._batch: payload.Batch | None = None
+        self._parting: set[bytes] = set()
         self._ticked = 0.0
         self._pending_reasons: set[str] = set()
         self._thread = threading.Thread(
@@ -101,7 +103,20 @@ class MonitorService:
             _log.critical("the monitor failed: this is a bug in gridmap", exc_info=True)
             self._sink.broken(error)
         finally:
+            self._part()
             self._socket.close()
+
+    def _part(self) -> None:
+        """Let runners that said goodbye hang up first.
+
+        A DEALER that loses its connection forgets what it has not read yet, and with
+        it the word that its goodbye was heard; it would wait for that in vain.
+        """
+        deadline = time.monotonic() + _PARTING_S
+        while self._parting and time.monotonic() < deadline:
+            self._socket.poll(deadline - time.monotonic())
+            self._socket.receive()
+            self._parting.difference_update(self._socket.disconnected())
 
     def _turn(self) -> None:
         pause = _RESTLESS_S if self._ledger.restless else _CALM_S
@@ -111,6 +126,7 @@ class MonitorService:
         for received in self._socket.receive():
             self._receive(received)
         for peer in self._socket.disconnected():
+            self._parting.discard(peer)
             self._feed(facts.Disconnected(peer=peer))
         while self._inbox:
             self._feed(self._inbox.popleft())
@@ -167,7 +183,8 @@ class MonitorService:
 
     def _forget(self, forget: i.Forget) -> None:
         # An unknown peer's next word must be Hello, so forgetting it shuts it out.
-        self._sessions.pop(forget.peer, None)
+        if self._sessions.pop(forget.peer, None) is SessionState.CLOSED:
+            self._parting.add(forget.peer)
         self._sent.pop(forget.peer, None)
 
     def _deliver(self, deliver: i.Deliver) -> None:

@@ -24,6 +24,10 @@ REPORT_AFTER_S: Final = 0.02
 REPORT_COUNT: Final = 512
 REPORT_BYTES: Final = 256 * 1024
 
+LAST_WORDS_S: Final = 1.5
+"""How long a runner that was told to end waits for its last words to be heard.
+Schedulers follow their first signal by SIGKILL, some after two seconds."""
+
 MOST_IDLE_DEATHS: Final = 3
 """Workers that may die in a row without having run a job."""
 
@@ -139,6 +143,10 @@ class _Held:
     unreported: int
     cancelled: set[int] = attrs.field(factory=set)
 
+    def holds(self, job: int) -> bool:
+        """Whether the job belongs to this grant."""
+        return self.work.first <= job < self.work.first + self.work.count
+
 
 @attrs.define
 class _Open:
@@ -173,6 +181,7 @@ class RunnerMachine:
         self._beats = 0
         self._idle_deaths = 0
         self._goodbye: m.Goodbye | None = None
+        self._goodbye_at = 0.0
         self._status = 0
         self._doomed: int | None = None
         self._out: list[Action] = []
@@ -220,7 +229,7 @@ class RunnerMachine:
             case m.Welcome():
                 self._welcomed(message)
             case m.Refuse():
-                self._leave(4, None)
+                self._leave(4)
             case m.Work():
                 self._work(message)
             case m.Ack():
@@ -446,14 +455,7 @@ class RunnerMachine:
         self._fed.clear()
 
     def _job_ended(self, job: int, end: WorkerEnd, now: float) -> None:
-        held = next(
-            (
-                h
-                for h in self._held.values()
-                if h.work.first <= job < h.next or h.next == job
-            ),
-            None,
-        )
+        held = next((h for h in self._held.values() if h.holds(job)), None)
         if held is None:
             return
         held.next = max(held.next, job + 1)
@@ -486,6 +488,8 @@ class RunnerMachine:
             self._beat(vitals, running, tail, now)
             for message, parcels in self.outbox.due(now, max(5.0, self.interval)):
                 self._say(message, parcels)
+        if self._goodbye is not None and now - self._goodbye_at > LAST_WORDS_S:
+            self._leave(self._status)
         self._go_if_done()
         return self._flush()
 
@@ -556,6 +560,10 @@ class RunnerMachine:
             job=running if running in self._fed else None,
             tail=tail,
         )
+        self._goodbye_at = now
+        if self.phase is Phase.GREETING:  # nobody knows this runner yet
+            self._leave(1)
+            return
         self._tell(self._goodbye, (), now)
         self.phase = Phase.LEAVING
         self._status = 0 if reason == "stopped" else 1
@@ -568,9 +576,9 @@ class RunnerMachine:
         if self._goodbye is None:
             self._depart("stopped", "the monitor said so", self._heard)
         elif not len(self.outbox):
-            self._leave(self._status, None)
+            self._leave(self._status)
 
-    def _leave(self, status: int, _: None) -> None:
+    def _leave(self, status: int) -> None:
         if self.phase is not Phase.GONE:
             self.phase = Phase.GONE
             self._out.append(KillWorker())

@@ -289,7 +289,10 @@ class RunnerSocket:
     def _try(self, address: str, deadline: float) -> str | None:
         """Try one address; return why it failed, None if it did not."""
         self.failure = None
-        self._open(address)
+        try:
+            self._open(address)
+        except zmq.ZMQError as error:
+            return f"it cannot be used here: {error.strerror}"
         reached = False
         end = time.monotonic() + CONNECT_S
         while time.monotonic() < end:
@@ -323,8 +326,10 @@ class RunnerSocket:
     def _open(self, address: str) -> None:
         """Make a fresh socket and start connecting it."""
         dealer: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
+        self._poller.register(dealer, zmq.POLLIN)
         self._dealer = dealer
         self._watch = Watch(self._context, dealer, _WATCHED)
+        self._poller.register(self._watch.pair, zmq.POLLIN)
         apply_limits(dealer, self._limits)
         dealer.setsockopt(zmq.ROUTING_ID, self._identity)
         dealer.setsockopt(zmq.IMMEDIATE, 1)
@@ -341,8 +346,6 @@ class RunnerSocket:
             dealer.setsockopt(zmq.CURVE_SERVERKEY, server_public.encode())
             dealer.setsockopt(zmq.CURVE_PUBLICKEY, client_public.encode())
             dealer.setsockopt(zmq.CURVE_SECRETKEY, client_secret.encode())
-        self._poller.register(dealer, zmq.POLLIN)
-        self._poller.register(self._watch.pair, zmq.POLLIN)
         self._retry_at = None
         dealer.connect(address)
 

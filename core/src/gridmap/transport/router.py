@@ -18,21 +18,18 @@ import enum
 import errno
 import logging
 import os
-import random
 import shutil
 import socket
-import sys
-import tempfile
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import attrs
 import zmq
 
-from gridmap.errors import LocalProtocolError, RunError
+from gridmap.errors import LocalProtocolError
 from gridmap.transport.authentication import DOMAIN, Doorkeeper
+from gridmap.transport.binding import bind_ipc, bind_tcp
 from gridmap.transport.limits import (
     LARGE_FRAME_BYTES,
     Limits,
@@ -43,6 +40,7 @@ from gridmap.transport.watch import ConnectionEvent, Watch, readable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from gridmap.transport.addresses import Endpoint, PortRange
     from gridmap.transport.keys import RunKeys
@@ -53,8 +51,6 @@ Frame: TypeAlias = bytes | memoryview
 """What receiving gives: bytes if small, a view into libzmq's memory if large."""
 
 _SENDING: Final = zmq.NOBLOCK | zmq.SNDMORE
-# unix(7): sun_path is 108 bytes on Linux, 104 on the BSDs, with a final NUL.
-_UNIX_PATH_BYTES: Final = 107 if sys.platform == "linux" else 103
 _WATCHED: Final = zmq.EVENT_ACCEPTED | zmq.EVENT_ACCEPT_FAILED | zmq.EVENT_DISCONNECTED
 
 
@@ -189,7 +185,7 @@ class MonitorSocket:
         self = cls(keys, limits or Limits())
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
-            self._bind_tcp(endpoints, port_range)
+            self.addresses = bind_tcp(self._router, endpoints, port_range)
             undo.pop_all()
         return self
 
@@ -209,7 +205,8 @@ class MonitorSocket:
         self = cls(None, limits or Limits())
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
-            self._bind_ipc(directory)
+            path, self._short_directory = bind_ipc(self._router, directory)
+            self.addresses = (f"ipc://{path}",)
             undo.pop_all()
         return self
 
@@ -316,13 +313,8 @@ class MonitorSocket:
         if self._door is not None:
             self._door.close()
         self._context.term()
-        self._remove_short_directory()
-
-    def _remove_short_directory(self) -> None:
-        """Remove the directory made for a Unix socket, if there is one."""
         if self._short_directory is not None:
             shutil.rmtree(self._short_directory, ignore_errors=True)
-            self._short_directory = None
 
     def _set_options(self, keys: RunKeys | None) -> None:
         """Set what must be set before binding."""
@@ -340,84 +332,6 @@ class MonitorSocket:
         router.setsockopt(zmq.CURVE_SECRETKEY, keys.server_secret_key.encode())
         router.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
         router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
-
-    def _bind_tcp(
-        self, endpoints: Sequence[Endpoint], port_range: PortRange | None
-    ) -> None:
-        """Bind to each endpoint that can be bound."""
-        offered: list[str] = []
-        failures: list[str] = []
-        for endpoint in endpoints:
-            self._router.setsockopt(zmq.IPV6, ":" in endpoint.bind)
-            try:
-                port = self._bind_port(endpoint.bind, port_range)
-            except zmq.ZMQError as error:
-                failures.append(f"{endpoint.bind}: {error.strerror}")
-                continue
-            offered.append(f"tcp://{_bracketed(endpoint.offer)}:{port}")
-        if not offered:
-            ports = (
-                f" on any port from {port_range.first} to {port_range.last}"
-                if port_range
-                else ""
-            )
-            msg = (
-                f"cannot listen for runners{ports}: {'; '.join(failures) or 'no address'}. "
-                "Choose another interface, host or port range in the settings"
-            )
-            raise RunError(msg)
-        for failure in failures:
-            _log.warning("not listening at %s", failure)
-        self.addresses = tuple(dict.fromkeys(offered))
-
-    def _bind_port(self, host: str, port_range: PortRange | None) -> int:
-        """Bind to a free port and return it; start anywhere, since runs are many."""
-        if port_range is None:
-            self._router.bind(f"tcp://{_bracketed(host)}:*")
-            endpoint = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
-            return int(endpoint.rpartition(":")[2])
-        ports = list(port_range.ports())
-        start = random.randrange(len(ports))  # noqa: S311 - spreads, hides nothing
-        refusal: zmq.ZMQError | None = None
-        for port in ports[start:] + ports[:start]:
-            try:
-                self._router.bind(f"tcp://{_bracketed(host)}:{port}")
-            except zmq.ZMQError as error:
-                if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
-                    raise
-                refusal = error
-            else:
-                return port
-        raise refusal or zmq.ZMQError(errno.EADDRINUSE)
-
-    def _bind_ipc(self, directory: Path) -> None:
-        """Bind in *directory*, or in a short one where that cannot be done."""
-        path = directory / "monitor.sock"
-        if len(os.fsencode(path)) <= _UNIX_PATH_BYTES:
-            try:
-                self._router.bind(f"ipc://{path}")
-            except zmq.ZMQError as error:
-                _log.debug("no socket at %s: %s", path, error.strerror)
-            else:
-                self.addresses = (f"ipc://{path}",)
-                return
-        refusals = []
-        for base in dict.fromkeys((tempfile.gettempdir(), "/tmp")):  # noqa: S108 - mkdtemp makes a private, unpredictable one
-            try:
-                self._short_directory = Path(tempfile.mkdtemp(prefix="gm-", dir=base))
-                short = self._short_directory / "s"
-                self._router.bind(f"ipc://{short}")
-            except (OSError, zmq.ZMQError) as error:
-                refusals.append(f"{base}: {error.strerror}")
-                self._remove_short_directory()
-            else:
-                self.addresses = (f"ipc://{short}",)
-                return
-        msg = (
-            f"cannot make a Unix socket for runners in {directory} (its path may be "
-            f"too long) nor in {'; '.join(refusals)}. Choose a shorter run directory"
-        )
-        raise RunError(msg)
 
     def _look(self, wait_ms: int | None) -> Wakeup:
         """Wait once and serve the door and the watch."""
@@ -551,8 +465,3 @@ def prepared(frames: Sequence[Frame], frame_bytes: int) -> list[bytes | zmq.Fram
         else:
             parts.append(zmq.Frame(frame, copy=length < LARGE_FRAME_BYTES))
     return parts
-
-
-def _bracketed(host: str) -> str:
-    """Write an IPv6 address as endpoints want it."""
-    return f"[{host}]" if ":" in host else host
