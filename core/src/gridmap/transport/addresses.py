@@ -69,7 +69,7 @@ class Endpoint:
     offer: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class PortRange:
     """Ports that a site's firewall lets through; both ends belong to it.
 

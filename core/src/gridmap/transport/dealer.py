@@ -3,7 +3,9 @@
 A runner's life hangs on this connection, so the socket says at once when it is
 lost and when it is back, and libzmq restores it by itself meanwhile. Nothing is
 queued while there is none: `RunnerSocket.send` then says so, and the session
-sends again what was not acknowledged.
+sends again what was not acknowledged. The price of it (ZMQ_IMMEDIATE) is that what
+has arrived and was not yet received is lost together with the connection; a monitor
+with a last word to say lets the runner hang up first.
 """
 
 from __future__ import annotations
