@@ -1,0 +1,129 @@
+"""Checks of this machine's Grid Engine that explain themselves."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from gridmap.backend import Check
+from gridmap_sge import command, discovery
+from gridmap_sge.drmaa_process import DrmaaProcess
+from gridmap_sge.programs import Programs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gridmap_sge.command import Run
+    from gridmap_sge.discovery import Installation
+
+_NO_JOB = "999999999"
+"""Beyond the highest job number there is, 9999999; 0 would be all jobs."""
+
+
+def examine(
+    environ: Mapping[str, str] = os.environ, run: Run = command.run
+) -> Sequence[Check]:
+    """Look at the installation, and ask the master; takes a second."""
+    found = discovery.find(environ)
+    checks = [_cell(found)]
+    if found.root is None:
+        return checks
+    programs = Programs(found, environ, run, timeout_s=20.0)
+    return [
+        *checks,
+        _programs(found),
+        _master(programs),
+        _submit_host(programs),
+        _drmaa(found, environ),
+        _accounting(programs),
+    ]
+
+
+def _cell(found: Installation) -> Check:
+    if found.root is None:
+        return Check(
+            name="cell",
+            passed=False,
+            found="none",
+            advice=discovery.judge(found).reason,
+        )
+    text = f"{found.cell!r} of {found.root}, master {found.master}"
+    return Check(name="cell", passed=True, found=text)
+
+
+def _programs(found: Installation) -> Check:
+    lacking = [name for name in discovery.PROGRAMS if name not in found.programs]
+    folders = sorted({os.path.dirname(path) for path in found.programs.values()})  # noqa: PTH120
+    return Check(
+        name="programs",
+        passed=not lacking,
+        found=f"in {', '.join(folders) or 'no folder'}"
+        + (f", without {', '.join(lacking)}" if lacking else ""),
+        advice=f"put {', '.join(lacking)} on PATH" if lacking else "",
+    )
+
+
+def _master(programs: Programs) -> Check:
+    answer = programs.ask("qconf", "-sh")
+    passed = isinstance(answer, command.Answer) and answer.status == 0
+    return Check(
+        name="master",
+        passed=passed,
+        found="it answers" if passed else answer.words,
+        advice="" if passed else "ask the administrator whether sge_qmaster runs",
+    )
+
+
+def _submit_host(programs: Programs) -> Check:
+    answer = programs.ask("qsub", "-w", "v", "-b", "y", "/bin/true")
+    passed = isinstance(answer, command.Answer) and answer.status == 0
+    advice = (
+        "the administrator makes this machine a submit host with qconf -as, or lets "
+    )
+    advice += "you use a queue"
+    return Check(
+        name="submission",
+        passed=passed,
+        found="a job would be taken" if passed else answer.words,
+        advice="" if passed else advice,
+    )
+
+
+def _drmaa(found: Installation, environ: Mapping[str, str]) -> Check:
+    if not found.drmaa:
+        return Check(
+            name="DRMAA",
+            passed=False,
+            found="not usable; qsub is used, which tells less about deaths",
+            advice="; ".join(found.obstacles),
+        )
+    process = DrmaaProcess(found.drmaa_environment(environ), timeout_s=20.0)
+    try:
+        outcome = process.open()
+    finally:
+        process.close()
+    preload = ", ".join(str(path) for path in found.preload)
+    where = f"{found.library}" + (f" with {preload}" if preload else "")
+    return Check(
+        name="DRMAA",
+        passed=not outcome.error,
+        found=f"{where}: {outcome.error or outcome.system}",
+        advice="set DRMAA_LIBRARY_PATH to a libdrmaa that loads"
+        if outcome.error
+        else "",
+    )
+
+
+def _accounting(programs: Programs) -> Check:
+    answer = programs.ask("qacct", "-j", _NO_JOB)
+    words = answer.words
+    passed = isinstance(answer, command.Answer) and "not found" in words
+    return Check(
+        name="accounting",
+        passed=passed,
+        found="qacct can be asked" if passed else words,
+        advice=""
+        if passed
+        else "without it, limits and failed starts are told apart by DRMAA alone: let "
+        "this machine read the cell's common/accounting",
+    )

@@ -1,0 +1,55 @@
+"""Who a runner is, from what Grid Engine puts into its environment. Light.
+
+``JOB_ID``, ``SGE_TASK_ID`` (``undefined`` for a job that is no array), ``NSLOTS`` and
+``SGE_JOB_SPOOL_DIR`` are there, 8.1.9; the time limit is not, so the submission adds it
+(`array.WALLTIME_VARIABLE`). The execution daemon counts from when it wrote the job's
+``config``, which is world-readable.
+"""
+
+from __future__ import annotations
+
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from gridmap.backend import Handle, Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOTIFY_VARIABLE: Final = "GRIDMAP_SGE_NOTIFY"
+"""Set for runners that are warned by signals before they are ended."""
+WALLTIME_VARIABLE: Final = "GRIDMAP_SGE_WALLTIME"
+"""Seconds a runner may live, where they were asked for."""
+
+WARNINGS: Final = {
+    int(signal.SIGUSR1): "the scheduler is about to suspend it",
+    int(signal.SIGUSR2): "the scheduler is about to end it",
+}
+"""What ``-notify`` sends, queue_conf(5)."""
+
+
+def identify(environ: Mapping[str, str]) -> Identity | None:
+    """Return who a runner is, None if Grid Engine did not start it."""
+    job, task = environ.get("JOB_ID", ""), environ.get("SGE_TASK_ID", "")
+    if not job.isdigit() or not task:
+        return None
+    slots = environ.get("NSLOTS", "")
+    return Identity(
+        handle=Handle(job, task if task.isdigit() else None),
+        deadline=_deadline(environ),
+        warnings=WARNINGS if environ.get(NOTIFY_VARIABLE) else {},
+        slots=int(slots) if slots.isdigit() else None,
+    )
+
+
+def _deadline(environ: Mapping[str, str]) -> float | None:
+    walltime = environ.get(WALLTIME_VARIABLE, "")
+    if not walltime.isdigit():
+        return None
+    try:
+        started = (Path(environ["SGE_JOB_SPOOL_DIR"]) / "config").stat().st_mtime
+    except (KeyError, OSError):
+        started = datetime.now(UTC).timestamp()
+    return started + int(walltime)

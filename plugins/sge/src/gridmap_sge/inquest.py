@@ -1,0 +1,172 @@
+"""How runners ended: what DRMAA heard, and what accounting holds.
+
+DRMAA's word is there at once and costs nobody anything: for a runner that simply ended
+it is enough. For the others accounting is asked, because only it knows a limit or a
+failed start (the table is in `qacct`). That is one qacct for each array, which reads
+the cell's whole accounting file. Records appear some seconds late
+(``accounting_flush_time``, 15 s by default): until then the runner is left out, and
+after `PATIENCE_S` DRMAA's word has to do.
+"""
+
+from __future__ import annotations
+
+import signal
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from gridmap.backend import Autopsy, Ending, Handle, Limit
+from gridmap_sge import command, qacct, ranges
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from datetime import datetime
+
+    from gridmap.resources import Resources
+    from gridmap_sge.programs import Programs
+    from gridmap_sge.qacct import Record
+    from gridmap_sge.submission import Ended
+
+PATIENCE_S: Final = 25.0
+SLACK: Final = timedelta(minutes=5)
+"""How much clocks may differ; an older record is of another job with the same number."""
+
+
+class Inquest:
+    """Remembers what it was told about runners that are over."""
+
+    def __init__(self, programs: Programs, clock: Callable[[], float]) -> None:
+        self._programs = programs
+        self._clock = clock
+        self._told: dict[Handle, Ended] = {}
+        self._first_asked: dict[Handle, float] = {}
+
+    def hear(self, ended: Mapping[Handle, Ended]) -> None:
+        """Take in what DRMAA says; it says it once."""
+        self._told.update(ended)
+
+    def examine(
+        self,
+        handles: Collection[Handle],
+        *,
+        deleted: Collection[Handle] = (),
+        nodes: Mapping[Handle, str] | None = None,
+        submitted: Mapping[str, datetime] | None = None,
+        asked: Mapping[str, Resources] | None = None,
+    ) -> dict[Handle, Autopsy]:
+        """Return an autopsy of each of *handles* of which enough is known.
+
+        Args:
+            handles: Runners that are over.
+            deleted: Those that were seen being deleted.
+            nodes: Where they were last seen.
+            submitted: When each job was submitted, by this machine's clock.
+            asked: What each job asked for.
+        """
+        nodes, submitted, asked = nodes or {}, submitted or {}, asked or {}
+        clear = {h for h in handles if h in self._told and _is_clear(self._told[h])}
+        records, answered = self._records(set(handles) - clear, submitted)
+        found = {}
+        now = self._clock()
+        for handle in handles:
+            ended = self._told.get(handle)
+            first = self._first_asked.setdefault(handle, now)
+            record = records.get(handle)
+            if record is not None and record.failed != qacct.RESCHEDULED:
+                aborted = ended.aborted if ended else (handle in deleted or None)
+                found[handle] = qacct.autopsy(record, aborted=aborted)
+            elif ended is not None and (
+                handle in clear or not answered or now - first >= PATIENCE_S
+            ):
+                resources = asked.get(handle.job)
+                found[handle] = by_drmaa(ended, nodes.get(handle), resources)
+        for handle in found:
+            del self._first_asked[handle]
+        return found
+
+    def _records(
+        self, handles: Collection[Handle], submitted: Mapping[str, datetime]
+    ) -> tuple[dict[Handle, Record], bool]:
+        """Return records, and whether accounting could be asked at all."""
+        jobs: dict[str, list[int]] = {}
+        for handle in handles:
+            tasks = jobs.setdefault(handle.job, [])
+            number = ranges.task_number(handle)
+            tasks += [] if number is None else [number]
+        found: dict[Handle, Record] = {}
+        for job, tasks in sorted(jobs.items()):
+            arguments = ["-j", job]
+            if tasks:
+                arguments += ["-t", ",".join(ranges.compact(tasks))]
+            answer = self._programs.ask("qacct", *arguments)
+            if isinstance(answer, command.NoAnswer):
+                return found, False
+            if answer.status != 0 and "not found" not in answer.errors + answer.output:
+                return found, False
+            oldest = submitted[job] - SLACK if job in submitted else None
+            records = (
+                record
+                for record in qacct.parse(answer.output)
+                if not (oldest and record.submitted and record.submitted < oldest)
+            )
+            found |= {h: r for h, r in qacct.last(records).items() if h in handles}
+        return found, True
+
+
+def by_drmaa(ended: Ended, node: str | None, resources: Resources | None) -> Autopsy:
+    """Return what DRMAA's word alone proves.
+
+    Args:
+        ended: The word.
+        node: Where the runner was last seen.
+        resources: What it asked for: a runner that SIGKILL ended after its time was over
+            was ended by the limit.
+    """
+    if not ended.ran:
+        text = "DRMAA: deleted before it ran"
+        return Autopsy(ending=Ending.PERSON, text=text)
+    resident = ended.number("ru_maxrss")
+    wallclock = ended.number("ru_wallclock") or 0.0
+    peak = int(resident * 1024) if resident else None
+    if ended.aborted:
+        started = bool(ended.number("start_time"))
+        ending = Ending.PERSON if started else Ending.START
+        how = "ended through the scheduler" if started else "it could not be started"
+        return Autopsy(
+            ending=ending, peak_memory=peak, node=node, text=f"DRMAA: aborted, {how}"
+        )
+    if not ended.signal:
+        return Autopsy(
+            ending=Ending.ITSELF,
+            exit_status=ended.exit_status,
+            peak_memory=peak,
+            node=node,
+            text=f"DRMAA: exit status {ended.exit_status}, ran {wallclock:g} s",
+        )
+    number = _signal(ended.signal)
+    walltime = resources.walltime if resources else None
+    timed_out = (
+        bool(walltime) and number == signal.SIGKILL and wallclock >= (walltime or 0)
+    )
+    # A SIGKILL may also be a limit of memory: without accounting nobody knows.
+    ending_or_none = Ending.SCHEDULER_LIMIT if timed_out else None
+    if number != signal.SIGKILL:
+        ending_or_none = Ending.ITSELF
+    return Autopsy(
+        ending=ending_or_none,
+        limit=Limit.TIME if timed_out else None,
+        signal=number,
+        peak_memory=peak,
+        node=node,
+        text=f"DRMAA: ended by {ended.signal}, ran {wallclock:g} s",
+    )
+
+
+def _is_clear(ended: Ended) -> bool:
+    return not ended.ran or (not ended.aborted and not ended.signal)
+
+
+def _signal(name: str) -> int | None:
+    try:
+        return int(signal.Signals[name])
+    except KeyError:
+        return None

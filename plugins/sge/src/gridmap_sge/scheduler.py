@@ -1,0 +1,344 @@
+"""The conversation with Grid Engine on behalf of one run.
+
+The shell round the pure parts: it runs programs, keeps the DRMAA process, and remembers
+what a later question needs. Used from one thread. Whatever programs print, no method
+raises: what is not understood is an answer of its own kind.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pwd
+import re
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from gridmap.backend import (
+    Capabilities,
+    Handle,
+    Killed,
+    NotAsked,
+    Observed,
+    Reach,
+    Rejected,
+    Resubmitted,
+    SeenState,
+)
+from gridmap.errors import InvalidResourceError
+from gridmap.retry import GUILTY_NODE
+from gridmap.verdict import Cause
+from gridmap_sge import array, command, discovery, native, pending, qdel, qstat
+from gridmap_sge.drmaa_process import DrmaaProcess
+from gridmap_sge.inquest import Inquest
+from gridmap_sge.programs import Programs
+from gridmap_sge.qsub import Qsub
+from gridmap_sge.submission import NO_QUEUE, SubmitError
+from gridmap_sge.waiting import Waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from gridmap.backend import (
+        Autopsy,
+        Batch,
+        Observation,
+        RunContext,
+        Seen,
+        Submission,
+    )
+    from gridmap.resources import Resources
+    from gridmap_sge.command import Run
+    from gridmap_sge.discovery import Installation
+    from gridmap_sge.qstat import Row
+    from gridmap_sge.submission import Submitter
+
+DEFAULT_LARGEST_ARRAY: Final = 75_000
+"""``max_aj_tasks`` as Grid Engine comes, sge_conf(5)."""
+
+_RESCHEDULED: Final = "Pushed rescheduling of"
+_SETTING: Final = re.compile(r"^(max_aj_tasks|max_aj_instances)\s+(\d+)", re.MULTILINE)
+
+_log = logging.getLogger(__name__)
+
+
+class Scheduler:
+    """Grid Engine, for one run.
+
+    Attributes:
+        installation: Where it is.
+        user: Whose jobs are looked at.
+    """
+
+    def __init__(
+        self,
+        installation: Installation | None = None,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        run: Run = command.run,
+        submitter: Submitter | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        self.installation = installation or discovery.find(environ)
+        self.user = pwd.getpwuid(os.geteuid()).pw_name
+        self._programs = Programs(self.installation, environ, run)
+        self._submitter = submitter or self._choose(environ)
+        self._waiting = Waiting(self._programs, clock)
+        self._inquest = Inquest(self._programs, clock)
+        self._now = now
+        self._asked: dict[str, Resources] = {}
+        self._submitted: dict[str, datetime] = {}
+        self._nodes: dict[Handle, str] = {}
+        self._deleted: set[Handle] = set()
+        self._warned: set[str] = set()
+        self._unverifiable: set[Resources] = set()
+
+    def _choose(self, environ: Mapping[str, str]) -> Submitter:
+        if self.installation.drmaa:
+            return DrmaaProcess(self.installation.drmaa_environment(environ))
+        why = "; ".join(self.installation.obstacles)
+        _log.warning("runners are submitted with qsub, not over DRMAA: %s", why)
+        return self._qsub()
+
+    def _qsub(self) -> Submitter:
+        program = self.installation.programs.get("qsub", "qsub")
+        return Qsub(program, self._programs.environ)
+
+    # Limits
+
+    def capabilities(self) -> Capabilities:
+        """Return what the cell allows; its defaults where it cannot be asked."""
+        answer = self._programs.ask("qconf", "-sconf")
+        limits = {}
+        if isinstance(answer, command.Answer) and answer.status == 0:
+            limits = {name: int(text) for name, text in _SETTING.findall(answer.output)}
+        largest = limits.get("max_aj_tasks", DEFAULT_LARGEST_ARRAY)
+        # More tasks of one array than this are never run at the same time.
+        fleet = limits.get("max_aj_instances", 0)
+        return Capabilities(
+            reach=Reach.NETWORK,
+            largest_array=largest or None,  # 0: no limit
+            largest_fleet=fleet or None,
+            requeue=True,
+            accounting=True,
+        )
+
+    # Submission
+
+    def submit(self, batch: Batch, context: RunContext) -> Submission:
+        """Submit a batch as one array; a refusal holds for each of its runners."""
+        self._warn(batch.resources)
+        try:
+            handles = self._submit(batch, context)
+        except InvalidResourceError as error:
+            refusal = Rejected(transient=False, text=str(error))
+            return dict.fromkeys(batch.runners, refusal)
+        except SubmitError as error:
+            refusal = Rejected(transient=error.transient, text=error.text)
+            return dict.fromkeys(batch.runners, refusal)
+        job = handles[0].job
+        self._asked[job] = batch.resources
+        self._submitted[job] = self._now()
+        return dict(zip(batch.runners, handles, strict=True))
+
+    def _submit(self, batch: Batch, context: RunContext) -> tuple[Handle, ...]:
+        unverifiable = batch.resources in self._unverifiable
+        validation = "n" if unverifiable else "e"
+        one = array.build(batch, context, validation=validation)
+        try:
+            return self._try(one, batch, context)
+        except SubmitError as error:
+            if NO_QUEUE not in error.text or validation == "n":
+                raise
+            reasons = self._why_no_queue(one)
+            if pending.UNPROVEN not in reasons:
+                explained = pending.explain(reasons.splitlines())
+                text = f"{error.text}: {explained}" if explained else error.text
+                raise SubmitError(text, transient=False) from error
+            # It asks for a load value, of which validation knows nothing.
+            self._unverifiable.add(batch.resources)
+            return self._try(
+                array.build(batch, context, validation="n"), batch, context
+            )
+
+    def _try(
+        self, one: array.Array, batch: Batch, context: RunContext
+    ) -> tuple[Handle, ...]:
+        try:
+            return self._submitter.submit(one)
+        except SubmitError as error:
+            if error.broken and "qsub" in self.installation.programs:
+                _log.warning("DRMAA does not work, qsub is used: %s", error.text)
+                self._submitter.close()
+                self._submitter = self._qsub()
+                return self._try(one, batch, context)
+            if not error.uncertain:
+                raise
+            found = self._recover(batch, context)
+            if not found:
+                raise
+            return found
+
+    def _recover(self, batch: Batch, context: RunContext) -> tuple[Handle, ...]:
+        """Return the handles of a batch that the scheduler took without saying so."""
+        jobs = self._marked(context.token)
+        mark = str(batch.runners[0])
+        for job, first in jobs.items():
+            if first == mark and job not in self._submitted:
+                return tuple(Handle(job, str(n + 1)) for n in range(len(batch.runners)))
+        return ()
+
+    def _why_no_queue(self, one: array.Array) -> str:
+        # The last -w counts; with v nothing is submitted.
+        program, *arguments = one.qsub()
+        position = arguments.index("-w") + 1
+        answer = self._programs.ask(
+            program, *arguments[:position], "v", *arguments[position + 1 :]
+        )
+        if isinstance(answer, command.NoAnswer):
+            return ""
+        return f"{answer.output}\n{answer.errors}"
+
+    def _warn(self, resources: Resources) -> None:
+        new = set(native.unknown(resources)) - self._warned
+        if new:
+            self._warned |= new
+            _log.warning(
+                "Grid Engine knows no options %s: ignored", ", ".join(sorted(new))
+            )
+
+    # Looking
+
+    def observe(self, handles: Collection[Handle]) -> Observation:
+        """Return what qstat shows of *handles*."""
+        rows = self._rows()
+        if isinstance(rows, NotAsked):
+            return rows
+        seen = dict(qstat.find(rows, handles))
+        self._remember(seen)
+        seen = self._waiting.explain(self._mark_unreachable(seen))
+        return Observed(seen=seen, absent=frozenset(handles) - frozenset(seen))
+
+    def _rows(self) -> tuple[Row, ...] | NotAsked:
+        answer = self._programs.ask("qstat", "-xml", "-u", self.user)
+        if isinstance(answer, command.NoAnswer) or answer.status != 0:
+            return NotAsked(text=f"qstat failed: {answer.words}")
+        try:
+            return qstat.parse(answer.output)
+        except qstat.QstatError as error:
+            return NotAsked(text=str(error))
+
+    def _remember(self, seen: Mapping[Handle, Seen]) -> None:
+        for handle, one in seen.items():
+            if one.node is not None:
+                self._nodes[handle] = one.node
+            if "d" in one.raw:
+                self._deleted.add(handle)
+
+    def _mark_unreachable(self, seen: dict[Handle, Seen]) -> dict[Handle, Seen]:
+        """Say of runners on silent hosts that these are; they are shown as running."""
+        if not any(one.node for one in seen.values()):
+            return seen
+        answer = self._programs.ask("qstat", "-xml", "-f", "-qs", "u", "-u", self.user)
+        if isinstance(answer, command.NoAnswer) or answer.status != 0:
+            return seen
+        try:
+            silent = qstat.parse_unreachable(answer.output)
+        except qstat.QstatError:
+            return seen
+        return {
+            handle: attrs.evolve(one, reason=f"the master cannot reach host {one.node}")
+            if one.node in silent
+            else one
+            for handle, one in seen.items()
+        }
+
+    def attach(self, token: str) -> Mapping[Handle, Seen]:
+        """Return the runners of the run *token* that still exist."""
+        jobs = self._marked(token)
+        rows = self._rows() if jobs else ()
+        if isinstance(rows, NotAsked):
+            return {}
+        mine = [row for row in rows if row.job in jobs]
+        seen = qstat.find(mine, qstat.handles_of(mine))
+        self._remember(seen)
+        return seen
+
+    def _marked(self, token: str) -> Mapping[str, str]:
+        """Return the jobs of a run, each with the number of its first runner."""
+        rows = self._rows()
+        jobs = (
+            sorted({row.job for row in rows}) if not isinstance(rows, NotAsked) else []
+        )
+        if not jobs:
+            return {}
+        answer = self._programs.ask("qstat", "-j", ",".join(jobs))
+        if isinstance(answer, command.NoAnswer):
+            return {}
+        contexts = {
+            job: details.context
+            for job, details in qstat.parse_details(answer.output).items()
+        }
+        return {
+            job: context.get(array.FIRST_VARIABLE, "")
+            for job, context in contexts.items()
+            if context.get(array.RUN_VARIABLE) == token
+        }
+
+    # Ends
+
+    def postmortem(self, handles: Collection[Handle]) -> Mapping[Handle, Autopsy]:
+        """Return how those of *handles* ended of which enough is known."""
+        self._inquest.hear(self._submitter.reap(handles))
+        return self._inquest.examine(
+            handles,
+            deleted=self._deleted,
+            nodes=self._nodes,
+            submitted=self._submitted,
+            asked=self._asked,
+        )
+
+    def kill(self, handles: Collection[Handle]) -> Mapping[Handle, Killed]:
+        """Delete *handles*; where qdel says nothing of one, qstat tells."""
+        result: dict[Handle, Killed] = {}
+        for arguments in qdel.arguments(handles):
+            answer = self._programs.ask("qdel", *arguments)
+            if isinstance(answer, command.Answer):
+                result |= qdel.parse(f"{answer.output}\n{answer.errors}", handles)
+        rest = [handle for handle in handles if handle not in result]
+        rows = self._rows() if rest else ()
+        if isinstance(rows, NotAsked):
+            result |= dict.fromkeys(rest, Killed.FAILED)
+        else:
+            seen = qstat.find(rows, rest)
+            result |= {handle: _fate(seen.get(handle)) for handle in rest}
+        self._deleted |= {h for h, fate in result.items() if fate is Killed.KILLED}
+        return result
+
+    def resubmit(self, handle: Handle, cause: Cause) -> Resubmitted | None:
+        """Reschedule a runner in place; None where that cannot be or would not help.
+
+        The master may choose the same host again, so it is no cure for what a host is
+        guilty of, unless the master cannot reach it either.
+        """
+        if cause in GUILTY_NODE and cause is not Cause.NODE_LOST:
+            return None
+        answer = self._programs.ask("qmod", "-rj", str(handle))
+        if isinstance(answer, command.Answer) and _RESCHEDULED in answer.output:
+            return Resubmitted(handle=handle, in_place=True)
+        return None
+
+    def close(self) -> None:
+        """End the DRMAA session; jobs go on."""
+        self._submitter.close()
+
+
+def _fate(seen: Seen | None) -> Killed:
+    if seen is None:
+        return Killed.GONE
+    ending = {SeenState.ENDING, SeenState.ENDED}
+    return Killed.KILLED if seen.state in ending else Killed.FAILED
