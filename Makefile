@@ -8,7 +8,7 @@ MEMBERS = core $(wildcard plugins/*)
 PROJECTS = pyproject.toml hatch_build.py $(wildcard core/pyproject.toml plugins/*/pyproject.toml)
 SOURCES := $(shell find core/src plugins/*/src -name '*.py')
 DEV = .venv-dev/bin
-PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
+PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517
 NEW_ENOUGH = import sys; sys.version_info >= (3, 11) or sys.exit( \
 	"gridmap needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + \
 	": name another, as in make demo PYTHON=python3.12")
@@ -87,6 +87,6 @@ clean: ## Remove what make made here and under /var/tmp
 .venv-dev/ready: $(PROJECTS) $(wildcard requirements/*.txt)
 	@echo '==> making .venv-dev with the checkers (about a minute)'
 	@rm -rf .venv-dev && $(PYTHON) -m venv .venv-dev
-	@.venv-dev/bin/python -m pip install --quiet --disable-pip-version-check \
+	@.venv-dev/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 \
 		$(addprefix -e ./,$(MEMBERS)) -r requirements/dev.txt
 	@touch $@

@@ -128,11 +128,10 @@ def environment(venv: Path, base: str, checkout: Path) -> Path:
     say(f"making {venv} and installing what the tests need (about a minute)")
     shutil.rmtree(venv, ignore_errors=True)
     must([base, "-m", "venv", str(venv)], "apt install python3-venv")
-    members = [f"--editable={path.parent}" for path in requirements[1:]]
     pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    must(
-        [*pip, "install", *members, f"--requirement={requirements[0]}"], "pip says why"
-    )
+    wanted = [f"--editable={path.parent}" for path in requirements[1:]]
+    wanted += [f"--requirement={requirements[0]}"]
+    must([*pip, "install", "--use-pep517", *wanted], "pip says why")
     stamp.write_text(key)
     return python
 
