@@ -66,7 +66,6 @@ SUBMIT_TIMEOUT_S: Final = 90.0
 """Longest wait for sbatch, which by itself tries again while the controller is busy."""
 
 _WAITING: Final = frozenset({SeenState.QUEUED, SeenState.HELD, SeenState.BLOCKED})
-_ALIVE: Final = frozenset(SeenState) - {SeenState.ENDED}
 
 
 @attrs.define
@@ -193,8 +192,7 @@ class SlurmBackend:
         if isinstance(rows, NotAsked):
             alive = set(handles)
         else:
-            found = {handle: squeue.find(handle, rows) for handle in handles}
-            alive = {h for h, row in found.items() if row and row.seen.state in _ALIVE}
+            alive = squeue.living(rows) & handles
         if not alive:
             return answer
         outcome = self._ask(scancel.command(alive, sbatch.clusters(context)))
@@ -232,9 +230,9 @@ class SlurmBackend:
             raise BackendUnavailableError(NAME, rows.text)
         mark = sbatch.mark(context)
         return {
-            handle: row.seen
-            for handle, row in rows.items()
-            if row.comment.startswith(mark) and row.seen.state in _ALIVE
+            handle: rows[handle].seen
+            for handle in squeue.living(rows)
+            if rows[handle].comment.startswith(mark)
         }
 
     @hookimpl
@@ -252,11 +250,8 @@ class SlurmBackend:
                     "slurm: submission %s may be left over: %s", mark, rows.text
                 )
                 continue
-            left = {
-                handle
-                for handle, row in rows.items()
-                if row.comment == mark and row.seen.state in _ALIVE
-            }
+            alive = squeue.living(rows)
+            left = {handle for handle in alive if rows[handle].comment == mark}
             if left:
                 self._ask(scancel.command(left, sbatch.clusters(context)))
         self._memory = _Memory()
@@ -296,17 +291,13 @@ class SlurmBackend:
         if isinstance(rows, NotAsked):
             text = f"not known whether the runners were submitted: {rows.text}"
             return _all(batch, Rejected(transient=True, text=text))
-        jobs = {
-            handle.job
-            for handle, row in rows.items()
-            if row.comment == mark and row.seen.state in _ALIVE
-        }
+        jobs = squeue.jobs_of(mark, rows)
         if not jobs:
             return None
-        job, *others = sorted(jobs, key=int)
-        if others:  # it was taken twice after all
-            extra = (Handle(other) for other in others)
-            self._ask(scancel.command(extra, sbatch.clusters(context)))
+        job, *others = sorted(jobs, key=int, reverse=True)
+        alive = {handle for handle in squeue.living(rows) if handle.job in others}
+        if alive:  # it was taken twice after all
+            self._ask(scancel.command(alive, sbatch.clusters(context)))
         self._memory.doubtful.discard(mark)
         return sbatch.handles(job, batch)
 
@@ -370,10 +361,10 @@ class SlurmBackend:
         records = scontrol.parse_jobs(outcome.output)
         autopsies = {}
         for handle in (handle for handle in handles if handle.job == job):
-            record = records.get(handle)
-            if record is not None:
-                autopsy = endings.autopsy(record)
-            else:
+            # The array itself stands for tasks cancelled before they started.
+            record = records.get(handle) or records.get(Handle(job))
+            autopsy = endings.autopsy(record) if record else None
+            if record is None:
                 autopsy = self._vanished(handle, bool(records))
             if autopsy is not None:
                 autopsies[handle] = autopsy

@@ -14,22 +14,26 @@ log directory not there                   FAILED           JobLaunchFailure    0
 more memory than asked for                OUT_OF_MEMORY    OutOfMemory         0:125
 the same, and the script ended with 0     OUT_OF_MEMORY    OutOfMemory         0:125
 longer than ``--time``                    TIMEOUT          TimeLimit           0:15
+refused at submission                     FAILED           BadConstraints      1:0 [5]
 scancel while it ran                      CANCELLED        None                0:15 [2]
 scancel while it waited                   CANCELLED        the last one        0:0 [3]
 preempted, ``--no-requeue``               PREEMPTED        None                0:15
 preempted, ``--requeue``                  PENDING          BeginTime           0:0 [4]
 slurmd killed, or started again           the job goes on
 node gone, ``--requeue``                  PENDING          BeginTime           0:0 [4]
-node gone, ``--no-requeue``               NODE_FAIL        NodeDown            1:0
+node gone, ``--no-requeue``               NODE_FAIL        NodeDown            0:0
 ========================================  ===============  ==================  ========
 
 1. 126 for a program that must not be run.
 2. 0:9 if it ignored the SIGTERM that comes first, and ``KillWait`` before SIGKILL.
 3. Of single tasks nothing remains; see `gridmap_slurm.squeue`.
-4. The same id comes back, ``Restarts`` goes up, and it waits for two minutes.
+4. The same id comes back, ``Restarts`` goes up, and it waits for two minutes. Before
+   a silent node counts as gone (``SlurmdTimeout``, 300 s by default), it is RUNNING.
+5. sbatch fails, and the job is remembered all the same.
 
-A time limit is looked at about every half minute, and ended jobs linger for
-``KillWait``: TIMEOUT appears up to a minute and a half after the limit.
+A time limit is looked at about every half minute: TIMEOUT was seen 10 to 30 s after it.
+Accounting has the same states, with 0:0 in place of 0:15, and says who cancelled a job
+(``CANCELLED by 1001``); a waiting task that was cancelled is not in it, either.
 """
 
 from __future__ import annotations
@@ -82,7 +86,7 @@ def autopsy(
         return None
     word = states.canonical(record.state)
     ending, limit = _ENDINGS[word]
-    if word == "FAILED" and not _real(record):
+    if word == "FAILED" and not _started(record):
         ending = Ending.START
     own = word in _BY_ITSELF and ending is Ending.ITSELF
     return Autopsy(
@@ -90,7 +94,9 @@ def autopsy(
         limit=limit,
         exit_status=record.exit_status if own and not record.signal else None,
         signal=record.signal or None if own else None,
-        peak_memory=peak_memory,
+        # Sampled: of a job killed for its memory it tells what was before (seen: 3 MB of
+        # 800), and would be taken for what killed it.
+        peak_memory=None if limit is Limit.MEMORY else peak_memory,
         node=record.node,
         text=_text(record, word, by),
     )
@@ -109,9 +115,10 @@ def taken_out(remembered: str) -> Autopsy:
     )
 
 
-def _real(record: JobRecord) -> bool:
-    """Whether the number in the place of a signal is one that ended the script."""
-    return record.signal <= _LAST_SIGNAL and record.signal != _IO_SETUP
+def _started(record: JobRecord) -> bool:
+    """Whether it was the script that failed, and not Slurm that could not start it."""
+    real = record.signal <= _LAST_SIGNAL and record.signal != _IO_SETUP
+    return real and not states.never(record.reason)
 
 
 def _text(record: JobRecord, word: str, by: str | None) -> str:

@@ -1,9 +1,9 @@
 """What accounting remembers of runners, where there is accounting. Pure.
 
-Format after sacct(1) of 22.05.8. A job has several rows: its own and, for what ran in
-it, ``ID.batch``, ``ID.extern`` and numbered steps. Of the first two the batch row has
-the peak of memory, sampled while it ran: a runner that ended at once has none, and one
-that was killed for its memory may show less than what killed it.
+Seen with 22.05.8: a job has several rows, its own and, for what ran in it,
+``ID.batch``, ``ID.extern`` and numbered steps. The peak of memory stands in those,
+sampled while they ran: a runner that ended at once has none. ``--noconvert`` gives
+bytes. A database that cannot be reached is a status of 1; unknown ids are no rows.
 """
 
 from __future__ import annotations

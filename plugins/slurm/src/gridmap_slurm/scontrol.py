@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -100,9 +101,8 @@ def parse_jobs(output: str) -> dict[Handle, JobRecord]:
         output: Its standard output, one job a line or a paragraph.
     """
     starts = [match.start() for match in _START.finditer(output)]
-    ends = [*starts[1:], len(output)]
     records: dict[Handle, JobRecord] = {}
-    for start, end in zip(starts, ends, strict=True):
+    for start, end in itertools.pairwise([*starts, len(output)]):
         for record in _records(output[start:end]):
             records[record.handle] = record
     return records

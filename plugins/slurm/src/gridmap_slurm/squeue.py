@@ -33,7 +33,7 @@ _FIELDS: Final = 6
 _HEADER: Final = "JOBID"
 _MOST_IDS: Final = 200
 """Job ids on one command line; beyond that the user's whole queue is read."""
-_NOWHERE: Final = frozenset({"", "n/a", "N/A", "None", "(null)"})
+_NOTHING: Final = frozenset({"", "n/a", "N/A", "None", "(null)"})
 
 
 @attrs.frozen(kw_only=True)
@@ -43,10 +43,12 @@ class Row:
     Attributes:
         seen: The state, for core.
         comment: The job's comment, by which a run finds its own.
+        refused: Whether the controller did not take it, but remembers it all the same.
     """
 
     seen: Seen
     comment: str
+    refused: bool = False
 
 
 def command(
@@ -110,12 +112,37 @@ def find(handle: Handle, rows: dict[Handle, Row]) -> Row | None:
     return whole if whole and whole.seen.state is SeenState.ENDED else None
 
 
+def living(rows: dict[Handle, Row]) -> set[Handle]:
+    """Return the runners that are not over: waiting, running, or in an unknown state."""
+    return {h for h, row in rows.items() if row.seen.state is not SeenState.ENDED}
+
+
+def jobs_of(comment: str, rows: dict[Handle, Row]) -> set[str]:
+    """Return the ids of the jobs with this comment.
+
+    Those the controller refused do not count: it remembers them as ended for a reason
+    that no waiting cures, which no job gets that was accepted (seen in 22.05.8:
+    ``FAILED``, ``BadConstraints``).
+    """
+    return {
+        handle.job
+        for handle, row in rows.items()
+        if row.comment == comment and not row.refused
+    }
+
+
 def _row(fields: list[str]) -> Row:
     _, _, word, host, reason, comment = fields
+    state = states.state(word, reason)
+    waits = state in {SeenState.QUEUED, SeenState.HELD, SeenState.BLOCKED}
+    said = "" if reason in _NOTHING else reason
     seen = Seen(
-        state=states.state(word, reason),
+        state=state,
         raw=word,
-        reason=states.explain(reason),
-        node=None if host in _NOWHERE else host,
+        reason=states.explain(reason) if waits else said,
+        node=None if host in _NOTHING else host,
     )
-    return Row(seen=seen, comment=comment)
+    refused = (
+        seen.state is SeenState.ENDED and word == "FAILED" and states.never(reason)
+    )
+    return Row(seen=seen, comment=comment, refused=refused)

@@ -1,0 +1,23 @@
+"""The nodes of a real cluster."""
+
+import pytest
+from tests.unit.slurm import recordings
+
+from gridmap_slurm import sinfo
+
+
+def test_real_nodes_are_read() -> None:
+    """A node of several partitions is one node."""
+    assert sinfo.parse(recordings.read("sinfo")) == frozenset({"n1", "n2"})
+
+
+@pytest.mark.parametrize("output", ["", "gridmap|\n", "n1\n", "welcome\n"])
+def test_what_is_no_answer_gives_none(output: str) -> None:
+    """Not knowing the nodes is not the same as there being none."""
+    assert sinfo.parse(output) is None
+
+
+def test_the_query_marks_its_lines() -> None:
+    """Whatever a wrapper prints is told apart."""
+    command = ("sinfo", "--all", "--noheader", "--Node", "--format=gridmap|%N")
+    assert sinfo.command() == command
