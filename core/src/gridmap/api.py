@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -17,7 +19,7 @@ from gridmap.monitor.store import encode_call
 from gridmap.progress import make_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator
 
     from gridmap.job import ResourceRequest
     from gridmap.payload import Parcel
@@ -216,10 +218,9 @@ def process_jobs(
         [(3, 1), 3]
     """
     listed = list(jobs)
-    for job in listed:
-        if not isinstance(job, Job):
-            msg = f"process_jobs takes a list of Job, and was given {job!r}"
-            raise InvalidRequestError(msg)
+    if strangers := [job for job in listed if not isinstance(job, Job)]:
+        msg = f"process_jobs takes a list of Job, and was given {strangers[0]!r}"
+        raise InvalidRequestError(msg)
     return _Map(
         name=listed[0].name if listed else "gridmap",
         temp_dir=temp_dir,
@@ -314,24 +315,28 @@ class _Map:
         if not head:
             return []
         template = _with_settings(template, monitor)
-        environment = template.environment
         with _finishing(finish), monitor:
             gathered = _Gathered(return_exceptions=self.return_exceptions)
-            monitor.add(template.function, encoded, template.request, environment)
+            around = monitor.surround(template.environment, template.working_dir)
+            add = functools.partial(
+                monitor.add,
+                template.function,
+                resources=template.request,
+                surroundings=around,
+            )
+            add(encoded, final=complete)
             count = len(encoded)
             del encoded, head
-            if complete:
-                monitor.seal()
             while not complete or len(gathered.values) < count:
                 while not complete and count - len(gathered.values) < _WINDOW:
                     more = [
                         _detached(encode_call(tuple(args), None, count + n))
                         for n, args in enumerate(itertools.islice(calls, _CHUNK))
                     ]
-                    monitor.add(template.function, more, template.request, environment)
                     count += len(more)
-                    if len(more) < _CHUNK:
-                        complete = True
+                    complete = len(more) < _CHUNK
+                    add(more, final=complete)
+                    if complete and not more:
                         monitor.seal()
                 if len(gathered.values) < count:
                     gathered.gather(monitor)
@@ -354,13 +359,21 @@ class _Map:
             job.ret, job.exception, job.traceback, job.id = None, None, None, number
         with _finishing(finish), monitor:
             gathered = _Gathered(return_exceptions=self.return_exceptions, jobs=jobs)
-            for job, call in zip(jobs, encoded, strict=True):
+            for number, (job, call) in enumerate(zip(jobs, encoded, strict=True)):
                 made = _with_settings(job, monitor)
                 request = made.request
                 if nodes and not request.nodes:
                     request = attrs.evolve(request, nodes=nodes)
-                monitor.add(job.function, [call], request, job.environment)
-            monitor.seal()
+                around = monitor.surround(job.environment, job.working_dir)
+                last = number == len(jobs) - 1
+                monitor.add(
+                    job.function,
+                    [call],
+                    request,
+                    surroundings=around,
+                    more=not last,
+                    final=last,
+                )
             while len(gathered.values) < len(jobs):
                 gathered.gather(monitor)
         return [gathered.values[number] for number in range(len(jobs))]

@@ -21,6 +21,12 @@ ResourceRequest = Resources | Mapping[str, Any] | Iterable[str] | str | None
 GridMap had it, texts such as ``"arch=lx-amd64"`` for the scheduler's own requests."""
 
 
+def _callable(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    if not callable(value):
+        msg = f"the {field.name} of a job must be callable, not {value!r}"
+        raise InvalidRequestError(msg)
+
+
 @attrs.define(eq=False, slots=True)
 class Job:
     """One call of a function, with what it needs and, later, what came of it.
@@ -60,7 +66,7 @@ class Job:
         InvalidResourceError: If a request makes no sense.
     """
 
-    function: Callable[..., Any]
+    function: Callable[..., Any] = attrs.field(validator=_callable)
     args: Iterable[Any]
     kwlist: Mapping[str, Any] | None = None
     cleanup: bool = True
@@ -91,9 +97,6 @@ class Job:
 
     def __attrs_post_init__(self) -> None:
         """Check the request and take down where and in what the job is made."""
-        if not callable(self.function):
-            msg = f"the function {self.function!r} of job {self.name!r} is not callable"
-            raise InvalidRequestError(msg)
         self.working_dir = working_directory()
         self.environment = dict(os.environ) if self.copy_env else {}
         for name, value in (self.add_env or {}).items():

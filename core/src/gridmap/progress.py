@@ -79,7 +79,7 @@ class Bar:
             console=Console(stderr=True),
         )
         self._task = self._progress.add_task("map", total=total, runners=0, failed="")
-        self._fixed = total is not None
+        self._total = total
         self._progress.start()
 
     def __call__(self, event: AnyEvent) -> None:
@@ -98,9 +98,12 @@ class Bar:
         else:
             return
         failed = f", {self._failed} failed" if self._failed else ""
-        total = {} if self._fixed else {"total": self._queued}
         self._progress.update(
-            self._task, advance=advance, runners=self._runners, failed=failed, **total
+            self._task,
+            advance=advance,
+            total=self._total if self._total is not None else self._queued,
+            runners=self._runners,
+            failed=failed,
         )
 
     def close(self) -> None:

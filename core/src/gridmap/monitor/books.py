@@ -65,9 +65,11 @@ class Books:
         """Account for jobs of a grant; close it when none is left."""
         grant.left -= stop - first
         grant.next = max(grant.next, stop)
+        runner = self.fleet.runners.get(grant.runner)
+        if runner is not None:
+            runner.left -= stop - first
         if grant.left <= 0:
             self.jobs.grants.pop(grant.number, None)
-            runner = self.fleet.runners.get(grant.runner)
             if runner is not None:
                 runner.grants.pop(grant.number, None)
 

@@ -16,6 +16,9 @@ TARGET_S: Final = 0.1
 PREFETCH_S: Final = 0.05
 """A runner with less work than this gets more before it is idle."""
 
+MOST_GRANTS: Final = 4
+"""Grants a runner holds at most: more would be small, and fill its connection."""
+
 LARGEST: Final = 4096
 """Jobs in a batch, at most: bounds what one message holds."""
 
@@ -50,13 +53,16 @@ def batch_size(
     return max(1, min(share, fitting, LARGEST))
 
 
-def wants_more(*, left: int, mean_s: float | None) -> bool:
+def wants_more(*, left: int, grants: int, mean_s: float | None) -> bool:
     """Tell whether a runner that holds *left* jobs should get more now.
 
     Args:
         left: Jobs it holds.
+        grants: Grants they came in.
         mean_s: Mean duration of a job; None if none was measured.
     """
     if left == 0:
         return True
+    if grants >= MOST_GRANTS:
+        return False
     return mean_s is not None and left * mean_s < PREFETCH_S

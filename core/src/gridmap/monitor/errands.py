@@ -10,8 +10,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
@@ -33,7 +32,11 @@ from gridmap.monitor.instructions import (
     ResubmitRunner,
     SubmitRunners,
 )
-from gridmap.plugins import RunPlugins
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gridmap.plugins import RunPlugins
 
 _log = logging.getLogger(__name__)
 

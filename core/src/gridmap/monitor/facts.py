@@ -37,6 +37,8 @@ class JobsAdded:
         function: Content address of the function all of them call.
         resources: What each of them needs.
         surroundings: Which of the policy's surroundings they run in.
+        more: Whether others follow at once, so that runners are asked for then.
+        final: Whether these are the last.
     """
 
     first: int
@@ -44,6 +46,8 @@ class JobsAdded:
     function: bytes
     resources: Resources
     surroundings: int = 0
+    more: bool = False
+    final: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -72,6 +76,13 @@ class Disconnected:
     """A runner's connection broke. A hint: it may come back."""
 
     peer: bytes
+
+
+@attrs.frozen(kw_only=True)
+class Unsent:
+    """Work could not be sent: its runner has no connection, or does not read."""
+
+    grant: int
 
 
 @attrs.frozen(kw_only=True)
@@ -143,6 +154,7 @@ Fact: TypeAlias = (
     | Sealed
     | Heard
     | Disconnected
+    | Unsent
     | Submitted
     | Looked
     | Autopsied

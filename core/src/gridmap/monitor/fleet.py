@@ -32,6 +32,7 @@ class Runner:
         deadline: When the scheduler will end it; None if unlimited.
         grants: What it holds, oldest first.
         given: Jobs ever given to it.
+        left: Jobs it holds that are not accounted for.
         job: The job it said it is running.
         busy_s: Processor seconds plus I/O marks at the last change, for stalls.
         seen: What the scheduler last showed of it.
@@ -58,6 +59,7 @@ class Runner:
     deadline: float | None = None
     grants: dict[int, Grant] = attrs.field(factory=dict)
     given: int = 0
+    left: int = 0
     job: int | None = None
     vitals: tuple[float, int] = (0.0, 0)
     vitals_since: float = 0.0
@@ -79,11 +81,6 @@ class Runner:
         if after is not self.state:
             self.state = after
             self.since = now
-
-    @property
-    def left(self) -> int:
-        """Jobs it holds that are not accounted for."""
-        return sum(grant.left for grant in self.grants.values())
 
 
 @attrs.define

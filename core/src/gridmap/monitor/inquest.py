@@ -148,10 +148,10 @@ class Inquest:
 
     def _over(self, runner: Runner, *, absent: bool) -> None:
         books = self._books
-        if runner.state is RunnerState.QUEUED and absent:
-            if books.now - runner.since < _SETTLING_S:
-                self._look_again(runner, least=0.5, most=1.0)
-                return
+        young = books.now - runner.since < _SETTLING_S
+        if runner.state is RunnerState.QUEUED and absent and young:
+            self._look_again(runner, least=0.5, most=1.0)
+            return
         if runner.state is RunnerState.STOPPING:
             self._staffing.remove(runner, "ended")
             self._staffing.staff_all()
@@ -309,9 +309,9 @@ class Inquest:
     def _culprit(self, runner: Runner, grant: Grant) -> int | None:
         states, span = self._books.jobs.states, grant.span
         said = runner.job
-        if said is not None and span.first <= said < span.stop:
-            if states[said] == JobState.GRANTED:
-                return said
+        inside = said is not None and span.first <= said < span.stop
+        if said is not None and inside and states[said] == JobState.GRANTED:
+            return said
         runs = self._books.jobs.runs(grant.next, span.stop, JobState.GRANTED)
         return next((first for first, _ in runs), None)
 

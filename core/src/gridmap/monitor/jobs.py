@@ -175,6 +175,11 @@ class JobTable:
         self.grants[grant.number] = grant
         return grant
 
+    def grant_of(self, job: int) -> Grant | None:
+        """Return the open grant that holds a job; None if none does."""
+        grants = self.grants.values()
+        return next((g for g in grants if g.span.first <= job < g.span.stop), None)
+
     def again(self, span: Span, group: Group, at: float | None) -> None:
         """Queue a granted job of its own for another attempt, at once or later."""
         if at is None:

@@ -2,32 +2,29 @@
 
 The ledger knows no socket, clock or thread. What it is told is true in the order it
 is told; what it asks for is carried out in the order it asks. `Books` holds the
-state; `Staffing` decides on runners, `Inquest` on what became of them, and this
-module on jobs: who gets them, and when they are over.
+state, `Staffing` decides how many runners there are, `Supply` which jobs they get,
+`Hearing` takes in what they say, and `Inquest` finds out what became of them.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
-
 from gridmap.backend import Handle
-from gridmap.errors import RemoteProtocolError
-from gridmap.events import JobsDone, JobsGranted, JobsQueued, RunnerUp, RunnerVitals
+from gridmap.events import JobsQueued, RunnerUp
 from gridmap.lifecycle import JobState, JobStep, RunnerState, RunnerStep, move_jobs
-from gridmap.monitor import diagnosis, dispatch
+from gridmap.monitor import diagnosis
 from gridmap.monitor import facts as f
 from gridmap.monitor.books import Books
+from gridmap.monitor.hearing import Hearing
 from gridmap.monitor.inquest import Inquest
 from gridmap.monitor.instructions import (
-    Deliver,
     Forget,
     Instruction,
     Send,
-    SendWork,
 )
 from gridmap.monitor.staffing import Staffing
+from gridmap.monitor.supply import Supply
 from gridmap.monitor.surroundings import Surroundings
 from gridmap.protocol import messages as m
 from gridmap.verdict import Cause, Statement, Witness
@@ -42,9 +39,6 @@ if TYPE_CHECKING:
 _HICCUP_S: Final = 5.0
 """A gap between ticks that only a stopped process or machine explains."""
 
-_MARGIN_S: Final = 5.0
-"""Seconds before a runner's end in which it is given nothing new."""
-
 
 class Ledger:
     """The rules of one run."""
@@ -53,6 +47,10 @@ class Ledger:
         self._books = Books(policy, now=now)
         self._staffing = Staffing(self._books)
         self._inquest = Inquest(self._books, self._staffing)
+        self._supply = Supply(self._books, self._staffing)
+        self._hearing = Hearing(
+            self._books, self._staffing, self._inquest, self._supply
+        )
         self._early: dict[Handle, tuple[bytes, m.Hello]] = {}
         self._ticked = now
         self._facts: dict[type[f.Fact], Callable[[Any], None]] = {
@@ -62,6 +60,7 @@ class Ledger:
             f.Sealed: self._sealed,
             f.Heard: self._heard,
             f.Disconnected: self._disconnected,
+            f.Unsent: self._unsent,
             f.Submitted: self._submitted,
             f.Looked: self._inquest.looked,
             f.Autopsied: self._inquest.autopsied,
@@ -69,13 +68,6 @@ class Ledger:
             f.ResubmitAnswered: self._resubmit_answered,
             f.Tick: self._tick,
             f.Closed: self._closed,
-        }
-        self._messages: dict[type[m.FromRunner], Callable[[Runner, Any], None]] = {
-            m.Beat: self._beat,
-            m.Report: self._report,
-            m.WorkerLost: self._worker_lost,
-            m.Returned: self._returned,
-            m.Goodbye: self._goodbye,
         }
 
     def handle(self, fact: f.Fact, now: float) -> list[Instruction]:
@@ -122,8 +114,11 @@ class Ledger:
         group = self._books.jobs.group(fact.resources, fact.surroundings)
         self._books.jobs.add(fact.first, fact.stop, fact.function, group)
         self._books.publish(JobsQueued, first=fact.first, stop=fact.stop)
-        self._dispatch(group)
-        self._staffing.staff(group)
+        self._books.sealed = self._books.sealed or fact.final
+        self._supply.dispatch(group)
+        self._staffing.expect(group)
+        if not fact.more:
+            self._staffing.staff_all()
 
     def _jobs_cancelled(self, fact: f.JobsCancelled) -> None:
         books, states = self._books, self._books.jobs.states
@@ -132,7 +127,7 @@ class Ledger:
             if state.final:
                 continue
             group = books.jobs.group_of(job)
-            grant = self._grant_of(job) if state is JobState.GRANTED else None
+            grant = books.jobs.grant_of(job) if state is JobState.GRANTED else None
             move_jobs(states, job, job + 1, JobStep.CANCEL)
             group.open -= 1
             group.queued -= state is JobState.QUEUED
@@ -141,107 +136,18 @@ class Ledger:
         for group in books.jobs.groups.values():
             self._staffing.drop_surplus(group)
 
-    def _grant_of(self, job: int) -> Grant | None:
-        grants = self._books.jobs.grants.values()
-        return next((g for g in grants if g.span.first <= job < g.span.stop), None)
-
     def _cancel_granted(self, grant: Grant, job: int) -> None:
         runner = self._books.fleet.runners[grant.runner]
         if runner.peer is not None:
             message = m.Cancel(grant=grant.number, first=job, count=1)
             self._books.ask(Send(peer=runner.peer, message=message))
         self._books.settle(grant, job, job + 1)
-        self._supply(runner)
+        self._supply.supply(runner)
 
     def _sealed(self, _: f.Sealed) -> None:
         self._books.sealed = True
         for group in self._books.jobs.groups.values():
             self._staffing.drop_surplus(group)
-
-    def _dispatch(self, group: Group) -> None:
-        """Give a group's waiting jobs to those of its runners that can take some."""
-        if not group.queued or self._books.closing:
-            return
-        runners = self._books.fleet.of(group, RunnerState.UP)
-        for runner in sorted(runners, key=lambda runner: runner.left):
-            if not group.queued:
-                break
-            self._supply(runner)
-
-    def _supply(self, runner: Runner) -> None:
-        """Give one runner what it should have, or let it go when it had its share."""
-        group = runner.group
-        if runner.state is not RunnerState.UP or self._books.closing:
-            return
-        while group.queued and dispatch.wants_more(
-            left=runner.left, mean_s=group.mean_s
-        ):
-            size = self._size(runner)
-            span = self._books.jobs.take(group, size) if size > 0 else None
-            if span is None:
-                break
-            self._give(
-                runner, self._books.jobs.grant(span, runner.number, self._books.now)
-            )
-        if not runner.left:
-            self._at_leisure(runner)
-
-    def _size(self, runner: Runner) -> int:
-        """Return how many jobs to give; 0 if the runner is not to have any more."""
-        books, group = self._books, runner.group
-        remaining = None
-        if runner.deadline is not None:
-            remaining = runner.deadline - books.now - _MARGIN_S
-            if remaining <= 0:
-                return 0
-        size = dispatch.batch_size(
-            queued=group.queued,
-            runners=group.up,
-            mean_s=group.mean_s,
-            remaining_s=remaining,
-        )
-        most = books.policy.jobs_per_runner
-        return size if most is None else min(size, most - runner.given)
-
-    def _give(self, runner: Runner, grant: Grant) -> None:
-        span = grant.span
-        runner.grants[grant.number] = grant
-        runner.given += len(span)
-        if runner.peer is None:
-            return
-        work = m.Work(
-            grant=grant.number,
-            first=span.first,
-            count=len(span),
-            attempt=span.attempt,
-            function=span.function,
-        )
-        self._books.ask(SendWork(peer=runner.peer, work=work))
-        self._books.publish(
-            JobsGranted,
-            first=span.first,
-            stop=span.stop,
-            runner=runner.number,
-            attempt=span.attempt,
-        )
-        self._staffing.drop_surplus(runner.group)
-
-    def _at_leisure(self, runner: Runner) -> None:
-        """See what an idle runner is good for: nothing, or another's unstarted jobs."""
-        books, group = self._books, runner.group
-        if self._size(runner) <= 0:
-            self._staffing.dismiss(runner)
-            self._staffing.staff(group)
-        elif not group.queued:
-            loaded = [g for g in books.jobs.grants.values() if g.left > 1]
-            grant = max(loaded, key=lambda grant: grant.left, default=None)
-            if grant is None or grant.recalled:
-                return
-            other = books.fleet.runners[grant.runner]
-            if other.group is group and other.peer is not None:
-                grant.recalled = True
-                message = m.Recall(grant=grant.number)
-                books.ask(Send(peer=other.peer, message=message))
 
     # Runners ------------------------------------------------------------------------
 
@@ -253,6 +159,15 @@ class Ledger:
             for peer, hello in list(self._early.values()):
                 self._hello(peer, hello)  # nobody is left whom it could be
             self._early.clear()
+
+    def _unsent(self, fact: f.Unsent) -> None:
+        grant = self._books.jobs.grants.get(fact.grant)
+        runner = self._books.fleet.runners.get(grant.runner) if grant else None
+        if grant is not None and runner is not None:
+            span = grant.span
+            self._books.put_back(grant, runner.group, span.first, span.stop)
+            self._inquest.doubt(runner)
+            self._supply.dispatch(runner.group)
 
     def _resubmit_answered(self, fact: f.ResubmitAnswered) -> None:
         runner = self._books.fleet.runners.get(fact.runner)
@@ -277,7 +192,7 @@ class Ledger:
         if runner.state is RunnerState.SUSPECT and not runner.over:
             self._books.move(runner, RunnerStep.HELLO)
             runner.look_at = None
-        self._messages[type(fact.message)](runner, fact.message)
+        self._hearing.hear(runner, fact.message)
 
     def _hello(self, peer: bytes, hello: m.Hello) -> None:
         books = self._books
@@ -333,7 +248,7 @@ class Ledger:
             pid=hello.pid,
         )
         books.ask(Send(peer=peer, message=self._welcome(runner.group)))
-        self._supply(runner)
+        self._supply.supply(runner)
 
     def _welcome(self, group: Group) -> m.Welcome:
         policy = self._books.policy
@@ -359,162 +274,6 @@ class Ledger:
         else:
             self._inquest.doubt(runner)
 
-    # Messages -----------------------------------------------------------------------
-
-    def _beat(self, runner: Runner, beat: m.Beat) -> None:
-        books, policy = self._books, self._books.policy
-        io_bytes = (beat.read or 0) + (beat.written or 0)
-        runner.peak = max(runner.peak, beat.peak)
-        books.publish(
-            RunnerVitals,
-            runner=runner.number,
-            cpu_s=beat.cpu,
-            rss=beat.rss,
-            peak_rss=beat.peak,
-            io_bytes=io_bytes,
-            job=beat.job,
-            running_s=beat.running,
-        )
-        if beat.job is None or beat.job != runner.job or self._moved(runner, beat):
-            runner.vitals, runner.vitals_since = (beat.cpu, io_bytes), books.now
-        runner.job = beat.job
-        old = books.now - 2 * policy.interval_s - _MARGIN_S
-        for grant in list(runner.grants.values()):
-            if grant.number not in beat.holds and grant.at < old:
-                books.put_back(grant, runner.group, grant.span.first, grant.span.stop)
-                self._dispatch(runner.group)
-        idle = books.now - runner.vitals_since
-        if policy.stall_s is not None and idle > policy.stall_s:
-            self._stalled(runner, idle)
-
-    def _moved(self, runner: Runner, beat: m.Beat) -> bool:
-        cpu, io_bytes = runner.vitals
-        idle = self._books.now - runner.vitals_since
-        used = beat.cpu - cpu > 0.001 * max(idle, 1.0)
-        return used or (beat.read or 0) + (beat.written or 0) != io_bytes
-
-    def _stalled(self, runner: Runner, idle: float) -> None:
-        job = runner.job
-        runner.vitals_since = self._books.now
-        grant = self._grant_of(job) if job is not None else None
-        if grant is None or job is None or grant.runner != runner.number:
-            return
-        text = f"no processor time, no I/O and no progress for {idle:.0f} s"
-        said = Statement(
-            witness=Witness.HEARTBEAT,
-            text=text,
-            cause=Cause.STALLED,
-            peak_memory=runner.peak or None,
-        )
-        if runner.peer is not None:
-            message = m.Cancel(grant=grant.number, first=job, count=1)
-            self._books.ask(Send(peer=runner.peer, message=message))
-        self._inquest.end_job(runner, grant, job, [said])
-        self._dispatch(runner.group)
-
-    def _held(self, runner: Runner, number: int, first: int, stop: int) -> Grant | None:
-        """Return the open grant these jobs belong to; None if it is no longer open."""
-        grant = self._books.jobs.grants.get(number)
-        if grant is None or grant.runner != runner.number:
-            return None
-        if first < grant.span.first or stop > grant.span.stop:
-            msg = f"runner {runner.handle} spoke of jobs that grant {number} has not"
-            raise RemoteProtocolError(msg)
-        return grant
-
-    def _report(self, runner: Runner, report: m.Report) -> None:
-        books = self._books
-        stop = report.first + report.count
-        grant = self._held(runner, report.grant, report.first, stop)
-        if grant is None:
-            return
-        runner.group.measured(report.seconds, report.count)
-        failed = {report.first + fail.offset: fail for fail in report.failures}
-        queued = runner.group.queued
-        for first, last in list(books.jobs.runs(report.first, stop, JobState.GRANTED)):
-            start = first
-            for job in sorted(job for job in failed if first <= job < last):
-                self._succeed(runner, grant, report, start, job)
-                self._fail(runner, grant, report, failed[job])
-                start = job + 1
-            self._succeed(runner, grant, report, start, last)
-        if runner.group.queued > queued:
-            self._dispatch(runner.group)
-        self._supply(runner)
-
-    def _succeed(
-        self, runner: Runner, grant: Grant, report: m.Report, first: int, stop: int
-    ) -> None:
-        if first >= stop:
-            return
-        books = self._books
-        move_jobs(books.jobs.states, first, stop, JobStep.SUCCEED)
-        runner.group.open -= stop - first
-        books.settle(grant, first, stop)
-        offset = first - report.first
-        books.ask(Deliver(first=first, stop=stop, offset=offset, failures=()))
-        seconds = report.seconds * (stop - first) / report.count
-        books.publish(
-            JobsDone, first=first, stop=stop, runner=runner.number, seconds=seconds
-        )
-
-    def _fail(
-        self, runner: Runner, grant: Grant, report: m.Report, failure: m.Failure
-    ) -> None:
-        books, job = self._books, report.first + failure.offset
-        said = Statement(
-            witness=Witness.WORKER,
-            text=_KIND_TEXTS[failure.kind],
-            cause=_KIND_CAUSES[failure.kind],
-            exit_status=failure.status,
-        )
-        span = attrs.evolve(grant.span, first=job, stop=job + 1)
-        verdict = books.verdict(job, span.attempt, [said], runner)
-        again = books.end_attempt(span, verdict)
-        books.settle(grant, job, job + 1)
-        if not again:
-            only = attrs_replace(failure)
-            books.ask(
-                Deliver(
-                    first=job, stop=job + 1, offset=failure.offset, failures=(only,)
-                )
-            )
-
-    def _worker_lost(self, runner: Runner, lost: m.WorkerLost) -> None:
-        grant = self._held(runner, lost.grant, lost.job, lost.job + 1)
-        if grant is None or self._books.jobs.states[lost.job] != JobState.GRANTED:
-            return
-        runner.log_tail = lost.tail
-        self._inquest.end_job(runner, grant, lost.job, diagnosis.from_worker(lost))
-        self._dispatch(runner.group)
-        self._supply(runner)
-
-    def _returned(self, runner: Runner, back: m.Returned) -> None:
-        stop = back.first + back.count
-        grant = self._held(runner, back.grant, back.first, stop)
-        if grant is not None:
-            self._books.put_back(grant, runner.group, back.first, stop)
-            grant.recalled = False
-            self._dispatch(runner.group)
-
-    def _goodbye(self, runner: Runner, goodbye: m.Goodbye) -> None:
-        runner.job = goodbye.job
-        runner.log_tail = goodbye.tail or runner.log_tail
-        statement = diagnosis.from_goodbye(goodbye)
-        if goodbye.reason == "broken":
-            self._inquest.broken(runner, statement)
-        elif goodbye.reason == "signal" and runner.state is not RunnerState.STOPPING:
-            runner.statements.append(statement)
-            self._inquest.doubt(runner)
-        else:
-            if goodbye.job is not None:
-                self._inquest.release(runner, [statement])
-            for grant in list(runner.grants.values()):
-                span = grant.span
-                self._books.put_back(grant, runner.group, span.first, span.stop)
-            self._staffing.remove(runner, goodbye.text or goodbye.reason)
-            self._staffing.staff_all()
-
     # Time ---------------------------------------------------------------------------
 
     def _tick(self, _: f.Tick) -> None:
@@ -526,7 +285,7 @@ class Ledger:
                 runner.heard = min(books.now, runner.heard + gap)
         if books.jobs.wake(books.now):
             for group in books.jobs.groups.values():
-                self._dispatch(group)
+                self._supply.dispatch(group)
         self._inquest.tick()
         self._staffing.staff_all()
 
@@ -544,23 +303,6 @@ class Ledger:
                 doomed.append(runner)
         self._staffing.kill(doomed)
 
-
-def attrs_replace(failure: m.Failure) -> m.Failure:
-    """Return a failure as the only one of a delivery of its own."""
-    return m.Failure(offset=0, kind=failure.kind, status=failure.status)
-
-
-_KIND_TEXTS: Final = {
-    m.Kind.RAISED: "the function raised an exception",
-    m.Kind.UNPICKLABLE: "the function returned, but its value cannot be sent",
-    m.Kind.EXITED: "the function asked its process to exit",
-}
-
-_KIND_CAUSES: Final = {
-    m.Kind.RAISED: Cause.RAISED,
-    m.Kind.UNPICKLABLE: Cause.UNPICKLABLE,
-    m.Kind.EXITED: Cause.EXITED,
-}
 
 _STARTED_AGAIN: Final = Statement(
     witness=Witness.SCHEDULER,

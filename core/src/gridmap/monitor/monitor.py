@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import time
@@ -151,6 +152,8 @@ class JobMonitor:
         )
         self._opened = opened
         self.home_address = opened.socket.addresses[0]
+        self._surroundings.clear()
+        self.surround(os.environ, working_directory())
         self._watch = Observers([*self._observers, ("gridmap", self._watched)])
         self._store = Store(self.settings.compression)
         policy = self._policy(opened)
@@ -242,7 +245,10 @@ class JobMonitor:
         function: Callable[..., Any],
         inputs: Sequence[bytes | Parcel],
         resources: Resources | None = None,
-        environment: Mapping[str, str] | None = None,
+        *,
+        surroundings: int = 0,
+        more: bool = False,
+        final: bool = False,
     ) -> range:
         """Hand in calls of one function.
 
@@ -250,7 +256,10 @@ class JobMonitor:
             function: What is called.
             inputs: The arguments of each call, made by `store.encode_call`.
             resources: What each of them needs; None: the site's defaults.
-            environment: Variables that go along; None: those of this process.
+            surroundings: What `surround` returned; 0: this process as it was when the
+                run was opened.
+            more: Whether others follow at once; runners are asked for then.
+            final: Whether these are the last, as after `seal`.
 
         Returns:
             The numbers of the jobs.
@@ -264,7 +273,6 @@ class JobMonitor:
             raise GridMapError(msg)
         digest = self._store.add_function(function)
         with self._lock:
-            around = self._surround(environment)
             first = self._jobs
             self._jobs = stop = first + len(inputs)
             self._store.add_inputs(first, inputs)
@@ -275,19 +283,21 @@ class JobMonitor:
                         stop=stop,
                         function=digest,
                         resources=resources or Resources(),
-                        surroundings=around,
+                        surroundings=surroundings,
+                        more=more,
+                        final=final,
                     )
                 )
         return range(first, stop)
 
-    def _surround(self, environment: Mapping[str, str] | None) -> int:
-        import os  # noqa: PLC0415 - only here
+    def surround(self, environment: Mapping[str, str], directory: str) -> int:
+        """Return the number of these surroundings, for `add`.
 
-        around = Surroundings(
-            portable(os.environ if environment is None else environment),
-            working_directory(),
-            own_path(),
-        )
+        Args:
+            environment: Variables that go along, without those of this host.
+            directory: Working directory.
+        """
+        around = Surroundings(portable(environment), directory, own_path())
         if around not in self._surroundings:
             self._surroundings.append(around)
         return self._surroundings.index(around)

@@ -22,6 +22,7 @@ from gridmap.errors import (
 )
 from gridmap.job import working_directory
 from gridmap.monitor.errands import Launch
+from gridmap.plugins import RunPlugins
 from gridmap.rundir import RunDirectory
 from gridmap.transport.addresses import PortRange, choose_endpoints
 from gridmap.transport.keys import RunKeys
@@ -29,7 +30,7 @@ from gridmap.transport.limits import Limits
 from gridmap.transport.router import MonitorSocket
 
 if TYPE_CHECKING:
-    from gridmap.plugins import InstalledBackend, RunPlugins
+    from gridmap.plugins import InstalledBackend
     from gridmap.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -93,7 +94,8 @@ def choose_backend(name: str | None, *, require_cluster: bool) -> InstalledBacke
         raise DRMAANotPresentException(msg)
     if best is None:
         reason = "no backend can be used here; pip install gridmap-local"
-        raise BackendUnavailableError("any", why or reason)
+        msg_0 = "any"
+        raise BackendUnavailableError(msg_0, why or reason)
     _log.warning(
         "no cluster can be used from here, so the jobs run on this machine (%s); "
         "backend=%r says so without this warning",
@@ -198,7 +200,7 @@ def _listen(
 
 def _ports(settings: Settings) -> PortRange | None:
     span = settings.port_range
-    return None if span is None else PortRange(*span)
+    return None if span is None else PortRange(first=span[0], last=span[1])
 
 
 def _command(settings: Settings, home: str, job_path: str) -> tuple[str, ...]:

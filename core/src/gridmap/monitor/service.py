@@ -179,7 +179,9 @@ class MonitorService:
             frames = self._store.function(work.function)
             self._socket.send(send.peer, [content, *_sendable(frames)])
         inputs = self._store.inputs(work.first, work.first + work.count)
-        self._socket.send(send.peer, [codec.encode(work), *_sendable(inputs)])
+        frames = [codec.encode(work), *_sendable(inputs)]
+        if not self._socket.send(send.peer, frames):
+            self._inbox.append(facts.Unsent(grant=work.grant))
 
     def _forget(self, forget: i.Forget) -> None:
         # An unknown peer's next word must be Hello, so forgetting it shuts it out.

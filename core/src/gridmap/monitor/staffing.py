@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from gridmap.backend import Handle, Killed, Rejected, Resubmitted
+from gridmap.backend import Handle, Killed, Reach, Rejected, Resubmitted
 from gridmap.events import RunnerGone, RunnersSubmitted
 from gridmap.lifecycle import RunnerState, RunnerStep
 from gridmap.monitor.instructions import Forget, KillRunners, Send, SubmitRunners
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 FIRST_LOOK_S: Final = 3.0
 """How long runners may take to say hello before the scheduler is asked."""
 
+SETTLE_S: Final = 0.05
+"""How long jobs may come in before runners are asked for, unless all are there."""
+
 MOST_REJECTIONS: Final = 10
 """Submissions that may be turned away "for now" before it counts as for good."""
 
@@ -34,6 +37,17 @@ class Staffing:
 
     def __init__(self, books: Books) -> None:
         self._books = books
+
+    def expect(self, group: Group) -> None:
+        """Jobs were added; where more may follow, let them come before asking.
+
+        On a cluster each submission is a burden, and an executor gets its jobs one
+        by one.
+        """
+        books = self._books
+        near = books.capabilities and books.capabilities.reach is Reach.HOST
+        if not books.sealed and not near and group.hire_at <= books.now:
+            group.hire_at = books.now + SETTLE_S
 
     def staff_all(self) -> None:
         """Ask for what is missing anywhere."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from gridmap import payload
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from gridmap.payload import Frame, Parcel
 
 

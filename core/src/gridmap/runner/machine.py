@@ -387,7 +387,7 @@ class RunnerMachine:
             self._feed()
             if not self._fed or self._report_is_full(report, now):
                 self._send_report(now)
-        elif self._mean is not None and len(self._fed) * self._mean < SLICE_S:
+        elif len(self._fed) * self._mean < SLICE_S:
             self._feed()
         self._go_if_done()
         return self._flush()

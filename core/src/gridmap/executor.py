@@ -1,0 +1,295 @@
+"""`GridExecutor`: the standard library's executor interface over a run."""
+
+from __future__ import annotations
+
+import atexit
+import collections
+import contextlib
+import threading
+import time
+import weakref
+from concurrent.futures import BrokenExecutor, Executor, Future
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gridmap.monitor.monitor import JobMonitor
+from gridmap.monitor.store import encode_call
+from gridmap.resources import make_resources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from gridmap.monitor.outcomes import Outcome
+    from gridmap.resources import Resources
+
+_T = TypeVar("_T")
+
+
+class GridFuture(Future[_T]):
+    """A future whose job can be taken back even while it runs."""
+
+    _take_back: Callable[[], None] | None = None
+
+    def cancel(self) -> bool:
+        """Take the job back; one that runs is ended.
+
+        Returns:
+            False if it is over already.
+        """
+        cancelled = super().cancel()
+        if cancelled and self._take_back is not None:
+            take_back, self._take_back = self._take_back, None
+            take_back()
+        return cancelled
+
+
+class GridExecutor(Executor):
+    """Runs calls on a batch scheduler; a real `concurrent.futures.Executor`.
+
+    Runners stay up between calls, so a second map does not wait for the scheduler.
+    The run is opened with the first call. May be used from any thread.
+
+    Args:
+        max_workers: Runners at most, at a time; None: see `gridmap.grid_map`.
+        backend: As for `gridmap.grid_map`.
+        resources: What every call needs: a `Resources`, a mapping of its fields, or
+            None for the site's defaults.
+        name: The run's name.
+        jobs_per_runner: Jobs after which a runner ends; None: no bound.
+        temp_dir: As for `gridmap.grid_map`.
+        require_cluster: As for `gridmap.grid_map`.
+        settings: Any settings, by name.
+
+    Raises:
+        InvalidRequestError, BackendUnavailableError: As `gridmap.grid_map`, at once.
+
+    Example:
+        >>> from gridmap import GridExecutor
+        >>> with GridExecutor(backend="local") as executor:
+        ...     executor.submit(pow, 2, 10).result()
+        1024
+    """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        *,
+        backend: str | None = None,
+        resources: Resources | Mapping[str, Any] | None = None,
+        name: str = "gridmap_executor",
+        jobs_per_runner: int | None = None,
+        temp_dir: str | None = None,
+        require_cluster: bool = False,
+        settings: Mapping[str, object] | None = None,
+    ) -> None:
+        self._resources = make_resources(resources)
+        self._monitor = JobMonitor(
+            temp_dir,
+            backend=backend,
+            name=name,
+            max_workers=max_workers,
+            jobs_per_runner=jobs_per_runner,
+            require_cluster=require_cluster,
+            settings=settings,
+        )
+        self._lock = threading.RLock()
+        self._futures: dict[int, GridFuture[Any]] = {}
+        self._idle = threading.Condition(self._lock)
+        self._opened = False
+        self._shut = False
+        self._closed = threading.Event()
+        self._broken: BaseException | None = None
+
+    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
+        """Hand in one call.
+
+        Raises:
+            UnpicklableError: If the function or an argument cannot be sent.
+            RuntimeError: If the executor was shut down.
+            BrokenExecutor: If its run cannot go on.
+        """
+        call = encode_call(args, kwargs or None, 0)
+        return self._add(fn, [call])[0]
+
+    def map(
+        self,
+        fn: Callable[..., _T],
+        *iterables: Any,
+        timeout: float | None = None,
+        chunksize: int = 1,
+    ) -> Iterator[_T]:
+        """Call a function on each item, as `Executor.map`; chunks make themselves.
+
+        Args:
+            fn: The function.
+            iterables: One for each argument; the shortest ends them all.
+            timeout: Seconds until a result must be there, counted from this call.
+            chunksize: Taken for compatibility and not used: batches are sized by
+                how long calls take.
+
+        Raises:
+            UnpicklableError: If the function or an argument cannot be sent.
+        """
+        calls = [
+            encode_call(args, None, number)
+            for number, args in enumerate(zip(*iterables, strict=False))
+        ]
+        del chunksize
+        return _in_order(self._add(fn, calls), timeout)
+
+    def _add(self, fn: Callable[..., _T], calls: list[Any]) -> list[GridFuture[_T]]:
+        with self._lock:
+            if self._broken is not None:
+                msg = f"the executor's run cannot go on: {self._broken}"
+                raise BrokenExecutor(msg) from self._broken
+            if self._shut:
+                msg = "cannot submit to an executor that was shut down"
+                raise RuntimeError(msg)
+            self._open()
+            jobs = self._monitor.add(fn, calls, self._resources)
+            futures: list[GridFuture[_T]] = []
+            for job in jobs:
+                future: GridFuture[_T] = GridFuture()
+                future._take_back = self._take_back(job)  # noqa: SLF001 - our own class
+                self._futures[job] = future
+                futures.append(future)
+            return futures
+
+    def _take_back(self, job: int) -> Callable[[], None]:
+        def take_back() -> None:
+            with self._lock:
+                self._futures.pop(job, None)
+                self._idle.notify_all()
+            self._monitor.cancel(range(job, job + 1))
+
+        return take_back
+
+    def _open(self) -> None:
+        if self._opened:
+            return
+        self._monitor.open()
+        self._opened = True
+        delivery = threading.Thread(
+            target=self._deliver, name="gridmap-delivery", daemon=True
+        )
+        delivery.start()
+        reference = weakref.ref(self)
+        atexit.register(_at_exit, reference)
+
+    def _deliver(self) -> None:
+        """Resolve futures as outcomes come, in a thread of its own: callbacks block."""
+        while not self._closed.is_set():
+            try:
+                for outcome in self._monitor.outcomes.take():
+                    self._resolve(outcome)
+            except BaseException as error:  # noqa: BLE001 - told to every future
+                self._break(error)
+                return
+
+    def _resolve(self, outcome: Outcome) -> None:
+        with self._lock:
+            future = self._futures.get(outcome.job)
+        if future is not None:
+            future._take_back = None  # noqa: SLF001 - our own class
+            if future.set_running_or_notify_cancel():
+                if outcome.error is None:
+                    future.set_result(outcome.value)
+                else:
+                    future.set_exception(outcome.error)
+        with self._lock:
+            self._futures.pop(outcome.job, None)
+            self._idle.notify_all()
+
+    def _break(self, error: BaseException) -> None:
+        if isinstance(error, _Finished):
+            return
+        with self._lock:
+            self._broken = error
+            futures, self._futures = self._futures, {}
+            self._idle.notify_all()
+        for future in futures.values():
+            with contextlib.suppress(Exception):
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(error)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls and end the run once all are done.
+
+        Args:
+            wait: Whether to wait for that here; else a thread does.
+            cancel_futures: Whether to take back what has not ended; what runs is
+                ended too.
+        """
+        with self._lock:
+            self._shut = True
+            futures = list(self._futures.values()) if cancel_futures else []
+        for future in futures:
+            future.cancel()
+        if not self._opened or self._closed.is_set():
+            return
+        if wait:
+            self._finish()
+        else:
+            threading.Thread(
+                target=self._finish, name="gridmap-shutdown", daemon=True
+            ).start()
+
+    def _finish(self) -> None:
+        with self._lock:
+            while self._futures:
+                self._idle.wait()
+            if self._closed.is_set():
+                return
+            self._closed.set()
+        self._monitor.outcomes.broken(_Finished())
+        self._monitor.close()
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        """Shut down; by an exception, kill what runs first."""
+        if kind is None:
+            self.shutdown(wait=True)
+        else:
+            self.kill()
+
+    def kill(self) -> None:
+        """Take everything back and see every runner gone."""
+        with self._lock:
+            self._shut = True
+            futures = list(self._futures.values())
+            closed = self._closed.is_set()
+            self._closed.set()
+        for future in futures:
+            future._take_back = None  # noqa: SLF001 - the whole run ends
+            future.cancel()
+        with self._lock:
+            self._futures.clear()
+            self._idle.notify_all()
+        if self._opened and not closed:
+            self._monitor.outcomes.broken(_Finished())
+            self._monitor.close(kill=True)
+
+
+def _in_order(futures: list[GridFuture[_T]], timeout: float | None) -> Iterator[_T]:
+    deadline = None if timeout is None else time.monotonic() + timeout
+
+    def results() -> Iterator[_T]:
+        waiting = collections.deque(futures)
+        try:
+            while waiting:
+                left = None if deadline is None else deadline - time.monotonic()
+                # Not kept in a variable: a consumed result must not stay in memory.
+                yield waiting.popleft().result(left)
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    return results()
+
+
+class _Finished(Exception):  # noqa: N818 - ends the delivery thread, is never seen
+    pass
+
+
+def _at_exit(reference: weakref.ref[GridExecutor]) -> None:
+    executor = reference()
+    if executor is not None:
+        executor.shutdown(wait=True)
