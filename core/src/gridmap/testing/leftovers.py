@@ -41,7 +41,10 @@ class Holdings:
         files = self.files.items() - before.files.items()
         return [
             *(f"thread {name!r}" for _, name in sorted(threads)),
-            *(f"child process {child.pid}: {self.children[child]}" for child in children),
+            *(
+                f"child process {child.pid}: {self.children[child]}"
+                for child in children
+            ),
             *(f"open file {target}" for _, target in sorted(files)),
         ]
 
@@ -64,7 +67,9 @@ def _open_files() -> dict[int, str]:
         for link in listing.iterdir():
             with contextlib.suppress(OSError):
                 files[int(link.name)] = str(link.readlink())
-    return {number: target for number, target in files.items() if "/fd" not in target}
+    return {
+        number: target for number, target in files.items() if not target.endswith("/fd")
+    }
 
 
 @contextlib.contextmanager

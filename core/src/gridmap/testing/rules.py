@@ -6,8 +6,12 @@ lost, doubled or declared dead that were not. A failing test names the rule.
 
 from __future__ import annotations
 
+import contextlib
 import enum
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Rule(enum.Enum):
@@ -214,3 +218,18 @@ def broken(rule: Rule, detail: str) -> NoReturn:
         BrokenRuleError: Always.
     """
     raise BrokenRuleError(rule, detail)
+
+
+@contextlib.contextmanager
+def under(rule: Rule) -> Iterator[None]:
+    """Make every assertion that fails inside a break of *rule*, if it names no other.
+
+    Raises:
+        BrokenRuleError: If one fails.
+    """
+    try:
+        yield
+    except BrokenRuleError:
+        raise
+    except AssertionError as error:
+        raise BrokenRuleError(rule, str(error)) from None
