@@ -8,8 +8,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Final
 
-__version__ = "0.1.0"
-VERSION = (0, 1, 0)
+from gridmap.version import __version__
+
+VERSION: Final = tuple(map(int, __version__.split(".")))
 
 if TYPE_CHECKING:
     from gridmap.api import grid_map, process_jobs

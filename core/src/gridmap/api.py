@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gridmap.job import ResourceRequest
     from gridmap.payload import Parcel
     from gridmap.resources import Resources
+    from gridmap.settings import Settings
 
 _WINDOW: Final = 10_000
 """Inputs of a generator that are held at a time: read, and not yet done."""
@@ -411,19 +412,21 @@ def _record(job: Job, value: Any, error: BaseException | None) -> None:
 
 def _with_settings(job: Job, monitor: JobMonitor) -> Job:
     """Return the job with what the settings say where its user said nothing."""
-    settings, request = monitor.settings, job.request
+    job.request = apply_settings(job.request, monitor.settings)
+    return job
+
+
+def apply_settings(request: Resources, settings: Settings) -> Resources:
+    """Return a request with what the settings say where it says nothing."""
     options = dict(request.options)
     if request.cores > 1:
         options.setdefault("par_env", settings.parallel_environment)
-    changed: Resources = attrs.evolve(
+    return attrs.evolve(
         request,
         queue=request.queue or settings.queue,
         memory=request.memory or ("1G" if settings.use_mem_free else None),
         options=options,
     )
-    if changed != request:
-        job.request = changed
-    return job
 
 
 def _detached(call: bytes | Parcel) -> bytes | Parcel:

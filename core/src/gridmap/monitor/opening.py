@@ -115,7 +115,7 @@ def open_run(
         PluginError: If the backend breaks its contract.
         BackendUnavailableError: If it cannot be loaded.
     """
-    directory = RunDirectory.create(_base(settings), name, datetime.now().astimezone())
+    directory = RunDirectory.create(runs_base(settings), name, datetime.now().astimezone())
     try:
         return _open_in(directory, backend, settings, name=name, job_path=job_path)
     except BaseException:
@@ -149,7 +149,7 @@ def _open_in(
     try:
         capabilities = run_plugins.capabilities()
         keys = RunKeys.fresh() if capabilities.reach is Reach.NETWORK else None
-        socket = _listen(directory, settings, keys)
+        socket = listen(directory, settings, keys)
         ConnectionFile(
             server_public_key=keys.server_public_key if keys else None,
             client_public_key=keys.client_public_key if keys else None,
@@ -161,7 +161,7 @@ def _open_in(
             max_frame_bytes=settings.max_message_bytes,
         ).write(directory.connection_file)
         launch = Launch(
-            command=_command(settings, socket.addresses[0], job_path),
+            command=runner_command(settings, socket.addresses[0], job_path),
             environment={CONNECTION_VARIABLE: str(directory.connection_file)},
             directory=working_directory(),
             name=safe_name(name),
@@ -182,9 +182,20 @@ def _open_in(
     )
 
 
-def _listen(
+def listen(
     directory: RunDirectory, settings: Settings, keys: RunKeys | None
 ) -> MonitorSocket:
+    """Open the socket of a run.
+
+    Args:
+        directory: The run's directory.
+        settings: What they say of interface, host and ports counts.
+        keys: Its keys; None for runners on this machine only.
+
+    Raises:
+        RunError: If this host has no address a node could reach, or no port is free.
+        InvalidSettingError: If there is no such interface or host.
+    """
     limits = Limits(
         frame_bytes=settings.max_message_bytes,
         message_bytes=4 * settings.max_message_bytes,
@@ -203,7 +214,14 @@ def _ports(settings: Settings) -> PortRange | None:
     return None if span is None else PortRange(first=span[0], last=span[1])
 
 
-def _command(settings: Settings, home: str, job_path: str) -> tuple[str, ...]:
+def runner_command(settings: Settings, home: str, job_path: str) -> tuple[str, ...]:
+    """Return the command that starts a runner.
+
+    Args:
+        settings: One may name the nodes' interpreter.
+        home: The monitor's address.
+        job_path: Directory from which the jobs' modules can be imported.
+    """
     python = settings.python or sys.executable
     if not python:
         msg = "this Python does not know its own path; name one with the setting python"
@@ -211,7 +229,8 @@ def _command(settings: Settings, home: str, job_path: str) -> tuple[str, ...]:
     return (python, "-m", "gridmap.runner", home, job_path or "-")
 
 
-def _base(settings: Settings) -> Path:
+def runs_base(settings: Settings) -> Path:
+    """Return where the directories of runs go."""
     if settings.run_directory is not None:
         return Path(settings.run_directory).expanduser()
     if settings.temp_dir is not None:

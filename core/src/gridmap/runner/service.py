@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-import gridmap
 from gridmap import payload, plugins
 from gridmap.connection import ConnectionFile
 from gridmap.errors import GridMapError, RemoteProtocolError, UnpicklableError
@@ -42,6 +41,7 @@ from gridmap.runner.records import Record, RecordType
 from gridmap.runner.vitals import Meter
 from gridmap.runner.worker import Setup
 from gridmap.transport.dealer import RunnerSocket
+from gridmap.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -326,7 +326,7 @@ def _hello(identity: Identity, nonce: str) -> m.Hello:
         node=socket.gethostname(),
         pid=os.getpid(),
         python=sys.version_info[:3],
-        gridmap=gridmap.__version__,
+        gridmap=__version__,
         remaining=remaining,
         slots=identity.slots,
     )
