@@ -115,7 +115,9 @@ def open_run(
         PluginError: If the backend breaks its contract.
         BackendUnavailableError: If it cannot be loaded.
     """
-    directory = RunDirectory.create(runs_base(settings), name, datetime.now().astimezone())
+    directory = RunDirectory.create(
+        runs_base(settings), name, datetime.now().astimezone()
+    )
     try:
         return _open_in(directory, backend, settings, name=name, job_path=job_path)
     except BaseException:
