@@ -7,19 +7,23 @@ Facts, from 8.1.9 by experiment, that decide its form:
 
 * DRMAA cuts off the value of a job's environment variable at a second ``=``, and
   ``qsub -v`` splits it at commas. env(1) in front of the program has neither fault.
-* Arguments may hold anything but line breaks, where both cut them off.
+* Arguments and directories may hold anything but line breaks, where they are cut off.
 * In the path of a log, ``$`` begins a variable, and qsub splits it at commas; blanks,
   quotes and, behind a leading colon, colons do no harm.
 * ``-ac`` variables are shown by ``qstat -j`` as long as the job exists.
+
+Where that does not do, a line of shell stands in for it: it goes to the directory, opens
+the log and becomes the program, and holds no line break itself.
 """
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from gridmap.errors import InvalidResourceError
 from gridmap_sge import native
 from gridmap_sge.identity import NOTIFY_VARIABLE, WALLTIME_VARIABLE
 
@@ -32,6 +36,9 @@ FIRST_VARIABLE: Final = "GRIDMAP_FIRST"
 """Variable of the job's context that holds the number of the batch's first runner."""
 
 _ENV: Final = "/usr/bin/env"
+_BREAK: Final = re.compile(r"[\n\r]")
+_PRELUDE: Final = r"n=$(printf '\n_'); n=${n%_}; r=$(printf '\r');"
+"""A shell that is only POSIX's has no other way to write these characters."""
 
 
 @attrs.frozen(kw_only=True)
@@ -102,14 +109,10 @@ def build(batch: Batch, context: RunContext, *, validation: str = "e") -> Array:
     if environment:
         settings = [f"{name}={value}" for name, value in sorted(environment.items())]
         command = (_ENV, *settings, *command)
-    log = str(context.logs / "$JOB_ID.$TASK_ID.log")
-    for text in (*command, batch.directory, log):
-        if any(ord(character) < 32 for character in text):  # noqa: PLR2004 - controls
-            msg = f"Grid Engine cannot hand on line breaks or control characters: {text!r}"
-            raise InvalidResourceError(msg)
-    if "$" in str(context.logs) or "," in str(context.logs):
-        msg = f"Grid Engine cannot write logs into {context.logs}: it has '$' or ',' in it"
-        raise InvalidResourceError(msg)
+    directory, log = batch.directory, str(context.logs / "$JOB_ID.$TASK_ID.log")
+    if _is_odd(command, batch.directory, str(context.logs)):
+        script = _script(command, batch.directory, str(context.logs))
+        command, directory, log = ("/bin/sh", "-c", script), "/", "/dev/null"
     options = native.options(
         resources, batch.avoid, context.options, validation=validation
     )
@@ -119,7 +122,32 @@ def build(batch: Batch, context: RunContext, *, validation: str = "e") -> Array:
         tasks=len(batch.runners),
         program=command[0],
         arguments=command[1:],
-        directory=batch.directory,
+        directory=directory,
         log=log,
         options=(*options, "-ac", marks),
+    )
+
+
+def _is_odd(command: tuple[str, ...], directory: str, logs: str) -> bool:
+    """Return whether Grid Engine would not hand something on as it is."""
+    broken = any(_BREAK.search(text) for text in (*command, directory, logs))
+    return broken or "$" in directory or "$" in logs or "," in logs
+
+
+def _script(command: tuple[str, ...], directory: str, logs: str) -> str:
+    """Return one line of shell that does what Grid Engine cannot do with such texts."""
+    log = f'{_quote(logs)}/"$JOB_ID.$SGE_TASK_ID.log"'
+    words = " ".join(_quote(word) for word in command)
+    return (
+        f"{_PRELUDE} exec >>{log} 2>&1 </dev/null && cd {_quote(directory)} && "
+        f"exec {words}"
+    )
+
+
+def _quote(text: str) -> str:
+    """Return a word of shell, on one line, that stands for *text*."""
+    parts = re.split(r"([\n\r])", text)
+    names = {"\n": '"$n"', "\r": '"$r"'}
+    return (
+        "".join(names.get(part) or shlex.quote(part) for part in parts if part) or "''"
     )

@@ -79,7 +79,7 @@ class Session:
         template = self._drmaa.Session.createJobTemplate()
         try:
             for name, value in request["template"].items():
-                setattr(template, name, value)
+                setattr(template, name, _encoded(value))
             ids = self._drmaa.Session.runBulkJobs(template, 1, request["count"], 1)
         finally:
             self._drmaa.Session.deleteJobTemplate(template)
@@ -119,6 +119,13 @@ class Session:
             "aborted": bool(info.wasAborted),
             "usage": dict(info.resourceUsage or {}),
         }
+
+
+def _encoded(value: Any) -> Any:
+    """Return texts as bytes: drmaa-python would encode them in the locale's way."""
+    if isinstance(value, list):
+        return [_encoded(item) for item in value]
+    return os.fsencode(value) if isinstance(value, str) else value
 
 
 def serve(
