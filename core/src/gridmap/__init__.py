@@ -8,9 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Final
 
-from gridmap.version import __version__
-
-VERSION: Final = tuple(map(int, __version__.split(".")))
+from gridmap.version import VERSION as VERSION
+from gridmap.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from gridmap.api import grid_map, process_jobs

@@ -168,6 +168,7 @@ def grid_map(
         return_exceptions=return_exceptions,
         progress=progress,
         settings=settings,
+        completion_mail=completion_mail,
     ).calls(template, calls, sized=hasattr(args_list, "__len__"))
 
 
@@ -219,7 +220,8 @@ def process_jobs(
         [(3, 1), 3]
     """
     listed = list(jobs)
-    if strangers := [job for job in listed if not isinstance(job, Job)]:
+    given: list[object] = list(listed)
+    if strangers := [job for job in given if not isinstance(job, Job)]:
         msg = f"process_jobs takes a list of Job, and was given {strangers[0]!r}"
         raise InvalidRequestError(msg)
     return _Map(
@@ -276,6 +278,7 @@ class _Map:
     return_exceptions: bool
     progress: bool | Callable[..., None] | None
     settings: Mapping[str, object] | None
+    completion_mail: bool = False
 
     def monitor(
         self,
@@ -299,6 +302,7 @@ class _Map:
             function=function,
             observers=observers,
             job_name=job_name,
+            completion_mail=self.completion_mail,
         )
         return monitor, finish
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 """Layout of the file; a reader refuses any other."""
 
+VARIABLE: Final = "GRIDMAP_CONNECTION"
+"""Environment variable by which a runner is told the file's path."""
+
 MAX_FRAME_BYTES: Final = 256 * 2**20
 """Default for the longest frame either side of a run takes, unencrypted."""
 

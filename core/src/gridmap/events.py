@@ -28,11 +28,19 @@ class Event:
 
 @attrs.frozen(kw_only=True)
 class RunStarted(Event):
-    """A run opened its socket; ``backend`` names what will start its runners."""
+    """A run opened its socket.
+
+    Attributes:
+        name: Its name.
+        backend: Name of the backend that will start its runners.
+        directory: Where it keeps its files.
+        completion_mail: Whether its user asked to be mailed when it is over.
+    """
 
     name: str
     backend: str
     directory: str
+    completion_mail: bool = False
 
 
 @attrs.frozen(kw_only=True)

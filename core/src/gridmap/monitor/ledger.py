@@ -97,6 +97,11 @@ class Ledger:
         return self._books.closing and not self._books.fleet.runners
 
     @property
+    def handles(self) -> frozenset[Handle]:
+        """The handles of all runners there may be, for a kill in an emergency."""
+        return frozenset(self._books.fleet.by_handle)
+
+    @property
     def restless(self) -> bool:
         """Whether something is to be looked into soon, so that ticks matter."""
         waits = self._books.jobs.delayed or self._books.closing

@@ -73,6 +73,7 @@ class JobMonitor:
         sink: Sink | None = None,
         observers: Sequence[tuple[str, Callable[[AnyEvent], None]]] = (),
         job_name: Callable[[int], str] = "job {}".format,
+        completion_mail: bool = False,
     ) -> None:
         """Check what can be checked; nothing is opened yet.
 
@@ -90,6 +91,7 @@ class JobMonitor:
             observers: Names and functions that are told of every event, besides the
                 installed observer plugins.
             job_name: How a job is called in errors.
+            completion_mail: Whether the user wants to be mailed at the end.
 
         Raises:
             InvalidRequestError: If a number is out of range or a setting is unknown.
@@ -119,6 +121,7 @@ class JobMonitor:
         )
         self._observers = [*plugins.installed().observers(), *observers]
         self._job_name = job_name
+        self._completion_mail = completion_mail
         self._surroundings: list[Surroundings] = []
         self._jobs = 0
         self._lock = threading.Lock()
@@ -172,6 +175,7 @@ class JobMonitor:
                 name=self.name,
                 backend=opened.backend,
                 directory=str(opened.directory.path),
+                completion_mail=self._completion_mail,
             )
         )
         self._errands.start(opened.capabilities)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from gridmap import plugins
+from gridmap import connection, plugins
 from gridmap.backend import Capabilities, Reach, RunContext
 from gridmap.connection import ConnectionFile, new_token
 from gridmap.errors import (
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-CONNECTION_VARIABLE: Final = "GRIDMAP_CONNECTION"
 _NAME_LENGTH: Final = 64
 
 
@@ -164,7 +163,7 @@ def _open_in(
         ).write(directory.connection_file)
         launch = Launch(
             command=runner_command(settings, socket.addresses[0], job_path),
-            environment={CONNECTION_VARIABLE: str(directory.connection_file)},
+            environment={connection.VARIABLE: str(directory.connection_file)},
             directory=working_directory(),
             name=safe_name(name),
         )

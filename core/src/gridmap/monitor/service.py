@@ -102,6 +102,7 @@ class MonitorService:
         except Exception as error:  # noqa: BLE001 - the last line of defence: no map hangs
             _log.critical("the monitor failed: this is a bug in gridmap", exc_info=True)
             self._sink.broken(error)
+            self._errand(i.KillRunners(handles=self._ledger.handles))
         finally:
             self._part()
             self._socket.close()
@@ -179,8 +180,8 @@ class MonitorService:
             frames = self._store.function(work.function)
             self._socket.send(send.peer, [content, *_sendable(frames)])
         inputs = self._store.inputs(work.first, work.first + work.count)
-        frames = [codec.encode(work), *_sendable(inputs)]
-        if not self._socket.send(send.peer, frames):
+        message = codec.encode(work)
+        if not self._socket.send(send.peer, [message, *_sendable(inputs)]):
             self._inbox.append(facts.Unsent(grant=work.grant))
 
     def _forget(self, forget: i.Forget) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from gridmap import payload, plugins
+from gridmap import connection, payload, plugins
 from gridmap.connection import ConnectionFile
 from gridmap.errors import GridMapError, RemoteProtocolError, UnpicklableError
 from gridmap.protocol import codec
@@ -47,9 +47,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from gridmap.backend import Identity
-
-CONNECTION_VARIABLE: Final = "GRIDMAP_CONNECTION"
-"""Environment variable with the path of the run's connection file."""
 
 _SAMPLE_S: Final = 2.0
 """Seconds between two looks at memory, for its peak."""
@@ -97,9 +94,9 @@ class RunnerService:
         return self._status
 
     def _connect(self) -> None:
-        path = os.environ.get(CONNECTION_VARIABLE)
+        path = os.environ.get(connection.VARIABLE)
         if not path:
-            msg = f"the environment variable {CONNECTION_VARIABLE} is not set"
+            msg = f"the environment variable {connection.VARIABLE} is not set"
             raise GridMapError(msg)
         self._file = ConnectionFile.read(Path(path))
         backend = plugins.load_backend(self._file.backend_factory)
