@@ -52,7 +52,8 @@ BAD_ANSWERS = [
 
 def drive(slurm: FakeSlurm) -> RunPlugins:
     """Return a run that this Slurm answers, called as core calls it."""
-    return RunPlugins(SlurmBackend(slurm), CONTEXT, name="slurm")
+    backend = SlurmBackend(slurm, sleep=lambda _: None)
+    return RunPlugins(backend, CONTEXT, name="slurm")
 
 
 class TestCapabilities:
@@ -450,12 +451,19 @@ class TestResubmit:
     HANDLE = Handle("7", "1")
 
     def test_a_runner_is_requeued_and_need_not_wait(self) -> None:
-        """The same handle comes back."""
-        slurm = FakeSlurm(scontrol=says())
+        """The same handle comes back, and its begin time is moved up."""
+        slurm = FakeSlurm(scontrol=says(), squeue=queue("7_1|PENDING|n/a|BeginTime|x"))
         assert drive(slurm).resubmit(self.HANDLE, Cause.PREEMPTED, 2) == Resubmitted(
             handle=self.HANDLE, in_place=True
         )
-        assert [argv[1] for argv in slurm.asked] == ["requeue", "update"]
+        assert [argv[0] for argv in slurm.asked] == ["scontrol", "squeue", "scontrol"]
+        assert slurm.last("scontrol")[1] == "update"
+
+    def test_a_runner_that_starts_at_once_need_not_be_hurried(self) -> None:
+        """Sites may have set the delay to nothing."""
+        slurm = FakeSlurm(scontrol=says(), squeue=queue("7_1|RUNNING|n1|None|x"))
+        drive(slurm).resubmit(self.HANDLE, Cause.PREEMPTED, 2)
+        assert slurm.count("scontrol") == 1
 
     @pytest.mark.parametrize("cause", [Cause.NODE_LOST, Cause.NEVER_STARTED])
     def test_a_guilty_node_is_left_to_core(self, cause: Cause) -> None:
@@ -468,24 +476,20 @@ class TestResubmit:
         run = drive(FakeSlurm(scontrol=answer))
         assert run.resubmit(self.HANDLE, Cause.PREEMPTED, 2) is None
 
-    def test_a_runner_that_was_still_ending_is_hurried_later(self) -> None:
+    def test_a_runner_that_is_long_in_ending_is_hurried_later(self) -> None:
         """Only a pending job's begin time can be changed; once is enough."""
+        ending = queue("7_1|COMPLETING|n1|None|x")
         slurm = FakeSlurm(
             scontrol=says(),
-            squeue=[
-                queue("7_1|COMPLETING|n1|None|x"),
-                queue("7_1|PENDING|n/a|BeginTime|x"),
-            ],
+            squeue=[*[ending] * 5, queue("7_1|PENDING|n/a|BeginTime|x")],
         )
         run = drive(slurm)
         run.resubmit(self.HANDLE, Cause.PREEMPTED, 2)
-        for _ in range(4):
+        assert slurm.count("scontrol") == 1
+        for _ in range(6):
             run.observe(frozenset({self.HANDLE}))
-        assert [argv[1] for argv in slurm.asked if argv[0] == "scontrol"] == [
-            "requeue",
-            "update",
-            "update",
-        ]
+        verbs = [argv[1] for argv in slurm.asked if argv[0] == "scontrol"]
+        assert verbs == ["requeue", "update"]
 
     def test_a_begin_time_of_the_users_own_is_respected(self) -> None:
         """Who was not requeued by us is not hurried."""

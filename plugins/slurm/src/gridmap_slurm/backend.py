@@ -45,7 +45,7 @@ from gridmap_slurm.command import Answer
 from gridmap_slurm.plugin import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from gridmap.backend import (
         Autopsy,
@@ -64,6 +64,10 @@ QUERY_TIMEOUT_S: Final = 30.0
 """Longest wait for a query; Slurm's own limit is ``MessageTimeout``, 10 s by default."""
 SUBMIT_TIMEOUT_S: Final = 90.0
 """Longest wait for sbatch, which by itself tries again while the controller is busy."""
+
+_REQUEUE_PAUSES_S: Final = (0.0, 0.5, 1.0)
+"""Looks at a runner just requeued, until it is pending and can be told to hurry. One
+that takes longer to end is told when it is next observed."""
 
 _WAITING: Final = frozenset({SeenState.QUEUED, SeenState.HELD, SeenState.BLOCKED})
 
@@ -94,10 +98,16 @@ class SlurmBackend:
 
     Attributes:
         run: Starts a command; another one in tests.
+        sleep: Waits; another one in tests.
     """
 
-    def __init__(self, run: command.Run = command.run) -> None:
+    def __init__(
+        self,
+        run: command.Run = command.run,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.run = run
+        self.sleep = sleep
         self._memory = _Memory()
 
     @hookimpl
@@ -208,14 +218,17 @@ class SlurmBackend:
         """Requeue it under its own id, unless it should go to another node."""
         if cause in GUILTY_NODE:
             return None  # a requeued job cannot be told to avoid the node
-        options = sbatch.clusters(context)
-        outcome = self._ask(scontrol.requeue_command(handle, options))
+        outcome = self._ask(scontrol.requeue_command(handle, sbatch.clusters(context)))
         if not _fine(outcome):
             _log.info("slurm: %s is not requeued: %s", handle, _say(outcome))
             return None
         _log.info("slurm: requeued %s as start %d", handle, attempt)
         self._memory.requeued.add(handle)
-        self._ask(scontrol.hasten_command(handle, options))
+        for pause_s in _REQUEUE_PAUSES_S:
+            self.sleep(pause_s)
+            self.gridmap_observe(frozenset({handle}), context)
+            if handle not in self._memory.requeued:
+                break
         return Resubmitted(handle=handle, in_place=True)
 
     @hookimpl
