@@ -1,0 +1,19 @@
+"""The command ``gridmap``.
+
+::
+
+    program     the command itself: finds the others, turns errors into exit statuses
+    backends, settings, doctor, demo, render, completion
+                one command each, in a module of that name, imported when it is called
+    examination what the doctor looks at
+    choice      which backend a command is about, and why
+    parameters  options that several commands share
+    text        words on a terminal, in a pipe or as JSON
+
+Modules of commands import little when they are imported: ``gridmap --help`` imports
+all of them, and a shell that completes a word waits for it.
+"""
+
+from gridmap.cli.program import main, program
+
+__all__ = ["main", "program"]

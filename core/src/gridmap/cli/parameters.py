@@ -1,0 +1,84 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from gridmap.errors import UnknownBackendError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    _Command = TypeVar("_Command", bound=Callable[..., Any])
+    _TextType = click.ParamType[str]
+    _PairType = click.ParamType[tuple[str, str]]
+else:
+    _TextType = _PairType = click.ParamType  # generic only since click 8.4
+
+
+class BackendName(_TextType):
+    """The name or alias of an installed backend; becomes its name."""
+
+    name = "name"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Look the backend up."""
+        from gridmap import plugins  # noqa: PLC0415 - needed where a backend is named
+
+        try:
+            return plugins.installed().find(str(value)).info.name
+        except UnknownBackendError as error:
+            self.fail(str(error), param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Offer what is installed."""
+        del ctx, param
+        from gridmap import plugins  # noqa: PLC0415 - likewise
+
+        return [
+            CompletionItem(backend.info.name, help=backend.info.summary)
+            for backend in plugins.installed().backends
+            if backend.info.name.startswith(incomplete)
+        ]
+
+
+class KeyValue(_PairType):
+    """A text such as ``qos=high``."""
+
+    name = "key=value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Take it apart."""
+        if isinstance(value, tuple):
+            return value
+        key, equal, text = str(value).partition("=")
+        if not equal or not key:
+            self.fail(f"{value!r} is not of the form KEY=VALUE", param, ctx)
+        return key, text
+
+
+def backend_option(command: _Command) -> _Command:
+    """Add ``--backend``."""
+    return click.option(
+        "-b",
+        "--backend",
+        type=BackendName(),
+        help="The backend; without it the one that a map would take.",
+    )(command)
+
+
+def json_option(command: _Command) -> _Command:
+    """Add ``--json``."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print JSON, for programs."
+    )(command)

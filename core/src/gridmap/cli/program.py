@@ -1,0 +1,152 @@
+"""The command itself: finds the others, and says in one line what went wrong.
+
+Exit statuses: 0 done, 1 it could not be done (or a check failed), 2 the command line
+makes no sense, 130 interrupted, 141 nobody reads what is printed any more.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import io
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from gridmap.errors import GridMapError
+from gridmap.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS: Final = (
+    "backends",
+    "completion",
+    "demo",
+    "doctor",
+    "render",
+    "settings",
+)
+"""Each is the attribute ``command`` of the module of that name beside this one."""
+
+FAILED: Final = 1
+INTERRUPTED: Final = 128 + 2
+UNREAD: Final = 128 + 13
+
+_LEVELS: Final = (logging.WARNING, logging.INFO, logging.DEBUG)
+
+
+class Program(click.Group):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in order."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None if there is none of that name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"gridmap.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is called, or say which was probably meant."""
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.5)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            ctx.fail(
+                f"there is no command {args[0]!r}.{hint} "
+                f"There are: {', '.join(COMMANDS)}."
+            )
+        return super().resolve_command(ctx, args)
+
+
+class _Stderr(logging.Handler):
+    """Prints what the library logs the way the command prints its errors."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one message on what is standard error now: a bar may have taken it."""
+        click.echo(f"gridmap: {self.format(record)}", err=True)
+
+
+@click.group(
+    cls=Program,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+    },
+    epilog="Each command has a --help of its own.",
+)
+@click.version_option(__version__, "-V", "--version", prog_name="gridmap")
+@click.option(
+    "-v",
+    "--verbose",
+    count=True,
+    help="Say more of what is done, on standard error; twice for everything.",
+)
+@click.pass_context
+def program(context: click.Context, verbose: int) -> None:
+    """Map Python functions onto the batch scheduler a site has."""
+    context.color = _wants_color()
+    logger = logging.getLogger("gridmap")
+    logger.setLevel(_LEVELS[min(verbose, len(_LEVELS) - 1)])
+    handler = _Stderr()
+    logger.addHandler(handler)
+    context.call_on_close(lambda: logger.removeHandler(handler))
+
+
+def _wants_color() -> bool | None:
+    """Return whether there is to be colour; None: where a terminal is."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False  # https://no-color.org
+    return True if os.environ.get("FORCE_COLOR") else None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: What follows the command's name; None takes this process's.
+
+    Returns:
+        The exit status.
+    """
+    _print_anything()
+    try:
+        status = program.main(arguments, prog_name="gridmap", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except GridMapError as error:
+        click.echo(f"gridmap: {error}", err=True)
+        return FAILED
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        _drop_output()
+        return UNREAD
+    return status if isinstance(status, int) else 0
+
+
+def _print_anything() -> None:
+    """Let no character of a path or a message be one that cannot be printed."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """Keep the interpreter from failing again when it flushes at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
