@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 _SAMPLE_S: Final = 2.0
 """Seconds between two looks at memory, for its peak."""
 
+_DRIVER_S: Final = 0.5
+"""Seconds between two looks whether the user's process lives, on the same machine."""
+
 _PATIENCE_S: Final = 60.0
 _MOST_PAYLOAD: Final = 2**34
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
@@ -74,6 +77,8 @@ class RunnerService:
         self._signals: list[int] = []
         self._oom_kills = cgroup.oom_kills()
         self._sampled = 0.0
+        self._asked_for = 0.0
+        self._orphan = False
 
     def run(self) -> int:
         """Be a runner until there is no more work; return the exit status."""
@@ -248,8 +253,11 @@ class RunnerService:
         beats = self._machine.beat_due(now)
         tail = self._output.fresh() if beats else ""
         self._do(self._machine.tick(vitals, self._worker.status.read(), tail, now))
-        local = self._file.addresses[0].startswith("ipc:")
-        if (local and self._file.driver.gone()) or self._machine.orphaned(now):
+        if now - self._asked_for > _DRIVER_S:
+            self._asked_for = now
+            local = self._file.addresses[0].startswith("ipc:")
+            self._orphan = local and self._file.driver.gone()
+        if self._orphan or self._machine.orphaned(now):
             self._log("the monitor is gone: nobody wants the results any more")
             self._machine.phase = Phase.GONE
             self._status = 1
