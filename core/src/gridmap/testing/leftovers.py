@@ -26,18 +26,26 @@ class Holdings:
 
     Attributes:
         threads: Names, by identity.
-        children: Command lines, by process.
+        children: Command lines, by process; grandchildren included.
+        parents: The ancestors of each child.
         files: What each descriptor leads to.
     """
 
     threads: dict[int, str]
     children: dict[psutil.Process, str]
+    parents: dict[psutil.Process, list[psutil.Process]]
     files: dict[int, str]
 
     def beyond(self, before: Holdings) -> list[str]:
         """Return, in words, what is held now and was not held before."""
         threads = self.threads.items() - before.threads.items()
-        children = set(self.children) - set(before.children)
+        # What a child from before has started since is that child's own business.
+        known = set(before.children)
+        children = {
+            child
+            for child, parents in self.parents.items()
+            if child not in known and not known.intersection(parents)
+        }
         files = self.files.items() - before.files.items()
         return [
             *(f"thread {name!r}" for _, name in sorted(threads)),
@@ -52,12 +60,14 @@ class Holdings:
 def holdings() -> Holdings:
     """Look at what this process holds now."""
     threads = {t.ident or 0: t.name for t in threading.enumerate()}
-    children = {}
+    children, parents = {}, {}
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             line = child.status() if not child.cmdline() else " ".join(child.cmdline())
-            children[child] = line
-    return Holdings(threads=threads, children=children, files=_open_files())
+            children[child], parents[child] = line, child.parents()
+    return Holdings(
+        threads=threads, children=children, parents=parents, files=_open_files()
+    )
 
 
 def _open_files() -> dict[int, str]:

@@ -56,7 +56,10 @@ def backends_of(module: object) -> list[Any]:
 
 
 def timed(function: Callable[[], Any]) -> tuple[float, Any]:
-    """Return the milliseconds a call takes, and what it returns."""
+    """Return the milliseconds a call takes, and what it returns.
+
+    Time on the clock, since waiting for a network's file system counts too.
+    """
     start = time.perf_counter()
     answer = function()
     return (time.perf_counter() - start) * 1000, answer

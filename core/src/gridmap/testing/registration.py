@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 IMPORT_MS: Final = 100
 AVAILABILITY_MS: Final = 50
-PROBES: Final = 3
+PROBES: Final = 8
 PROBE_TIMEOUT_S: Final = 60
 PRIVATE: Final = "zwirbelgockel-4711"
 MARK: Final = "gridmap_impl"
@@ -76,25 +76,19 @@ class RegistrationCases(Site):
 
     def test_imports_are_light(self) -> None:
         """Neither users nor nodes wait for the plugin."""
-        reports = self._probe()
         for what, key in (("its entry point", "discovery"), ("its class", "identify")):
-            costs = [r[f"{key}_ms"] for r in reports if r[f"{key}_ms"] is not None]
+            costs, starts = self._probe(key, IMPORT_MS)
             require(
-                min(costs, default=0.0) <= IMPORT_MS,
-                Rule.LIGHT_IMPORT,
-                f"{what} took {_ms(costs)}",
+                min(costs) <= IMPORT_MS, Rule.LIGHT_IMPORT, f"{what} took {_ms(costs)}"
             )
-            starts = reports[0][f"{key}_starts"]
             require(not starts, Rule.LIGHT_IMPORT, f"{what} started: {starts}")
 
     def test_availability_is_cheap(self) -> None:
         """Asking whether the backend can be used is nearly free."""
-        reports = self._probe()
-        costs = [report["availability_ms"] for report in reports]
+        costs, starts = self._probe("availability", AVAILABILITY_MS)
         require(
             min(costs) <= AVAILABILITY_MS, Rule.CHEAP_AVAILABILITY, f"took {_ms(costs)}"
         )
-        starts = reports[0]["availability_starts"]
         require(not starts, Rule.CHEAP_AVAILABILITY, f"it started: {starts}")
         answer = self.find_backend().availability()
         require(
@@ -193,14 +187,20 @@ class RegistrationCases(Site):
             f"a variable of the user's is in the submission:\n{text}",
         )
 
-    def _probe(self) -> list[dict[str, Any]]:
-        """Measure in fresh interpreters; the first may have to compile."""
+    def _probe(self, key: str, limit_ms: float) -> tuple[list[float], list[str]]:
+        """Measure in fresh interpreters, until one is quick enough.
+
+        The first may have to compile, and any may meet a busy machine.
+
+        Returns:
+            Milliseconds of each trial, and what the last of them started.
+        """
         info = self.find_backend().info
         program = str(Path(__file__).with_name("probe.py"))
         command = [sys.executable, "-P", program]
         command += [info.name, info.factory, info.availability]
-        reports: list[dict[str, Any]] = []
-        for _ in range(PROBES):
+        costs: list[float] = []
+        while True:
             done = subprocess.run(
                 command,
                 check=False,
@@ -213,8 +213,10 @@ class RegistrationCases(Site):
                 Rule.LIGHT_IMPORT,
                 f"the plugin cannot be imported in a fresh process: {done.stderr}",
             )
-            reports.append(json.loads(done.stdout.splitlines()[-1]))
-        return reports
+            report = json.loads(done.stdout.splitlines()[-1])
+            costs.append(report[f"{key}_ms"] or 0.0)
+            if costs[-1] <= limit_ms or len(costs) == PROBES:
+                return costs, report[f"{key}_starts"]
 
 
 def _ms(costs: list[float]) -> str:

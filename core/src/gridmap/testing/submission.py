@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -86,7 +87,8 @@ class SubmissionCases(Site):
 
     def test_arguments_arrive(self, trial: Trial) -> None:
         """No layer on the way takes an argument apart."""
-        (report,) = self._witness(trial, *ODD_WORDS)
+        with under(Rule.COMMAND_ARRIVES):
+            (report,) = self._witness(trial, *ODD_WORDS)
         require(
             report["arguments"] == list(ODD_WORDS),
             Rule.COMMAND_ARRIVES,
@@ -96,7 +98,8 @@ class SubmissionCases(Site):
     def test_environment_arrives(self, trial: Trial) -> None:
         """Variables have the values they were given."""
         values = {f"GRIDMAP_ODD_{n}": word for n, word in enumerate(ODD_WORDS)}
-        (report,) = self._witness(trial, environment=values)
+        with under(Rule.ENVIRONMENT_ARRIVES):
+            (report,) = self._witness(trial, environment=values)
         arrived = report["environment"]
         wrong = {
             name: (value, arrived.get(name))
@@ -126,7 +129,8 @@ class SubmissionCases(Site):
 
     def test_working_directory(self, trial: Trial) -> None:
         """The runner starts where it was told to."""
-        (report,) = self._witness(trial)
+        with under(Rule.DIRECTORY_KEPT):
+            (report,) = self._witness(trial)
         here = str(trial.work.resolve())
         require(
             report["directory"] == here,
@@ -158,35 +162,44 @@ class SubmissionCases(Site):
 
     def test_output_is_in_the_log(self, trial: Trial) -> None:
         """Each runner's two streams are in one file that has its name."""
-        # What a runner says is its own process id, which the log must show alone.
-        body = 'echo "out $$"; echo "err $$" >&2'
-        text = programs.running(trial.place, body)
+        # Each program says the name of a file that it alone has made.
+        text = programs.running(
+            trial.place, 'echo "out $started"; echo "err $started" >&2'
+        )
         handles = trial.start(trial.batch(trial.program(text), self.array))
         trial.wait(
             lambda: trial.started() >= self.array, self.start_within_s, "start", handles
         )
         trial.wait_over(handles)
+        speakers = []
         for handle in handles:
             self._check_log_exists(trial, handle, Rule.OUTPUT_IN_LOG)
-            lines = self._log_lines(trial, handle)
+            lines = self._spoken(trial, handle)
             require(
-                sorted(lines) == ["err", "out"],
+                sorted(word for word, _ in lines) == ["err", "out"]
+                and len({name for _, name in lines}) == 1,
                 Rule.OUTPUT_IN_LOG,
-                f"a program printed `out` and `err`; {handle}.log holds "
+                f"one program printed `out …` and `err …`, and {handle}.log holds "
                 f"{trial.log(handle)!r}",
             )
+            speakers.append(lines[0][1])
+        require(
+            len(set(speakers)) == len(handles),
+            Rule.OUTPUT_IN_LOG,
+            f"one program's output is in the logs of several runners: {speakers}",
+        )
 
-    def _log_lines(self, trial: Trial, handle: Handle) -> list[str]:
-        # A shared directory may show a file's end some time after the process's.
-        def words() -> list[str]:
-            lines = trial.log(handle).splitlines()
-            return [line.split()[0] for line in lines if line[:4] in {"out ", "err "}]
+    def _spoken(self, trial: Trial, handle: Handle) -> list[tuple[str, str]]:
+        """Return what the program said, as pairs of stream and name."""
 
-        try:
-            trial.wait(lambda: len(words()) > 1, self.end_within_s, "output")
-        except AssertionError:
-            return words()
-        return words()
+        def lines() -> list[tuple[str, str]]:
+            pairs = [line.partition(" ") for line in trial.log(handle).splitlines()]
+            return [(word, name) for word, _, name in pairs if word in {"out", "err"}]
+
+        # A shared directory may show the end of a file later than that of its writer.
+        with contextlib.suppress(AssertionError):
+            trial.wait(lambda: len(lines()) > 1, self.end_within_s, "output")
+        return lines()
 
     def test_refusal_speaks(self, trial: Trial, nonsense: Mapping[str, Any]) -> None:
         """What can never run is refused at once, in the scheduler's words."""
@@ -223,7 +236,8 @@ class SubmissionCases(Site):
 
     def test_runner_knows_itself(self, trial: Trial) -> None:
         """Each runner of an array tells the monitor the right handle."""
-        reports = self._witness(trial, count=self.array)
+        with under(Rule.KNOWS_ITSELF):
+            reports = self._witness(trial, count=self.array)
         told = [Handle(*r["handle"]) if r["handle"] else None for r in reports]
         require(
             len(set(told)) == len(told) and set(told) == trial.handles,
@@ -242,7 +256,8 @@ class SubmissionCases(Site):
     def test_limits_are_told(self, trial: Trial, resources: Resources) -> None:
         """What identity says of the deadline and the slots can be relied on."""
         asked = attrs.evolve(resources, walltime=WALLTIME_S)
-        (report,) = self._witness(trial, resources=asked)
+        with under(Rule.LIMITS_TOLD):
+            (report,) = self._witness(trial, resources=asked)
         now = time.time()  # noqa: TID251 - deadlines are dates
         deadline, slots = report["deadline"], report["slots"]
         if deadline is not None:
