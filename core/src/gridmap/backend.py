@@ -18,6 +18,12 @@ from gridmap.resources import Resources
 INTERFACE: Final = 1
 """Version of the hook interface. A backend states the one it was written for."""
 
+# What a plugin tells before a run is checked where it makes it, so that the error
+# points there.
+_a = attrs.validators.instance_of
+_NAME: Final = attrs.validators.matches_re(r"\S+")
+_REFERENCE: Final = attrs.validators.matches_re(r"[\w.]+:\w+")
+
 
 @attrs.frozen(kw_only=True)
 class Availability:
@@ -31,9 +37,9 @@ class Availability:
             except as the fall-back of last resort.
     """
 
-    usable: bool
-    reason: str
-    preference: int = 0
+    usable: bool = attrs.field(validator=_a(bool))
+    reason: str = attrs.field(validator=_a(str))
+    preference: int = attrs.field(default=0, validator=_a(int))
 
 
 @attrs.frozen(kw_only=True)
@@ -52,12 +58,14 @@ class BackendInfo:
         aliases: Other names users may write.
     """
 
-    name: str
-    summary: str
-    factory: str
-    availability: str
-    interface: int = INTERFACE
-    aliases: tuple[str, ...] = ()
+    name: str = attrs.field(validator=[_a(str), _NAME])
+    summary: str = attrs.field(validator=_a(str))
+    factory: str = attrs.field(validator=[_a(str), _REFERENCE])
+    availability: str = attrs.field(validator=[_a(str), _REFERENCE])
+    interface: int = attrs.field(default=INTERFACE, validator=_a(int))
+    aliases: tuple[str, ...] = attrs.field(
+        default=(), converter=tuple, validator=attrs.validators.deep_iterable(_a(str))
+    )
 
 
 class Reach(enum.Enum):
@@ -343,7 +351,7 @@ class Check:
         advice: What to do if it is not; empty if it is.
     """
 
-    name: str
-    passed: bool
-    found: str
-    advice: str = ""
+    name: str = attrs.field(validator=_a(str))
+    passed: bool = attrs.field(validator=_a(bool))
+    found: str = attrs.field(validator=_a(str))
+    advice: str = attrs.field(default="", validator=_a(str))

@@ -11,8 +11,9 @@ import functools
 import importlib
 import importlib.metadata
 import logging
+import traceback
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import attrs
 import pluggy
@@ -56,6 +57,9 @@ if TYPE_CHECKING:
 GROUP: Final = "gridmap"
 """The entry-point group in which plugins announce themselves."""
 
+_POLICIES: Final = ("gridmap_close", "gridmap_launch", "gridmap_retry")
+"""Verbs that plugins may answer although the run's backend is another."""
+
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
@@ -98,7 +102,7 @@ class InstalledBackend:
             )
         try:
             answer = _resolve(self.info.availability)()
-        except Exception as error:  # noqa: BLE001 - a stranger's code, shown to the user
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code, shown to the user
             return Availability(
                 usable=False, reason=f"its check failed: {describe(error)}"
             )
@@ -116,7 +120,7 @@ class InstalledBackend:
         """
         try:
             return _resolve(self.info.factory)()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reason = f"{self.distribution} failed to load: {describe(error)}"
             raise BackendUnavailableError(self.info.name, reason) from error
 
@@ -140,7 +144,7 @@ class Plugins:
             module = entry.load()
             self._manager.register(module, name=entry.name)
             infos = _own_backends(module)
-        except Exception as error:  # noqa: BLE001 - one bad plugin never stops the others
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad plugin never stops the others
             if self._manager.has_plugin(entry.name):
                 self._manager.unregister(name=entry.name)
             self.broken.append(
@@ -187,9 +191,12 @@ class Plugins:
         ]
 
     def doctor(self, backend: str) -> list[Check]:
-        """Return every plugin's checks of this machine for one backend."""
-        answers = self._manager.hook.gridmap_doctor(backend=backend)
-        return [check for answer in answers for check in answer]
+        """Return every plugin's checks of this machine for one backend.
+
+        A plugin whose checks cannot be had gets a failed check of its own.
+        """
+        impls = self._manager.hook.gridmap_doctor.get_hookimpls()
+        return [check for impl in impls for check in _checks(impl, backend)]
 
 
 @functools.cache
@@ -201,6 +208,29 @@ def installed() -> Plugins:
 def load_backend(factory: str) -> object:
     """Make a backend from its factory text, on a node, without looking for plugins."""
     return _resolve(factory)()
+
+
+class _RunManager(pluggy.PluginManager):
+    """Lets the backend answer, and everybody else only wrap or say their policy."""
+
+    def __init__(self, backend: object) -> None:
+        super().__init__(PROJECT)
+        self.add_hookspecs(RunHooks)
+        self.defaults = _Defaults()
+        self._backend = backend
+
+    def parse_hookimpl_opts(
+        self, plugin: object, name: str
+    ) -> pluggy.HookimplOpts | None:
+        """Return how an implementation is to be called, None to leave it out."""
+        options = super().parse_hookimpl_opts(plugin, name)
+        if options is None or plugin is self._backend or plugin is self.defaults:
+            return options
+        if options["wrapper"] or options["hookwrapper"] or name in _POLICIES:
+            return options
+        # A plugin that offers a backend may carry its verbs in the same module.
+        _log.debug("%s of a plugin that is not the backend is left out", name)
+        return None
 
 
 class RunPlugins:
@@ -219,17 +249,20 @@ class RunPlugins:
     ) -> None:
         self.name = name
         self.context = context
-        self._manager = pluggy.PluginManager(PROJECT)
-        self._manager.add_hookspecs(RunHooks)
-        self._manager.register(_Defaults(), name="gridmap defaults")
-        try:
-            self._manager.register(backend, name=name)
-            for wrapper_name, wrapper in wrappers:
-                self._manager.register(wrapper, name=wrapper_name)
-            self._manager.check_pending()
-        except pluggy.PluginValidationError as error:
-            raise PluginError(name, "its registration", str(error)) from error
+        self._manager = _RunManager(backend)
+        self._register("gridmap defaults", self._manager.defaults)
+        self._register(name, backend)
+        for wrapper_name, wrapper in wrappers:
+            if wrapper is not backend:
+                self._register(f"{wrapper_name} (wrapper)", wrapper)
         self._require_verbs(backend)
+
+    def _register(self, name: str, plugin: object) -> None:
+        try:
+            self._manager.register(plugin, name=name)
+            self._manager.check_pending()
+        except (pluggy.PluginValidationError, ValueError) as error:
+            raise PluginError(name, "its registration", str(error)) from error
 
     def _require_verbs(self, backend: object) -> None:
         for verb in REQUIRED:
@@ -244,13 +277,20 @@ class RunPlugins:
         try:
             answer = hook(**arguments, context=self.context)
         except Exception as error:
-            raise PluginError(
-                self.name, verb, f"it raised {describe(error)}"
-            ) from error
+            who = _culprit(hook.get_hookimpls(), error) or self.name
+            raise PluginError(who, verb, f"it raised {describe(error)}") from error
         if not isinstance(answer, expected):
-            text = f"it returned {answer!r}, expected {expected}"
-            raise PluginError(self.name, verb, text)
+            kinds = expected if isinstance(expected, tuple) else (expected,)
+            names = " or ".join(_kind_name(kind) for kind in kinds)
+            self._refuse(verb, f"it returned {answer!r}, expected {names}")
         return answer
+
+    def _refuse(self, verb: str, text: str) -> NoReturn:
+        """Raise what is wrong with an answer, naming all who had a hand in it."""
+        impls = getattr(self._manager.hook, verb).get_hookimpls()
+        wrappers = [impl.plugin_name for impl in impls if _wraps(impl)]
+        who = f"{self.name}, inside {', '.join(wrappers)}," if wrappers else self.name
+        raise PluginError(who, verb, text)
 
     def capabilities(self) -> Capabilities:
         """Ask what the scheduler can do."""
@@ -276,8 +316,12 @@ class RunPlugins:
         if isinstance(answer, Observed):
             missing = handles - set(answer.seen) - answer.absent
             if missing:
-                text = f"neither seen nor absent: {sorted(map(str, missing))}"
-                raise PluginError(self.name, "gridmap_observe", text)
+                text = f"neither seen nor absent: {sorted(map(str, missing))[:5]}"
+                self._refuse("gridmap_observe", text)
+            if both := set(answer.seen) & answer.absent:
+                text = f"both seen and absent: {sorted(map(str, both))[:5]}"
+                self._refuse("gridmap_observe", text)
+            self._check_mapping("gridmap_observe", answer.seen, set(), (Seen,))
         observation: Observation = answer
         return observation
 
@@ -353,12 +397,11 @@ class RunPlugins:
         values: tuple[type, ...],
     ) -> None:
         if missing := keys - set(answer):
-            text = f"it left out {sorted(map(str, missing))[:5]}"
-            raise PluginError(self.name, verb, text)
+            self._refuse(verb, f"it left out {sorted(map(str, missing))[:5]}")
         for value in answer.values():
             if not isinstance(value, values):
                 names = " or ".join(kind.__name__ for kind in values)
-                raise PluginError(self.name, verb, f"{value!r} is not {names}")
+                self._refuse(verb, f"{value!r} is not {names}")
 
 
 def identify(backend: object, environ: Mapping[str, str]) -> Identity:
@@ -384,7 +427,27 @@ def identify(backend: object, environ: Mapping[str, str]) -> Identity:
 
 def describe(error: BaseException) -> str:
     """Return an exception as one line: its type and its text."""
-    return f"{type(error).__name__}: {error}"
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _culprit(impls: Iterable[pluggy.HookImpl], error: BaseException) -> str | None:
+    """Return the name of the plugin in whose code an exception was raised."""
+    names = {
+        code: impl.plugin_name
+        for impl in impls
+        if (code := getattr(impl.function, "__code__", None)) is not None
+    }
+    frames = traceback.walk_tb(error.__traceback__)
+    found = [names[frame.f_code] for frame, _ in frames if frame.f_code in names]
+    return found[-1] if found else None
+
+
+def _wraps(impl: pluggy.HookImpl) -> bool:
+    return impl.wrapper or impl.hookwrapper
+
+
+def _kind_name(kind: type) -> str:
+    return "None" if kind is type(None) else kind.__name__
 
 
 class _Defaults:
@@ -416,6 +479,30 @@ def _own_backends(module: object) -> list[BackendInfo]:
 def _call_event(impl: pluggy.HookImpl, event: Event) -> None:
     # A hook may leave out arguments it does not need: pluggy's list decides.
     impl.function(*([event] if "event" in impl.argnames else []))
+
+
+def _checks(impl: pluggy.HookImpl, backend: str) -> list[Check]:
+    """Return one plugin's checks, or the check that says why there are none."""
+    arguments = [backend] if "backend" in impl.argnames else []
+    try:
+        answer: Any = impl.function(*arguments)
+        return [_check(one) for one in answer]
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code, shown to the user
+        return [
+            Check(
+                name=f"checks of plugin {impl.plugin_name}",
+                passed=False,
+                found=describe(error),
+                advice="This is a bug in that plugin: report it to its authors.",
+            )
+        ]
+
+
+def _check(value: object) -> Check:
+    if not isinstance(value, Check):
+        msg = f"it returned {value!r}, not Check"
+        raise TypeError(msg)
+    return value
 
 
 def _resolve(text: str) -> Callable[[], Any]:
