@@ -310,14 +310,13 @@ class _Map:
         self, template: Job, calls: Iterator[Sequence[Any]], *, sized: bool
     ) -> list[Any]:
         """Map one function."""
-        head = list(itertools.islice(calls, None if sized else _CHUNK))
-        encoded = [encode_call(tuple(args), None, n) for n, args in enumerate(head)]
-        complete = sized or len(head) < _CHUNK
-        total = len(head) if complete else None
+        encoded = _encoded(calls, 0, None if sized else _CHUNK)
+        complete = sized or len(encoded) < _CHUNK
+        total = len(encoded) if complete else None
         monitor, finish = self.monitor(
             template.function, total, lambda job: f"{self.name}{job}"
         )
-        if not head:
+        if not encoded:
             return []
         template = _with_settings(template, monitor)
         with _finishing(finish), monitor:
@@ -331,13 +330,10 @@ class _Map:
             )
             add(encoded, final=complete)
             count = len(encoded)
-            del encoded, head
+            del encoded
             while not complete or len(gathered.values) < count:
                 while not complete and count - len(gathered.values) < _WINDOW:
-                    more = [
-                        _detached(encode_call(tuple(args), None, count + n))
-                        for n, args in enumerate(itertools.islice(calls, _CHUNK))
-                    ]
+                    more = _encoded(calls, count, _CHUNK)
                     count += len(more)
                     complete = len(more) < _CHUNK
                     add(more, final=complete)
@@ -433,9 +429,21 @@ def apply_settings(request: Resources, settings: Settings) -> Resources:
     )
 
 
-def _detached(call: bytes | Parcel) -> bytes | Parcel:
-    # A generator may fill the same array again for its next item.
-    return call.detach() if isinstance(call, payload.Parcel) else call
+def _encoded(
+    calls: Iterator[Sequence[Any]], first: int, most: int | None
+) -> list[bytes | Parcel]:
+    """Return up to *most* calls, the next of a map, as they travel; None: all.
+
+    Each is encoded before the next is read, and where more follow keeps nothing of
+    it: a generator may fill the same array again for its next item.
+    """
+    encoded = []
+    for number, args in enumerate(itertools.islice(calls, most), first):
+        call = encode_call(tuple(args), None, number)
+        if most is not None and isinstance(call, payload.Parcel):
+            call = call.detach()
+        encoded.append(call)
+    return encoded
 
 
 @contextlib.contextmanager
