@@ -1,0 +1,32 @@
+"""What holds for all maps here: runs of their own, and nothing left behind."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests import traces
+
+from gridmap.testing import eventually
+
+# What GridMap's users have in their environment, and a developer may have too.
+FOREIGN = ("GRIDMAP_", "HEARTBEAT_", "MAX_TIME_", "NUM_RESUBMITS", "DEFAULT_QUEUE")
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return where runs are kept; afterwards no process and no directory is left."""
+    for name in os.environ:
+        if name.startswith(FOREIGN) and not name.startswith("GRIDMAP_TEST_"):
+            monkeypatch.delenv(name)
+    place = tmp_path / "runs"
+    monkeypatch.setenv("GRIDMAP_RUNS", str(place))
+    monkeypatch.setenv("GRIDMAP_KEEP_LOGS", "never")
+    yield place
+    eventually(
+        lambda: not traces.processes(place),
+        within_s=5,
+        what="all runners and workers to be gone",
+        gap_s=0.02,
+    )
+    assert traces.directories(place) == []

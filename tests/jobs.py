@@ -1,0 +1,192 @@
+"""What the tests' jobs do. Workers import this, so it needs the standard library only."""
+
+import ctypes
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PATIENCE_S = 60.0
+
+
+def square(number: int) -> int:
+    """Return the square."""
+    return number * number
+
+
+def add(left: Any, right: Any = 0) -> Any:
+    """Return the sum of two things."""
+    return left + right
+
+
+def same(value: Any) -> Any:
+    """Return what was given."""
+    return value
+
+
+def describe(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return how this was called."""
+    return args, kwargs
+
+
+def whereabouts(_: object = None) -> tuple[str, int, int]:
+    """Return node, runner's process and worker's process."""
+    return socket.gethostname(), os.getppid(), os.getpid()
+
+
+def runner_pid(_: object = None) -> int:
+    """Return the process that this worker belongs to."""
+    return os.getppid()
+
+
+def environment(*names: str) -> dict[str, str | None]:
+    """Return some environment variables."""
+    return {name: os.environ.get(name) for name in names}
+
+
+def directory(_: object = None) -> str:
+    """Return the working directory."""
+    return str(Path.cwd())
+
+
+def short(number: int) -> tuple[int, str]:
+    """Take a tenth of a second; return the square and the node."""
+    threading.Event().wait(0.1)
+    return number * number, socket.gethostname()
+
+
+def chatter(text: str) -> int:
+    """Print on both streams, and past Python."""
+    sys.stdout.write(f"{text} on stdout\n")
+    sys.stderr.write(f"{text} on stderr\n")
+    return os.write(1, f"{text} past Python\n".encode())
+
+
+# Deaths
+
+
+def die(way: str) -> str:
+    """End this process in one of many ways, or not at all."""
+    _WAYS[way]()
+    return way
+
+
+def _crash() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.string_at(0)
+
+
+def _kill_self() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _exit(status: int | str | None) -> Callable[[], None]:
+    return lambda: sys.exit(status)
+
+
+_WAYS: dict[str, Callable[[], object]] = {
+    "not": lambda: None,
+    "os._exit(3)": lambda: os._exit(3),
+    "os._exit(0)": lambda: os._exit(0),
+    "sys.exit()": _exit(None),
+    "sys.exit(4)": _exit(4),
+    "sys.exit('words')": _exit("words"),
+    "segmentation fault": _crash,
+    "kill -9": _kill_self,
+}
+
+
+# Exceptions
+
+
+class Teapot(Exception):  # noqa: N818 - a user's own, with a name of its own
+    """An exception with an argument that has a meaning."""
+
+    def __init__(self, litres: float) -> None:
+        super().__init__(litres)
+        self.litres = litres
+
+
+class Picky(Exception):  # noqa: N818 - likewise
+    """An exception that cannot be made from its own arguments, as many cannot."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(f"{one} and {two}")
+        self.two = two
+
+
+class Stubborn(Exception):  # noqa: N818 - likewise
+    """An exception that pickles and cannot be unpickled anywhere."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _refuse, ("to come back",)
+
+
+def _refuse(what: str) -> None:
+    raise NotImplementedError(what)
+
+
+def complain(number: int) -> int:
+    """Raise for odd numbers."""
+    if number % 2:
+        raise Teapot(number / 2)
+    return number
+
+
+def be_picky(_: object) -> None:
+    """Raise what pickling alone cannot rebuild."""
+    one, two = "salt", "pepper"
+    raise Picky(one, two)
+
+
+def be_stubborn(_: object) -> None:
+    """Raise what nobody can rebuild."""
+    msg = "salt and pepper"
+    raise Stubborn(msg)
+
+
+def interrupt(_: object) -> None:
+    """Raise what is no Exception."""
+    raise KeyboardInterrupt
+
+
+# Meeting the test half-way
+
+
+def mark(place: str, name: str) -> None:
+    """Let the test see that something happened; holds who and where this is."""
+    text = f"{socket.gethostname()} {os.getppid()} {os.getpid()}"
+    whole = Path(place, f".{name}.{os.getpid()}")
+    whole.write_text(text)
+    whole.rename(Path(place, f"{name}.{socket.gethostname()}.{os.getpid()}"))
+
+
+def await_file(path: Path) -> None:
+    """Wait until the test makes a file."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(str(path))
+        threading.Event().wait(0.01)
+
+
+def meet(place: str, number: int) -> int:
+    """Say that this job runs, wait for the file ``go``, return the square."""
+    mark(place, f"job{number}")
+    await_file(Path(place, "go"))
+    return number * number
+
+
+def meet_once(place: str, number: int) -> int:
+    """Like `meet`, but wait only at the first attempt."""
+    first = not list(Path(place).glob(f"job{number}.*"))
+    mark(place, f"job{number}")
+    if first:
+        await_file(Path(place, "go"))
+    return number * number
