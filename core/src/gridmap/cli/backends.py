@@ -66,7 +66,9 @@ def _print(
     names = max((len(backend.info.name) for backend in everyone), default=0)
     for backend, availability in found:
         info = backend.info
-        notes = [backend.distribution, f"preference {availability.preference}"]
+        notes = [backend.distribution]
+        if availability.usable:
+            notes.append(f"preference {availability.preference}")
         if info.aliases:
             notes.append(f"also called {', '.join(info.aliases)}")
         if choice is not None and choice.backend is backend:

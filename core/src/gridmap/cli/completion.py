@@ -11,20 +11,23 @@ from click.shell_completion import get_completion_class
 
 SHELLS: Final = ("bash", "fish", "zsh")
 
+_LINES: Final = """\b
+~/.bashrc:                   eval "$(gridmap completion bash)"
+~/.zshrc:                    eval "$(gridmap completion zsh)"
+~/.config/fish/config.fish:  gridmap completion fish | source
+"""
 
-@click.command("completion", short_help="Make your shell complete words.")
+
+@click.command(
+    "completion", short_help="Make your shell complete words.", epilog=_LINES
+)
 @click.argument("shell", type=click.Choice(SHELLS), required=False)
 @click.pass_context
 def command(context: click.Context, shell: str | None) -> None:
-    r"""Print what makes a shell complete commands, options and names of backends.
+    """Print what makes a shell complete commands, options and names of backends.
 
-    SHELL is bash, zsh or fish; without it the one that $SHELL names. Put one of these
-    lines where your shell starts:
-
-    \b
-        eval "$(gridmap completion bash)"           # ~/.bashrc
-        eval "$(gridmap completion zsh)"            # ~/.zshrc
-        gridmap completion fish | source            # ~/.config/fish/config.fish
+    SHELL is bash, zsh or fish; without it the one that $SHELL names. Each shell has a
+    file for what it is to do at its start; the line to add there is below.
     """
     name = shell or PurePath(os.environ.get("SHELL", "")).name
     if name not in SHELLS:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from gridmap.cli import text
 from gridmap.errors import GridMapError
 from gridmap.version import __version__
 
@@ -75,11 +76,12 @@ class _Stderr(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one message on what is standard error now: a bar may have taken it."""
-        click.echo(f"gridmap: {self.format(record)}", err=True)
+        text.complain(f"gridmap: {self.format(record)}")
 
 
 @click.group(
     cls=Program,
+    invoke_without_command=True,
     context_settings={
         "help_option_names": ["-h", "--help"],
         "max_content_width": 100,
@@ -102,6 +104,8 @@ def program(context: click.Context, verbose: int) -> None:
     handler = _Stderr()
     logger.addHandler(handler)
     context.call_on_close(lambda: logger.removeHandler(handler))
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def _wants_color() -> bool | None:
@@ -125,10 +129,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = program.main(arguments, prog_name="gridmap", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            command = error.ctx.command_path
+            click.echo(error.ctx.get_usage(), err=True)
+            click.echo(f"Try '{command} --help' for help.", err=True)
+        text.complain(f"gridmap: {error.format_message()}")
         return error.exit_code
     except GridMapError as error:
-        click.echo(f"gridmap: {error}", err=True)
+        text.complain(f"gridmap: {error}")
         return FAILED
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED

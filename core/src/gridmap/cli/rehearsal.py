@@ -12,9 +12,9 @@ import attrs
 
 from gridmap import plugins
 from gridmap.api import apply_settings
-from gridmap.backend import Batch, Capabilities, Reach, RunContext
+from gridmap.backend import INTERFACE, Batch, Capabilities, Reach, RunContext
 from gridmap.connection import VARIABLE
-from gridmap.errors import GridMapError
+from gridmap.errors import BackendUnavailableError, GridMapError
 from gridmap.job import working_directory
 from gridmap.monitor.opening import runner_command, runs_base, safe_name
 from gridmap.plugins import RunPlugins
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 TOKEN: Final = "0123456789abcdef"  # noqa: S105 - a stand-in, and tokens are no secrets
 _DATE: Final = "YYYYMMDD-HHMMSS"
 _STAND_INS: Final = (
-    "token, directory, port and module path stand in for those a run has when it starts"
+    "token, directory, port and module path stand in for those a run will have"
 )
 
 
@@ -65,6 +65,8 @@ class Rehearsal:
         """
         notes = []
         availability = backend.availability()
+        if backend.info.interface != INTERFACE:
+            raise BackendUnavailableError(backend.info.name, availability.reason)
         if not availability.usable:
             notes.append(
                 f"{backend.info.name} is not usable here, so its own defaults are "

@@ -16,10 +16,16 @@ if TYPE_CHECKING:
     from gridmap.backend import Rendered
 
 _LINE: Final = 79
+_EXAMPLE: Final = """\b
+Example:
+  gridmap render --backend slurm --jobs 200 --memory 2G --walltime 1h
+"""
 _END: Final = "END_OF_SCRIPT"
 
 
-@click.command("render", short_help="Print the exact submission, submit nothing.")
+@click.command(
+    "render", short_help="Print the exact submission, submit nothing.", epilog=_EXAMPLE
+)
 @backend_option
 @click.option("--jobs", type=click.IntRange(1), default=1, help="Jobs of the map.")
 @click.option("--max-workers", type=click.IntRange(1), help="Runners at most.")
@@ -56,14 +62,10 @@ def command(
     as_json: bool,
     **needs: Any,
 ) -> None:
-    r"""Print exactly what a map would submit, without submitting it.
+    """Print exactly what a map would submit, without submitting it.
 
     What the settings say goes in as it would in a map. The scheduler may be asked how
     large an array may be; nothing is submitted or written.
-
-    \b
-    Example:
-        gridmap render --backend slurm --jobs 200 --memory 2G --walltime 1h
     """
     from gridmap.cli import text  # noqa: PLC0415 - see gridmap.cli
     from gridmap.cli.choice import choose  # noqa: PLC0415
@@ -101,7 +103,7 @@ def command(
         )
         return
     for note in rehearsal.notes:
-        click.echo(f"gridmap: {note}", err=True)
+        text.complain(f"gridmap: {note}")
     for number, (batch, one) in enumerate(zip(batches, rendered, strict=True), 1):
         count = len(batch.runners)
         which = f"submission {number} of {len(batches)} to {choice.backend.info.name}"

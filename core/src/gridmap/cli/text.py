@@ -17,6 +17,7 @@ import click
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import TextIO
 
 _ENDLESS: Final = 1_000_000
 _NARROW: Final = 24
@@ -53,17 +54,23 @@ def paint(text: str, style: str) -> str:
     return click.style(text, **styles) if styles and text else text  # type: ignore[arg-type]
 
 
-def width() -> int:
-    """Return how many columns there are to print in."""
-    if not sys.stdout.isatty():
+def width(stream: TextIO | None = None) -> int:
+    """Return how many columns there are to print in; None: on standard output."""
+    if not (stream or sys.stdout).isatty():
         return _ENDLESS
-    return max(40, shutil.get_terminal_size().columns)
+    return max(_NARROW, shutil.get_terminal_size().columns)
 
 
 def paragraph(text: str, *, indent: int = 0, style: str = "") -> None:
     """Print a text, folded, every line of it indented."""
     for line in _fold(text, width() - indent):
         click.echo(" " * indent + paint(line, style))
+
+
+def complain(message: str) -> None:
+    """Print a message on standard error, folded."""
+    for line in _fold(message, width(sys.stderr)):
+        click.echo(line, err=True)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Cell | str]]) -> None:
@@ -102,7 +109,7 @@ def _fold(text: str, room: int) -> list[str]:
         line
         for part in text.splitlines()
         for line in textwrap.wrap(
-            part, max(room, _NARROW), break_on_hyphens=False, drop_whitespace=True
+            part, max(room, _NARROW), break_on_hyphens=False, break_long_words=False
         )
         or [""]
     ]
