@@ -33,20 +33,20 @@ WARNINGS: Final = {
 def identify(environ: Mapping[str, str]) -> Identity | None:
     """Return who a runner is, None if Grid Engine did not start it."""
     job, task = environ.get("JOB_ID", ""), environ.get("SGE_TASK_ID", "")
-    if not job.isdigit() or not task:
+    if not job.isdecimal() or not task:
         return None
     slots = environ.get("NSLOTS", "")
     return Identity(
-        handle=Handle(job, task if task.isdigit() else None),
+        handle=Handle(job, task if task.isdecimal() else None),
         deadline=_deadline(environ),
         warnings=WARNINGS if environ.get(NOTIFY_VARIABLE) else {},
-        slots=int(slots) if slots.isdigit() else None,
+        slots=int(slots) if slots.isdecimal() else None,
     )
 
 
 def _deadline(environ: Mapping[str, str]) -> float | None:
     walltime = environ.get(WALLTIME_VARIABLE, "")
-    if not walltime.isdigit():
+    if not walltime.isdecimal():
         return None
     try:
         started = (Path(environ["SGE_JOB_SPOOL_DIR"]) / "config").stat().st_mtime

@@ -136,7 +136,10 @@ def by_drmaa(ended: Ended, node: str | None, resources: Resources | None) -> Aut
         )
     if not ended.signal:
         return Autopsy(
-            ending=Ending.ITSELF,
+            # These are env's and the shell's own, which become the runner.
+            ending=Ending.START
+            if ended.exit_status in qacct.NOT_STARTED
+            else Ending.ITSELF,
             exit_status=ended.exit_status,
             peak_memory=peak,
             node=node,

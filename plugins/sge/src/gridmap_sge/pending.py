@@ -44,7 +44,9 @@ def explain(remarks: Iterable[str]) -> str:
         kind = next((words for mark, words in _WORDS if mark in text), "")
         kind = f"at % {kind}" if kind else _PLACE.sub("%", text)
         kinds.setdefault(kind, set()).update(places)
-    texts = [kind.replace("%", _places(found)) for kind, found in kinds.items()]
+    # What is said of the job itself says more than what is said of places.
+    ordered = sorted(kinds.items(), key=lambda item: bool(item[1]))
+    texts = [kind.replace("%", _places(found)) for kind, found in ordered]
     if len(texts) > MOST:
         texts = [*texts[:MOST], f"and {len(texts) - MOST} more reasons"]
     return "; ".join(texts)

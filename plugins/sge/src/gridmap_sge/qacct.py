@@ -21,13 +21,16 @@ log file, program)
 exit 100                     30 application error   100          aborted
 exit 99, qmod -rj            25 rescheduling, then  99, 0        at the last end
                              another record
+node lost, and back          19 before writing ...  0            aborted
+node lost, not back          no record, qstat: r    none         nothing
 ===========================  =====================  ===========  ==================
 
 So qacct alone cannot tell qdel from kill -9, DRMAA can; and DRMAA cannot tell a limit
 from kill -9, qacct can. ``ru_maxrss`` is of the largest single process, in KiB, but
 printed as if it were bytes (``307.961KB`` for 308 MiB); ``maxvmem`` is virtual memory
 of the whole tree. A job's number comes again when the master starts from new: the last
-record counts.
+record counts. While an execution daemon is stopped its jobs go on; started again, it
+notices an end up to a minute late.
 """
 
 from __future__ import annotations
@@ -59,6 +62,12 @@ NODE_CODES: Final = frozenset({18, 19, 20, 21, 22})
 """The execution daemon lost track of the job, or its host restarted."""
 MIGRATED: Final = 24
 
+_NO_STATUS: Final = START_CODES | NODE_CODES | {RESCHEDULED}
+"""Failures whose records show an exit status of 0 that nobody has seen."""
+
+NOT_STARTED: Final = frozenset({126, 127})
+"""Exit status of env(1) and sh(1) where there is no such program, or none to execute."""
+
 _MEMORY: Final = re.compile(r"([\d.]+)\s*([KMGTP]?)(?:i?B)?", re.IGNORECASE)
 _FACTORS: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
 _DURATION: Final = re.compile(r"([\d.]+)\s*s?")
@@ -77,6 +86,7 @@ class Record:
         exit_status: As accounted: 128 + n for a death by signal *n*.
         host: Where it ran; None if nowhere.
         submitted: When it was submitted; None if the record does not say.
+        slots: How many slots it had.
         wallclock_s: How long it ran.
         resident: Bytes, the most the largest process held in memory.
         virtual: Bytes, the most virtual memory of all its processes.
@@ -89,6 +99,7 @@ class Record:
     exit_status: int | None
     host: str | None
     submitted: datetime | None
+    slots: int
     wallclock_s: float | None
     resident: int | None
     virtual: int | None
@@ -127,7 +138,7 @@ def autopsy(record: Record, *, aborted: bool | None = None) -> Autopsy:
     return Autopsy(
         ending=ending,
         limit=limit,
-        exit_status=None if ending is Ending.START else record.exit_status,
+        exit_status=None if record.failed in _NO_STATUS else record.exit_status,
         signal=number,
         peak_memory=peak or None,
         node=record.host,
@@ -145,7 +156,7 @@ def limit_hit(record: Record) -> Limit | None:
     if record.failed != ENFORCED_LIMIT:
         return None
     time, cpu, memory = asked.get("h_rt"), asked.get("h_cpu"), asked.get("h_vmem")
-    if memory is not None and virtual >= memory:
+    if memory is not None and virtual >= memory * record.slots:
         return Limit.MEMORY
     if (time is not None and wallclock >= time) or cpu is not None:
         return Limit.TIME
@@ -164,7 +175,8 @@ def signal_of(record: Record) -> int | None:
 def _ending(
     record: Record, limit: Limit | None, *, aborted: bool | None
 ) -> Ending | None:
-    by_code = {
+    by_code: dict[int, Ending | None] = {
+        RESCHEDULED: None,
         ENFORCED_LIMIT: Ending.SCHEDULER_LIMIT,
         MIGRATED: Ending.PREEMPTION,
         APPLICATION_ERROR: Ending.ITSELF,
@@ -175,8 +187,8 @@ def _ending(
         return Ending.SCHEDULER_LIMIT
     if record.failed in by_code:
         return by_code[record.failed]
-    if record.failed == RESCHEDULED:
-        return None
+    if record.failed == NO_FAILURE and record.exit_status in NOT_STARTED:
+        return Ending.START
     if aborted:
         return Ending.PERSON
     if record.failed == AFTER_JOB and aborted is None:
@@ -207,18 +219,19 @@ def _fields(block: str) -> Iterable[tuple[str, str]]:
 def _record(fields: Mapping[str, str]) -> Record | None:
     job, task = fields.get("jobnumber", ""), fields.get("taskid", "undefined")
     failed = re.match(r"\d+", fields.get("failed", ""))
-    if not job.isdigit() or failed is None:
+    if not job.isdecimal() or failed is None:
         return None
     status = re.match(r"\d+", fields.get("exit_status", ""))
-    resident_text = fields.get("ru_maxrss", "")
-    resident = _bytes(resident_text)
+    resident = _bytes(fields.get("ru_maxrss", ""))
+    slots = fields.get("slots", "")
     return Record(
-        handle=Handle(job, task if task.isdigit() else None),
+        handle=Handle(job, task if task.isdecimal() else None),
         failed=int(failed[0]),
         failure=fields["failed"][failed.end() :].strip(" :"),
         exit_status=int(status[0]) if status and int(status[0]) < 256 else None,  # noqa: PLR2004
         host=fields.get("hostname") or None,
         submitted=_date(fields.get("qsub_time", "")),
+        slots=int(slots) if slots.isdecimal() else 1,
         wallclock_s=_seconds(fields.get("ru_wallclock", "")),
         resident=None if resident is None else resident * 1024,
         virtual=_bytes(fields.get("maxvmem", "")),

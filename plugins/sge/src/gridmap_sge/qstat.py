@@ -83,19 +83,24 @@ def parse(text: str) -> tuple[Row, ...]:
     """Return the rows of ``qstat -xml``.
 
     Raises:
-        QstatError: If the text is not XML, or not qstat's.
+        QstatError: If the text is not XML, or not qstat's, or tasks cannot be told.
     """
     rows = []
     for queue, element in _jobs(_root(text)):
         job = _text(element, "JB_job_number")
-        if not job.isdigit():
+        if not job.isdecimal():
             continue
         place = _text(element, "queue_name") or queue
         tasks = _text(element, "tasks")
+        spans = ranges.parse(tasks) if tasks else None
+        if tasks and spans is None:
+            # Left out, its tasks would be absent: a false statement.
+            msg = f"qstat shows tasks {tasks!r} of job {job}, which are no ranges"
+            raise QstatError(msg)
         rows.append(
             Row(
                 job=job,
-                tasks=ranges.parse(tasks) if tasks else None,
+                tasks=spans,
                 state=_text(element, "state"),
                 host=_host(place),
                 owner=_text(element, "JB_owner"),
@@ -253,7 +258,7 @@ def _details(fields: Iterable[tuple[str, str]]) -> Details:
             context.update({name: setting for name, _, setting in pairs})
         elif key.startswith("error reason"):
             number = key.removeprefix("error reason").strip()
-            errors[int(number) if number.isdigit() else 1] = _reason(value)
+            errors[int(number) if number.isdecimal() else 1] = _reason(value)
         elif key == "scheduling info" and value:
             remarks.append(value)
     return Details(context=context, errors=errors, remarks=tuple(remarks))

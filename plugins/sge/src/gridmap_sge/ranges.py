@@ -32,7 +32,7 @@ def parse(text: str) -> tuple[range, ...] | None:
 
 def task_number(handle: Handle) -> int | None:
     """Return the number of a handle's task, None for a job that is no array."""
-    return int(handle.task) if handle.task and handle.task.isdigit() else None
+    return int(handle.task) if handle.task and handle.task.isdecimal() else None
 
 
 def compact(numbers: Iterable[int]) -> tuple[str, ...]:
