@@ -113,5 +113,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """Kill a program with its children and let go of its pipes."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    with contextlib.suppress(subprocess.TimeoutExpired):
+    try:
         process.communicate(timeout=_LAST_WORDS_S)
+    except subprocess.TimeoutExpired:  # a child of another session holds the pipes
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+        process.wait()

@@ -85,6 +85,7 @@ class Scheduler:
     ) -> None:
         self.installation = installation or discovery.find(environ)
         self.user = pwd.getpwuid(os.geteuid()).pw_name
+        self._run = run
         self._programs = Programs(self.installation, environ, run)
         self._submitter = submitter or self._choose(environ)
         self._waiting = Waiting(self._programs, clock)
@@ -106,7 +107,7 @@ class Scheduler:
 
     def _qsub(self) -> Submitter:
         program = self.installation.programs.get("qsub", "qsub")
-        return Qsub(program, self._programs.environ)
+        return Qsub(program, self._programs.environ, self._run)
 
     # Limits
 

@@ -48,11 +48,11 @@ class Waiting:
             for handle, one in seen.items()
             if one.state is SeenState.BLOCKED and handle not in self._errors
         }
-        if broken or (waits and self._due()):
-            again = self._asked_at is not None
-            self._ask(waits, broken)
-            if waits and again:
-                self._validate(waits)
+        due = waits if self._due() else set()
+        if due and self._asked_at is not None:
+            self._validate(due)
+        if due or broken:
+            self._ask(due, broken)
         return {handle: self._with_reason(handle, one) for handle, one in seen.items()}
 
     def _due(self) -> bool:
@@ -60,7 +60,7 @@ class Waiting:
 
     def _ask(self, waits: set[str], broken: set[Handle]) -> None:
         jobs = sorted({handle.job for handle in broken})[:MOST_JOBS]
-        if waits and self._due():
+        if waits:
             self._asked_at = self._clock()
             jobs += sorted(waits - set(jobs))[: MOST_JOBS - len(jobs)]
         answer = self._programs.ask("qstat", "-j", ",".join(jobs))

@@ -1,0 +1,139 @@
+"""Joining DRMAA's word with accounting's."""
+
+import signal
+from datetime import datetime
+
+import pytest
+from tests.unit.sge.doubles import INSTALLATION, FakeClock, FakePrograms, recorded
+
+from gridmap.backend import Autopsy, Ending, Handle, Limit
+from gridmap.resources import Resources
+from gridmap_sge import inquest
+from gridmap_sge.command import Answer, NoAnswer
+from gridmap_sge.inquest import PATIENCE_S, Inquest
+from gridmap_sge.programs import Programs
+from gridmap_sge.submission import Ended
+
+USAGE = {"ru_maxrss": "4096.0", "ru_wallclock": "4.0", "start_time": "9.0"}
+EXITED = Ended(ran=True, exit_status=3, usage=USAGE)
+KILLED = Ended(ran=True, signal="SIGKILL", usage=USAGE)
+DELETED = Ended(ran=True, aborted=True, usage=USAGE)
+FIRST, SECOND = Handle("158", "1"), Handle("158", "2")
+NOT_FOUND = Answer(status=1, errors="error: job id 158 not found\n")
+
+
+class Room:
+    """An inquest among stand-ins."""
+
+    def __init__(self) -> None:
+        self.programs = FakePrograms()
+        self.programs.say("qacct", recorded("qacct_del.txt"))
+        self.clock = FakeClock()
+        self.inquest = Inquest(Programs(INSTALLATION, {}, self.programs), self.clock)
+
+    def examine(self, *handles: Handle, **known: object) -> dict[Handle, Autopsy]:
+        """Ask about handles."""
+        return self.inquest.examine(handles, **known)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def room() -> Room:
+    """Make one."""
+    return Room()
+
+
+def test_a_plain_end_needs_no_accounting(room: Room) -> None:
+    """DRMAA's word is enough, and costs the site nothing."""
+    room.inquest.hear({FIRST: EXITED})
+    told = room.examine(FIRST, nodes={FIRST: "n1"})[FIRST]
+    assert (told.ending, told.exit_status, told.node) == (Ending.ITSELF, 3, "n1")
+    assert told.peak_memory == 4 * 2**20
+    assert room.programs.asked == []
+
+
+def test_the_rest_is_one_question_an_array(room: Room) -> None:
+    """With just the tasks that are asked about."""
+    room.inquest.hear({FIRST: DELETED, SECOND: KILLED})
+    told = room.examine(FIRST, SECOND, Handle("7"))
+    assert told[FIRST].ending is Ending.PERSON
+    assert told[SECOND].ending is Ending.ITSELF
+    assert room.programs.asked == ["qacct -j 158 -t 1-2", "qacct -j 7"]
+
+
+def test_a_deletion_that_was_seen_counts(room: Room) -> None:
+    """Where DRMAA does not know the job, the queue's state may have told."""
+    assert room.examine(FIRST)[FIRST].ending is None
+    assert room.examine(FIRST, deleted={FIRST})[FIRST].ending is Ending.PERSON
+
+
+def test_accounting_is_waited_for(room: Room) -> None:
+    """Some seconds; then DRMAA's word has to do."""
+    room.programs.say("qacct", NOT_FOUND)
+    room.inquest.hear({FIRST: KILLED})
+    assert room.examine(FIRST) == {}
+    room.clock.seconds += PATIENCE_S / 2
+    assert room.examine(FIRST) == {}
+    room.clock.seconds += PATIENCE_S / 2
+    assert room.examine(FIRST)[FIRST].signal == signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        NoAnswer(text="hangs", started=True),
+        Answer(status=1, errors="/common/accounting: No such file or directory"),
+    ],
+)
+def test_without_accounting_drmaas_word_has_to_do(
+    room: Room, answer: Answer | NoAnswer
+) -> None:
+    """At once; and who is not known to either is left out."""
+    room.programs.say("qacct", answer)
+    room.inquest.hear({FIRST: DELETED})
+    assert room.examine(FIRST, SECOND)[FIRST].ending is Ending.PERSON
+    assert room.examine(SECOND) == {}
+
+
+def test_a_record_of_rescheduling_is_no_end(room: Room) -> None:
+    """It looks like one: exit status 0."""
+    room.programs.say("qacct", recorded("qacct_rr.txt"))
+    handle = Handle("159", "1")
+    assert room.examine(handle) == {}
+    room.inquest.hear({handle: Ended(ran=False)})
+    assert room.examine(handle)[handle].ending is Ending.PERSON
+
+
+def test_old_records_are_another_jobs(room: Room) -> None:
+    """Numbers come again when a master starts from new."""
+    old = {"158": datetime(2026, 11, 24, 0, 0)}  # noqa: DTZ001 - local, as qacct's
+    assert room.examine(FIRST, submitted=old) == {}
+    new = {"158": datetime(2026, 11, 23, 0, 44)}  # noqa: DTZ001
+    assert set(room.examine(FIRST, submitted=new)) == {FIRST}
+
+
+@pytest.mark.parametrize(
+    ("ended", "resources", "ending", "limit"),
+    [
+        (Ended(ran=False), None, Ending.PERSON, None),
+        (EXITED, None, Ending.ITSELF, None),
+        (Ended(ran=True, exit_status=127), None, Ending.START, None),
+        (DELETED, None, Ending.PERSON, None),
+        (Ended(ran=True, aborted=True, usage={"start_time": "0.0"}), None, Ending.START, None),
+        (KILLED, None, None, None),
+        (KILLED, Resources(), None, None),
+        (KILLED, Resources(walltime=4), Ending.SCHEDULER_LIMIT, Limit.TIME),
+        (KILLED, Resources(walltime=5), None, None),
+        (Ended(ran=True, signal="SIGSEGV"), Resources(walltime=1), Ending.ITSELF, None),
+        (Ended(ran=True, signal="what"), None, Ending.ITSELF, None),
+    ],
+)  # fmt: skip
+def test_what_drmaas_word_alone_proves(
+    ended: Ended,
+    resources: Resources | None,
+    ending: Ending | None,
+    limit: Limit | None,
+) -> None:
+    """Less than with accounting, and nothing that may be false."""
+    told = inquest.by_drmaa(ended, None, resources)
+    assert (told.ending, told.limit) == (ending, limit)
+    assert told.text.startswith("DRMAA: ")

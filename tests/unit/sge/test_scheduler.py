@@ -1,0 +1,441 @@
+"""The order of the questions, and what is made of bad answers."""
+
+import logging
+from pathlib import Path
+
+import attrs
+import pytest
+from tests.unit.sge.doubles import (
+    CONTEXT,
+    INSTALLATION,
+    NOTHING,
+    FakeSubmitter,
+    Scene,
+    batch,
+    jobs,
+    recorded,
+    scene,
+    unreachable,
+)
+
+from gridmap.backend import (
+    Capabilities,
+    Ending,
+    Handle,
+    Killed,
+    NotAsked,
+    Observed,
+    Rejected,
+    Resubmitted,
+    Seen,
+    SeenState,
+)
+from gridmap.errors import InvalidResourceError, PluginError
+from gridmap.plugins import RunPlugins
+from gridmap.resources import Resources
+from gridmap.verdict import Cause
+from gridmap_sge.backend import GridEngineBackend
+from gridmap_sge.command import Answer, NoAnswer
+from gridmap_sge.drmaa_process import DrmaaProcess
+from gridmap_sge.qsub import Qsub
+from gridmap_sge.scheduler import DEFAULT_LARGEST_ARRAY, Scheduler
+from gridmap_sge.submission import Ended, SubmitError
+
+DOWN = Answer(status=1, errors="error: commlib error: got select error\n")
+HANGS = NoAnswer(text="qstat gave no answer within 60 s", started=True)
+NO_QUEUE = SubmitError("error: no suitable queues", transient=False)
+LOST = SubmitError("the DRMAA process failed", transient=True, uncertain=True)
+ONE, TWO, THREE = (Handle("7", str(n)) for n in (1, 2, 3))
+
+
+def marked(job: str, token: str = "5eed", first: int = 10) -> str:  # noqa: S107
+    """Return what ``qstat -j`` says of a job of ours."""
+    return f"=====\njob_number: {job}\ncontext: GRIDMAP_RUN={token},GRIDMAP_FIRST={first}\n"
+
+
+def run(stage: Scene) -> RunPlugins:
+    """Return a run whose backend is among stand-ins."""
+    return RunPlugins(GridEngineBackend(stage.scheduler), CONTEXT, name="sge")
+
+
+# Capabilities
+
+
+def test_the_cells_limits_are_asked_for() -> None:
+    """Of the cell that the recording is from."""
+    stage = scene()
+    stage.programs.say("qconf -sconf", recorded("qconf_sconf.txt"))
+    assert run(stage).capabilities() == Capabilities(
+        largest_array=500, largest_fleet=2000, requeue=True, accounting=True
+    )
+
+
+def test_no_limit_is_none() -> None:
+    """Grid Engine writes 0 for it."""
+    stage = scene()
+    stage.programs.say("qconf", "max_aj_instances 0\nmax_aj_tasks  0\n")
+    capabilities = run(stage).capabilities()
+    assert (capabilities.largest_array, capabilities.largest_fleet) == (None, None)
+
+
+@pytest.mark.parametrize("answer", [DOWN, HANGS, Answer(status=0, output="rubbish")])
+def test_a_cell_that_cannot_be_asked_has_the_defaults(answer: Answer) -> None:
+    """Which most have."""
+    stage = scene()
+    stage.programs.say("qconf", answer)
+    assert run(stage).capabilities().largest_array == DEFAULT_LARGEST_ARRAY
+
+
+# Submission
+
+
+def test_a_batch_is_one_submission() -> None:
+    """Runners get their handles in order."""
+    stage = scene()
+    assert run(stage).submit(batch(3)) == {10: ONE, 11: TWO, 12: THREE}
+    (one,) = stage.submitter.submitted
+    assert one.tasks == 3
+    assert stage.programs.asked == []
+
+
+def test_a_refusal_holds_for_each() -> None:
+    """In the scheduler's words."""
+    stage = scene(SubmitError('unknown queue "x"', transient=False))
+    refusal = Rejected(transient=False, text='unknown queue "x"')
+    assert run(stage).submit(batch(2)) == {10: refusal, 11: refusal}
+
+
+def test_senseless_resources_are_refused_before() -> None:
+    """Nothing is submitted; rendering them is an error."""
+    stage = scene()
+    odd = batch(1, resources=Resources(queue="a b"))
+    (refusal,) = run(stage).submit(odd).values()
+    assert isinstance(refusal, Rejected)
+    assert not refusal.transient
+    assert "queue='a b'" in refusal.text
+    assert stage.submitter.submitted == []
+    with pytest.raises(PluginError, match="queue='a b'"):
+        run(stage).render(odd)
+
+
+def test_what_no_queue_can_run_is_explained() -> None:
+    """By a validation that submits nothing."""
+    stage = scene(NO_QUEUE)
+    stage.programs.say("qsub", Answer(status=1, errors=recorded("qalter_never.txt")))
+    (refusal,) = run(stage).submit(batch(1)).values()
+    assert isinstance(refusal, Rejected)
+    assert not refusal.transient
+    assert "cannot run at n1, n2 because it offers only hc:h_vmem" in refusal.text
+    (line,) = stage.programs.asked
+    assert " -w v " in line
+    assert " -w e " not in line
+
+
+@pytest.mark.parametrize("answer", [HANGS, Answer(status=1)])
+def test_what_cannot_be_explained_is_refused_all_the_same(answer: Answer) -> None:
+    """The scheduler's own sentence stands."""
+    stage = scene(NO_QUEUE)
+    stage.programs.say("qsub", answer)
+    (refusal,) = run(stage).submit(batch(1)).values()
+    assert refusal == Rejected(transient=False, text="error: no suitable queues")
+
+
+def test_load_values_are_not_validated() -> None:
+    """Validation does not know them: the request is submitted without, and so later."""
+    stage = scene(NO_QUEUE)
+    stage.programs.say("qsub", Answer(status=1, errors=recorded("qsub_unproven.txt")))
+    one = batch(1, resources=Resources(memory="1M"))
+    plugins = run(stage)
+    assert plugins.submit(one) == {10: Handle("8", "1")}
+    assert plugins.submit(one) == {10: Handle("9", "1")}
+    levels = [a.options[a.options.index("-w") + 1] for a in stage.submitter.submitted]
+    assert levels == ["e", "n", "n"]
+    assert len(stage.programs.asked) == 1
+
+
+def test_an_array_that_was_taken_without_a_word_is_found() -> None:
+    """It is not submitted twice: its mark is in the queue."""
+    stage = scene(LOST)
+    stage.programs.say("qstat -xml", jobs("5 1-9:1 qw", "6 1-2:1 qw"))
+    other = marked("5", first=99) + marked("4", token="0ther")  # noqa: S106
+    stage.programs.say("qstat -j", other + marked("6"))
+    assert run(stage).submit(batch(2)) == {10: Handle("6", "1"), 11: Handle("6", "2")}
+
+
+@pytest.mark.parametrize("answer", [NOTHING, jobs("5 1 qw"), DOWN, HANGS])
+def test_an_array_that_was_not_taken_may_be_tried_again(answer: str | Answer) -> None:
+    """The failure is not the request's."""
+    stage = scene(LOST)
+    stage.programs.say("qstat -xml", answer)
+    stage.programs.say("qstat -j", HANGS)
+    (refusal,) = run(stage).submit(batch(1)).values()
+    assert refusal == Rejected(transient=True, text="the DRMAA process failed")
+
+
+def test_a_library_that_does_not_load_gives_way_to_qsub(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """For the rest of the run, with one warning."""
+    stage = scene(SubmitError("static TLS", transient=False, broken=True))
+    stage.programs.say("qsub", "17.1-2:1\n")
+    plugins = run(stage)
+    assert plugins.submit(batch(2)) == {10: Handle("17", "1"), 11: Handle("17", "2")}
+    plugins.submit(batch(2))
+    assert stage.submitter.closed
+    assert len(stage.submitter.submitted) == 1
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+def test_without_qsub_a_broken_library_is_a_refusal() -> None:
+    """There is nothing else."""
+    broken = SubmitError("static TLS", transient=False, broken=True)
+    stage = scene(broken, programs={"qstat": "/q", "qdel": "/q"})
+    (refusal,) = run(stage).submit(batch(1)).values()
+    assert refusal == Rejected(transient=False, text="static TLS")
+
+
+def test_other_schedulers_options_are_named_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A script may name options for several sites."""
+    plugins = run(scene())
+    for _ in range(2):
+        plugins.submit(batch(1, resources=Resources(options={"qos": "high"})))
+    assert [record.getMessage() for record in caplog.records] == [
+        "Grid Engine knows no options qos: ignored"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("library", "kind"), [("/lib/x.so", DrmaaProcess), (None, Qsub)]
+)
+def test_the_way_of_submitting_is_what_there_is(
+    library: str | None, kind: type, caplog: pytest.LogCaptureFixture
+) -> None:
+    """DRMAA first; without it, said once."""
+    found = attrs.evolve(INSTALLATION, library=Path(library) if library else None)
+    scheduler = Scheduler(found, environ={})
+    assert isinstance(scheduler._submitter, kind)
+    assert len(caplog.records) == (library is None)
+
+
+# Looking
+
+
+def test_one_qstat_shows_all() -> None:
+    """What it does not show is absent."""
+    stage = scene()
+    stage.programs.say("qstat -xml -u", jobs("7 1 r all.q@n1", "8 1 r all.q@n1"))
+    seen = Seen(state=SeenState.RUNNING, raw="r", node="n1")
+    assert run(stage).observe(frozenset({ONE, TWO})) == Observed(
+        seen={ONE: seen}, absent=frozenset({TWO})
+    )
+    user = stage.scheduler.user
+    assert stage.programs.asked == [
+        f"qstat -xml -u {user}",
+        f"qstat -xml -f -qs u -u {user}",
+    ]
+
+
+@pytest.mark.parametrize("answer", [DOWN, HANGS, "", "<html>", jobs("7 ... r")])
+def test_a_failed_look_is_no_observation(answer: str | Answer | NoAnswer) -> None:
+    """It says nothing about anybody."""
+    stage = scene()
+    stage.programs.say("qstat -xml -u", answer)
+    assert isinstance(run(stage).observe(frozenset({ONE})), NotAsked)
+
+
+def test_runners_on_silent_hosts_are_marked() -> None:
+    """They are shown as running for ever; the queue's state tells."""
+    stage = scene()
+    stage.programs.say("qstat -xml -u", jobs("7 1 r all.q@n1", "7 2 r all.q@n2"))
+    stage.programs.say("qstat -xml -f", unreachable("n1"))
+    observed = run(stage).observe(frozenset({ONE, TWO}))
+    assert isinstance(observed, Observed)
+    assert observed.seen[ONE].reason == "the master cannot reach host n1"
+    assert observed.seen[ONE].state is SeenState.RUNNING
+    assert observed.seen[TWO].reason == ""
+
+
+@pytest.mark.parametrize("answer", [DOWN, HANGS, "rubbish"])
+def test_a_failed_look_at_hosts_changes_nothing(answer: str | Answer) -> None:
+    """The first one stands."""
+    stage = scene()
+    stage.programs.say("qstat -xml -u", jobs("7 1 r all.q@n1"))
+    stage.programs.say("qstat -xml -f", answer)
+    observed = run(stage).observe(frozenset({ONE}))
+    assert isinstance(observed, Observed)
+    assert observed.seen[ONE].reason == ""
+
+
+def test_what_waits_is_explained() -> None:
+    """By `waiting`, which is tested by itself."""
+    stage = scene()
+    stage.programs.say("qstat -xml -u", jobs("161 1 hqw"))
+    stage.programs.say("qstat -j", recorded("qstat_j.txt"))
+    handle = Handle("161", "1")
+    observed = run(stage).observe(frozenset({handle}))
+    assert isinstance(observed, Observed)
+    assert observed.seen[handle].reason.startswith("Job is in hold state")
+
+
+# Attaching
+
+
+def test_a_run_is_found_by_its_token() -> None:
+    """And nobody else's."""
+    stage = scene()
+    stage.programs.say("qstat -xml", jobs("7 1 r all.q@n1", "7 2-3:1 qw", "8 1 r"))
+    stage.programs.say("qstat -j", marked("7") + marked("8", token="0ther"))  # noqa: S106
+    found = run(stage).attach()
+    assert {handle: seen.state for handle, seen in found.items()} == {
+        ONE: SeenState.RUNNING,
+        TWO: SeenState.QUEUED,
+        THREE: SeenState.QUEUED,
+    }
+
+
+@pytest.mark.parametrize("answer", [NOTHING, DOWN, HANGS])
+def test_nobody_is_found_in_an_empty_queue(answer: str | Answer) -> None:
+    """One question is enough."""
+    stage = scene()
+    stage.programs.say("qstat -xml", answer)
+    assert run(stage).attach() == {}
+    assert len(stage.programs.asked) == 1
+
+
+def test_a_queue_that_falls_silent_shows_nobody() -> None:
+    """Between the two questions."""
+    stage = scene()
+    stage.programs.say("qstat -xml", Answer(status=0, output=jobs("7 1 r")), DOWN)
+    stage.programs.say("qstat -j", marked("7"))
+    assert run(stage).attach() == {}
+
+
+# Ends
+
+
+def test_drmaa_and_accounting_are_joined() -> None:
+    """By `inquest`, which is tested by itself."""
+    stage = scene()
+    plugins = run(stage)
+    plugins.submit(batch(3))
+    stage.submitter.ends = {ONE: Ended(ran=True, exit_status=0), TWO: Ended(ran=False)}
+    stage.programs.say("qacct", Answer(status=1, errors="error: job id 7 not found"))
+    told = plugins.postmortem(frozenset({ONE, TWO, THREE}))
+    assert {handle: one.ending for handle, one in told.items()} == {
+        ONE: Ending.ITSELF,
+        TWO: Ending.PERSON,
+    }
+
+
+def test_a_deletion_that_was_seen_is_remembered() -> None:
+    """State ``dr``: accounting alone could not tell."""
+    stage = scene()
+    handle = Handle("158", "1")
+    stage.programs.say("qstat -xml -u", jobs("158 1 dr all.q@n1"))
+    stage.programs.say("qacct", recorded("qacct_del.txt"))
+    plugins = run(stage)
+    observed = plugins.observe(frozenset({handle}))
+    assert isinstance(observed, Observed)
+    assert observed.seen[handle].state is SeenState.ENDING
+    assert plugins.postmortem(frozenset({handle}))[handle].ending is Ending.PERSON
+
+
+# Killing
+
+
+def test_one_qdel_kills_all() -> None:
+    """What it says of each is believed, the rest is looked up."""
+    stage = scene()
+    stage.programs.say("qdel", recorded("qdel_running.txt"))
+    stage.programs.say("qstat -xml", jobs("158 3 dr all.q@n1", "158 4 r all.q@n1"))
+    handles = {n: Handle("158", str(n)) for n in (1, 2, 3, 4, 5)}
+    assert run(stage).kill(frozenset(handles.values())) == {
+        handles[1]: Killed.KILLED,
+        handles[2]: Killed.KILLED,
+        handles[3]: Killed.KILLED,
+        handles[4]: Killed.FAILED,
+        handles[5]: Killed.GONE,
+    }
+    assert stage.programs.asked[0] == "qdel 158.1-5"
+    assert len(stage.programs.asked) == 2
+
+
+def test_where_qdel_tells_all_nothing_is_looked_up() -> None:
+    """The usual case is one command."""
+    stage = scene()
+    stage.programs.say("qdel", recorded("qdel_running.txt"))
+    run(stage).kill(frozenset({Handle("158", "1")}))
+    assert len(stage.programs.asked) == 1
+
+
+@pytest.mark.parametrize("answer", [DOWN, HANGS])
+def test_a_master_that_does_not_answer_kills_nobody(answer: Answer | NoAnswer) -> None:
+    """And it is said so."""
+    stage = scene()
+    stage.programs.say("qdel", answer)
+    stage.programs.say("qstat", answer)
+    stage.programs.say("qstat -xml", answer)
+    assert run(stage).kill(frozenset({ONE})) == {ONE: Killed.FAILED}
+
+
+def test_killing_nobody_asks_nobody() -> None:
+    """An empty set is no reason for a command."""
+    stage = scene()
+    assert run(stage).kill(frozenset()) == {}
+    assert stage.programs.asked == []
+
+
+# Starting again
+
+
+def test_a_running_runner_is_rescheduled_in_place() -> None:
+    """It keeps its handle."""
+    stage = scene()
+    stage.programs.say("qmod -rj", recorded("qmod_rerun.txt"))
+    handle = Handle("159", "1")
+    assert run(stage).resubmit(handle, Cause.PREEMPTED, 2) == Resubmitted(
+        handle=handle, in_place=True
+    )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Modify operation can not be applied on job-array task 40.1 in pending/hold state",
+        "The job-array task 39.1 is running in queue none where jobs are not rerunable.",
+        Answer(status=1, output='invalid queue or job "99999"'),
+        HANGS,
+    ],
+)
+def test_what_cannot_be_rescheduled_is_left_to_core(answer: str | Answer) -> None:
+    """Core submits another."""
+    stage = scene()
+    stage.programs.say("qmod", answer)
+    assert run(stage).resubmit(ONE, Cause.PREEMPTED, 2) is None
+
+
+@pytest.mark.parametrize(
+    ("cause", "asked"),
+    [(Cause.LOST, 0), (Cause.NEVER_STARTED, 0), (Cause.NODE_LOST, 1)],
+)
+def test_a_guilty_host_is_not_tried_again(cause: Cause, asked: int) -> None:
+    """The scheduler could choose it once more, unless it cannot reach it either."""
+    stage = scene()
+    run(stage).resubmit(ONE, cause, 2)
+    assert len(stage.programs.asked) == asked
+
+
+def test_closing_ends_the_session() -> None:
+    """And a backend that was never used has nothing to end."""
+    stage = scene()
+    run(stage).close()
+    assert isinstance(stage.submitter, FakeSubmitter)
+    assert stage.submitter.closed
+    RunPlugins(GridEngineBackend(), CONTEXT, name="sge").close()
+
+
+def test_an_invalid_resource_is_a_value_error() -> None:
+    """As GridMap raised for a level of validation that is none."""
+    assert issubclass(InvalidResourceError, ValueError)
