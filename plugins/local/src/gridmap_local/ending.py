@@ -33,6 +33,8 @@ def end(runners: Sequence[Runner], *, grace_s: float, limit_s: float) -> set[Run
     Returns:
         Those of which something is left, as a process in uninterruptible sleep is.
     """
+    if not runners:
+        return set()
     living = [runner for runner in runners if not runner.check()]
     prey = _families(runners)
     for runner in living:

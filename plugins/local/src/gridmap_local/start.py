@@ -8,6 +8,7 @@ import logging
 import os
 import resource
 import shlex
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,7 @@ from gridmap_local import processes
 from gridmap_local.runner import HANDLE_VARIABLE, Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from gridmap.backend import Batch, RunContext
 
@@ -47,7 +48,10 @@ def start(
     """
     log = context.logs / f"{handle}.log"
     try:
-        with open(log, "ab", buffering=0, opener=_private) as output:
+        with (
+            open(log, "ab", buffering=0, opener=_private) as output,
+            _no_signals_blocked(),
+        ):
             child = subprocess.Popen(
                 batch.command,
                 stdin=subprocess.DEVNULL,
@@ -116,6 +120,20 @@ def script(batch: Batch, context: RunContext) -> str:
         log = shlex.quote(str(context.logs / f"runner-{number}.log"))
         lines.append(f"{command} </dev/null >>{log} 2>&1 &")
     return "\n".join(lines) + "\n"
+
+
+@contextlib.contextmanager
+def _no_signals_blocked() -> Iterator[None]:
+    """Let nothing be blocked in this thread for a moment.
+
+    A child inherits what is blocked in the thread that starts it; many programs that
+    leave signals to their main thread block them in all others.
+    """
+    before = signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _private(path: str, flags: int) -> int:
