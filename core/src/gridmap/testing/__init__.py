@@ -13,7 +13,14 @@ Only this package imports pytest. `Rule` lists what is tested, in words.
 
 from gridmap.testing.conformance import BackendConformance
 from gridmap.testing.rules import BrokenRuleError, Rule
-from gridmap.testing.trial import Trial
+from gridmap.testing.trial import Bounds, Trial
 from gridmap.testing.waiting import eventually
 
-__all__ = ["BackendConformance", "BrokenRuleError", "Rule", "Trial", "eventually"]
+__all__ = [
+    "BackendConformance",
+    "Bounds",
+    "BrokenRuleError",
+    "Rule",
+    "Trial",
+    "eventually",
+]

@@ -209,7 +209,8 @@ class SubmissionCases(Site):
             require(
                 isinstance(answer, Rejected),
                 Rule.REFUSAL_SPEAKS,
-                f"runner {number} of a batch with {dict(nonsense)} got {answer!r}",
+                f"runner {number} of a batch with {dict(nonsense)} got {answer!r} (what "
+                "can never run here is said by the fixture `nonsense`)",
             )
             if isinstance(answer, Rejected):
                 require(
