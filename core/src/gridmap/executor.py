@@ -81,8 +81,8 @@ class GridExecutor(Executor):
         require_cluster: bool = False,
         settings: Mapping[str, object] | None = None,
     ) -> None:
-        self._resources = make_resources(resources)
-        self._monitor = JobMonitor(
+        resources = make_resources(resources)
+        monitor = JobMonitor(
             temp_dir,
             backend=backend,
             name=name,
@@ -91,13 +91,10 @@ class GridExecutor(Executor):
             require_cluster=require_cluster,
             settings=settings,
         )
-        self._lock = threading.RLock()
-        self._futures: dict[int, GridFuture[Any]] = {}
-        self._idle = threading.Condition(self._lock)
-        self._opened = False
-        self._shut = False
-        self._closed = threading.Event()
-        self._broken: BaseException | None = None
+        self._desk = _Desk(monitor, resources)
+        # Nobody can hand in more when this object is gone: what was handed in ends.
+        dropped = weakref.finalize(self, self._desk.shutdown, wait=False)
+        dropped.atexit = False
 
     def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
         """Hand in one call.
@@ -108,7 +105,7 @@ class GridExecutor(Executor):
             BrokenExecutor: If its run cannot go on.
         """
         call = encode_call(args, kwargs or None, 0)
-        return self._add(fn, [call])[0]
+        return self._desk.add(fn, [call])[0]
 
     def map(
         self,
@@ -134,9 +131,50 @@ class GridExecutor(Executor):
             for number, args in enumerate(zip(*iterables, strict=False))
         ]
         del chunksize
-        return _in_order(self._add(fn, calls), timeout)
+        return _in_order(self._desk.add(fn, calls), timeout)
 
-    def _add(self, fn: Callable[..., _T], calls: list[Any]) -> list[GridFuture[_T]]:
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls and end the run once all are done.
+
+        Args:
+            wait: Whether to wait for that here; else a thread does.
+            cancel_futures: Whether to take back what has not ended; what runs is
+                ended too.
+        """
+        self._desk.shutdown(wait=wait, cancel_futures=cancel_futures)
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        """Shut down; by an exception, kill what runs first."""
+        if kind is None:
+            self.shutdown(wait=True)
+        else:
+            self.kill()
+
+    def kill(self) -> None:
+        """Take everything back and see every runner gone."""
+        self._desk.kill()
+
+
+class _Desk:
+    """The executor's other half, which its own threads hold.
+
+    They must not hold the executor: one that its user has dropped would never end.
+    """
+
+    def __init__(self, monitor: JobMonitor, resources: Resources) -> None:
+        self._monitor = monitor
+        self._resources = resources
+        self._lock = threading.RLock()
+        self._futures: dict[int, GridFuture[Any]] = {}
+        self._idle = threading.Condition(self._lock)
+        self._opened = False
+        self._shut = False
+        self._closed = threading.Event()
+        self._over = threading.Event()
+        self._broken: BaseException | None = None
+
+    def add(self, fn: Callable[..., _T], calls: list[Any]) -> list[GridFuture[_T]]:
+        """Hand in calls of one function; see `GridExecutor.submit`."""
         with self._lock:
             if self._broken is not None:
                 msg = f"the executor's run cannot go on: {self._broken}"
@@ -172,8 +210,7 @@ class GridExecutor(Executor):
             target=self._deliver, name="gridmap-delivery", daemon=True
         )
         delivery.start()
-        reference = weakref.ref(self)
-        atexit.register(_at_exit, reference)
+        atexit.register(self.shutdown)
 
     def _deliver(self) -> None:
         """Resolve futures as outcomes come, in a thread of its own: callbacks block."""
@@ -211,20 +248,14 @@ class GridExecutor(Executor):
                 if future.set_running_or_notify_cancel():
                     future.set_exception(error)
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more calls and end the run once all are done.
-
-        Args:
-            wait: Whether to wait for that here; else a thread does.
-            cancel_futures: Whether to take back what has not ended; what runs is
-                ended too.
-        """
+    def shutdown(self, *, wait: bool = True, cancel_futures: bool = False) -> None:
+        """See `GridExecutor.shutdown`. From any thread, a finalizer's too."""
         with self._lock:
             self._shut = True
             futures = list(self._futures.values()) if cancel_futures else []
         for future in futures:
             future.cancel()
-        if not self._opened or self._closed.is_set():
+        if not self._opened or self._over.is_set():
             return
         if wait:
             self._finish()
@@ -237,21 +268,23 @@ class GridExecutor(Executor):
         with self._lock:
             while self._futures:
                 self._idle.wait()
-            if self._closed.is_set():
-                return
+            another = self._closed.is_set()
             self._closed.set()
-        self._monitor.outcomes.broken(_Finished())
-        self._monitor.close()
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        """Shut down; by an exception, kill what runs first."""
-        if kind is None:
-            self.shutdown(wait=True)
+        if another:
+            self._over.wait()
         else:
-            self.kill()
+            self._close(kill=False)
+
+    def _close(self, *, kill: bool) -> None:
+        try:
+            self._monitor.outcomes.broken(_Finished())
+            self._monitor.close(kill=kill)
+        finally:
+            self._over.set()
+            atexit.unregister(self.shutdown)
 
     def kill(self) -> None:
-        """Take everything back and see every runner gone."""
+        """See `GridExecutor.kill`."""
         with self._lock:
             self._shut = True
             futures = list(self._futures.values())
@@ -264,8 +297,7 @@ class GridExecutor(Executor):
             self._futures.clear()
             self._idle.notify_all()
         if self._opened and not closed:
-            self._monitor.outcomes.broken(_Finished())
-            self._monitor.close(kill=True)
+            self._close(kill=True)
 
 
 def _in_order(futures: list[GridFuture[_T]], timeout: float | None) -> Iterator[_T]:
@@ -287,9 +319,3 @@ def _in_order(futures: list[GridFuture[_T]], timeout: float | None) -> Iterator[
 
 class _Finished(Exception):  # noqa: N818 - ends the delivery thread, is never seen
     pass
-
-
-def _at_exit(reference: weakref.ref[GridExecutor]) -> None:
-    executor = reference()
-    if executor is not None:
-        executor.shutdown(wait=True)
