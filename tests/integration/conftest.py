@@ -29,4 +29,9 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         what="all runners and workers to be gone",
         gap_s=0.02,
     )
-    assert traces.directories(place) == []
+    eventually(
+        lambda: not traces.directories(place),
+        within_s=5,
+        what="all directories of runs to be gone",
+        gap_s=0.02,
+    )
