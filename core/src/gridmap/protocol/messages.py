@@ -22,7 +22,9 @@ VERSION: Final = 1
 """Version of the wire protocol. Both sides must have the same."""
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
-Seconds = Annotated[float, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0, le=1e15)]  # bounds keep out inf and nan
+Moment = Annotated[float, Meta(ge=-1e15, le=1e15)]
+Amount = Annotated[float, Meta(ge=-1e300, le=1e300)]
 Word = Annotated[str, Meta(max_length=256)]
 Text = Annotated[str, Meta(max_length=65_536)]
 Path = Annotated[str, Meta(max_length=4_096)]
@@ -83,7 +85,7 @@ class Hello(_Message, frozen=True, tag="hello"):
     pid: Count
     python: tuple[Count, Count, Count]
     gridmap: Word
-    remaining: float | None = None
+    remaining: Moment | None = None
     slots: Count | None = None
     holds: tuple[Count, ...] = ()
 
@@ -116,7 +118,7 @@ class Beat(_Message, frozen=True, tag="beat"):
     read: Count | None = None
     written: Count | None = None
     processes: Count = 0
-    progress: tuple[float, float] | None = None
+    progress: tuple[Amount, Amount] | None = None
     tail: Text = ""
 
 

@@ -1,0 +1,113 @@
+"""How runner and worker cut a stream into records, however it arrives."""
+
+import socket
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridmap.runner import records
+from gridmap.runner.records import Reader, Record, RecordType
+
+RECORDS = st.builds(
+    Record,
+    st.sampled_from(RecordType),
+    st.lists(
+        st.binary(max_size=30) | st.just(b"x" * 70_000), max_size=4
+    ).map(tuple),
+    st.integers(-1, 2**62),
+    st.integers(0, 3),
+    st.integers(-1, 255),
+    st.floats(0, 1e9),
+)  # fmt: skip
+
+
+def stream(sent: list[Record]) -> bytes:
+    return b"".join(bytes(part) for record in sent for part in records.pack(record))
+
+
+@given(st.lists(RECORDS, max_size=5), st.data())
+def test_records_come_back_however_the_stream_is_cut(
+    sent: list[Record], data: st.DataObject
+) -> None:
+    """Sockets keep the order of bytes and nothing else."""
+    whole = stream(sent)
+    cuts = data.draw(st.lists(st.integers(0, len(whole)), max_size=8).map(sorted))
+    reader = Reader()
+    received = []
+    for start, stop in zip([0, *cuts], [*cuts, len(whole)], strict=True):
+        received += list(reader.feed(whole[start:stop]))
+    assert received == sent
+    assert reader.missing() == 0
+
+
+@given(RECORDS)
+def test_byte_by_byte_a_record_is_complete_only_at_its_end(record: Record) -> None:
+    """Once its sizes are known, the reader says how much is missing."""
+    whole = stream([attrs_small(record)])
+    reader = Reader()
+    for at in range(len(whole) - 1):
+        assert not list(reader.feed(whole[at : at + 1]))
+        missing = reader.missing()
+        assert missing in {0, len(whole) - at - 1}
+    assert list(reader.feed(whole[-1:])) == [attrs_small(record)]
+
+
+def attrs_small(record: Record) -> Record:
+    """Return a record whose frames are short enough to go byte by byte."""
+    frames = tuple(bytes(frame)[:30] for frame in record.frames)
+    return Record(
+        record.type, frames, record.job, record.kind, record.status, record.seconds
+    )
+
+
+@given(st.lists(RECORDS, min_size=1, max_size=3), st.data())
+def test_a_reader_that_is_not_read_out_keeps_its_place(
+    sent: list[Record], data: st.DataObject
+) -> None:
+    """Who stops after some records finds the others with the next bytes."""
+    reader = Reader()
+    some = data.draw(st.integers(1, len(sent)))
+    records_in = reader.feed(stream(sent))
+    received = [next(records_in) for _ in range(some)]
+    del records_in  # the generator is closed where it stands
+    received += list(reader.feed(b""))
+    assert received == sent
+
+
+@given(st.lists(RECORDS, max_size=3))
+def test_the_blocking_end_reads_what_was_written(sent: list[Record]) -> None:
+    """Large frames included, which come in memory of their own; then the end."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+
+        def write() -> None:
+            for record in sent:
+                records.send(ours, record)
+            ours.shutdown(socket.SHUT_WR)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        received = []
+        while (record := records.receive(theirs)) is not None:
+            received.append(record)
+        writer.join()
+    assert [stream([record]) for record in received] == [stream([r]) for r in sent]
+
+
+@pytest.mark.parametrize("length", [1, 25, 40])
+def test_a_record_cut_off_is_the_end(length: int) -> None:
+    """A worker that died in the middle of a record said nothing."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        record = Record(RecordType.RESULT, (b"x" * 50,), 3)
+        with ours:
+            ours.sendall(stream([record])[:length])
+        assert records.receive(theirs) is None
+
+
+def test_too_many_frames_are_refused() -> None:
+    """The header counts with sixteen bits."""
+    with pytest.raises(ValueError, match="65536 frames"):
+        records.pack(Record(RecordType.RESULT, (b"",) * 65_536))
