@@ -193,6 +193,26 @@ class TestSubmit:
         run.close()
         assert slurm.count("scancel") == 1
 
+    def test_what_was_taken_late_beside_its_successor_is_cancelled(self) -> None:
+        """The one core knows of is left alone, and so is everybody else's."""
+        slurm = FakeSlurm(
+            sbatch=[TIMED_OUT, says("8\n")],
+            squeue=[
+                queue(),
+                queue(
+                    f"7_1|RUNNING|n1|None|{COMMENT}",
+                    f"8_1|RUNNING|n1|None|{COMMENT}",
+                    "9|RUNNING|n1|None|gridmap:5eed:9",
+                ),
+            ],
+            scancel=says(),
+        )
+        run = drive(slurm)
+        run.submit(BATCH)
+        assert run.submit(BATCH)[4] == Handle("8", "1")
+        run.close()
+        assert slurm.last("scancel") == ("scancel", "7_1")
+
     @pytest.mark.parametrize("answer", BAD_ANSWERS)
     def test_what_cannot_be_looked_up_at_the_end_is_logged(
         self, answer: Outcome, caplog: pytest.LogCaptureFixture
@@ -203,6 +223,14 @@ class TestSubmit:
         run.submit(BATCH)
         run.close()
         assert "may be left over" in caplog.text
+
+    def test_what_never_turns_up_is_not_cancelled(self) -> None:
+        """One look, and that is all."""
+        slurm = FakeSlurm(sbatch=TIMED_OUT, squeue=queue())
+        run = drive(slurm)
+        run.submit(BATCH)
+        run.close()
+        assert slurm.count("scancel") == 0
 
     def test_a_healthy_run_asks_nothing_at_the_end(self) -> None:
         """No doubt, no question."""

@@ -1,23 +1,21 @@
-"""The verbs of the Slurm backend: commands out, answers in, no rule of its own.
+"""The verbs of the Slurm backend: which question is asked when, and what follows.
 
-What is asked and what an answer means stands in the pure modules beside this one. Here
-is only the order of the questions, and the memory of one run: nodes, submissions whose
-fate is in doubt, runners last seen waiting.
+How a question is put and an answer read stands in the pure modules beside this one.
+What is remembered here is for one run only: the site, its nodes, submissions whose fate
+is in doubt, runners last seen waiting.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import time
-from typing import TYPE_CHECKING, Final, TypeGuard
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from gridmap.backend import (
     Capabilities,
     Handle,
-    Identity,
     Killed,
     NotAsked,
     Observed,
@@ -31,25 +29,23 @@ from gridmap.retry import GUILTY_NODE
 from gridmap_slurm import (
     command,
     endings,
-    environment,
-    sacct,
     sbatch,
-    scancel,
     scontrol,
-    sinfo,
     squeue,
     surroundings,
     words,
 )
 from gridmap_slurm.command import Answer
+from gridmap_slurm.controller import Controller
 from gridmap_slurm.plugin import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from gridmap.backend import (
         Autopsy,
         Batch,
+        Identity,
         Observation,
         Rendered,
         RunContext,
@@ -60,11 +56,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-QUERY_TIMEOUT_S: Final = 30.0
-"""Longest wait for a query; Slurm's own limit is ``MessageTimeout``, 10 s by default."""
-SUBMIT_TIMEOUT_S: Final = 90.0
-"""Longest wait for sbatch, which by itself tries again while the controller is busy."""
-
+_MOST_RECORDS: Final = 50
+"""Questions to the controller for one post-mortem: it is asked array by array."""
 _REQUEUE_PAUSES_S: Final = (0.0, 0.5, 1.0)
 """Looks at a runner just requeued, until it is pending and can be told to hurry. One
 that takes longer to end is told when it is next observed."""
@@ -79,15 +72,16 @@ class _Memory:
     Attributes:
         site: The configuration, once it was asked for.
         nodes: All nodes of the cluster, once they were asked for.
-        doubtful: Comments of batches of which nobody knows whether they were taken.
+        doubtful: Comments of batches whose sbatch had no answer, with the job that
+            each became; None as long as nobody knows whether it was taken.
         waiting: Runners last seen waiting: Slurm's word for it, and when.
-        requeued: Runners this backend requeued and that wait for their begin time.
+        requeued: Runners this backend requeued and that may wait for a begin time.
         warned: Options that were warned of.
     """
 
     site: scontrol.Site = attrs.field(factory=scontrol.Site)
     nodes: frozenset[str] | None = None
-    doubtful: set[str] = attrs.field(factory=set)
+    doubtful: dict[str, str | None] = attrs.field(factory=dict)
     waiting: dict[Handle, tuple[str, float]] = attrs.field(factory=dict)
     requeued: set[Handle] = attrs.field(factory=set)
     warned: set[str] = attrs.field(factory=set)
@@ -96,7 +90,7 @@ class _Memory:
 class SlurmBackend:
     """Drives Slurm by its commands, as the user who runs it. One instance a run.
 
-    Attributes:
+    Args:
         run: Starts a command; another one in tests.
         sleep: Waits; another one in tests.
     """
@@ -106,22 +100,19 @@ class SlurmBackend:
         run: command.Run = command.run,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.run = run
-        self.sleep = sleep
+        self._controller = Controller(run)
+        self._sleep = sleep
         self._memory = _Memory()
 
     @hookimpl
     def gridmap_capabilities(self, context: RunContext) -> Capabilities:
         """Ask for the site's configuration and nodes: two queries a run."""
-        answer = self._ask(scontrol.config_command(sbatch.clusters(context)))
-        site = scontrol.parse_config(answer.output) if _fine(answer) else None
-        if site is None:
-            _log.warning(
-                "slurm: no configuration, defaults are assumed: %s", _say(answer)
-            )
+        site = self._controller.site(context)
+        if isinstance(site, NotAsked):
+            _log.warning("slurm: defaults are assumed for this site: %s", site.text)
         else:
             self._memory.site = site
-        self._learn_nodes(context)
+        self._memory.nodes = self._controller.nodes(context)
         return Capabilities(
             largest_array=self._memory.site.largest_array,
             requeue=True,
@@ -138,12 +129,12 @@ class SlurmBackend:
         """Call sbatch once; where it got no answer, look for the batch in the queue."""
         self._warn(batch)
         mark = sbatch.comment(batch, context)
-        if mark in self._memory.doubtful:
+        if self._memory.doubtful.get(mark, mark) is None:
             found = self._look_for(mark, batch, context)
             if found is not None:
                 return found
         if self._memory.nodes is None and (batch.avoid or batch.resources.nodes):
-            self._learn_nodes(context)
+            self._memory.nodes = self._controller.nodes(context)
         if self._memory.nodes is None and len(batch.resources.nodes) > 1:
             text = "the nodes of the cluster are not known, so a choice cannot be said"
             return _all(batch, Rejected(transient=True, text=text))
@@ -151,13 +142,8 @@ class SlurmBackend:
             rendered = sbatch.build(batch, context, self._memory.nodes)
         except InvalidRequestError as error:
             return _all(batch, Rejected(transient=False, text=str(error)))
-        outcome = self.run(
-            rendered.command,
-            environment.for_submission(os.environ),
-            rendered.script or "",
-            SUBMIT_TIMEOUT_S,
-        )
-        return self._judge_submission(outcome, mark, batch, context)
+        outcome = self._controller.submit(rendered)
+        return self._judge(outcome, mark, batch, context)
 
     @hookimpl
     def gridmap_observe(
@@ -166,7 +152,7 @@ class SlurmBackend:
         """Ask squeue once for all of them."""
         if not handles:
             return Observed(seen={})
-        rows = self._queue(context, {handle.job for handle in handles})
+        rows = self._controller.queue(context, {handle.job for handle in handles})
         if isinstance(rows, NotAsked):
             return rows
         found = {handle: squeue.find(handle, rows) for handle in handles}
@@ -181,7 +167,8 @@ class SlurmBackend:
     ) -> Mapping[Handle, Autopsy]:
         """Ask accounting, where there is any, and the controller for the rest."""
         autopsies = self._accounts(handles, context)
-        for job in sorted({handle.job for handle in handles - set(autopsies)}):
+        jobs = sorted({handle.job for handle in handles - set(autopsies)})
+        for job in jobs[:_MOST_RECORDS]:  # core asks again for those left out
             autopsies |= self._records(job, handles, context)
         return {handle: autopsies[handle] for handle in handles & set(autopsies)}
 
@@ -198,34 +185,36 @@ class SlurmBackend:
         answer = dict.fromkeys(handles, Killed.GONE)
         if not handles:
             return answer
-        rows = self._queue(context, {handle.job for handle in handles})
-        if isinstance(rows, NotAsked):
-            alive = set(handles)
-        else:
-            alive = squeue.living(rows) & handles
+        rows = self._controller.queue(context, {handle.job for handle in handles})
+        alive = set(handles)
+        if not isinstance(rows, NotAsked):
+            alive &= squeue.living(rows)
         if not alive:
             return answer
-        outcome = self._ask(scancel.command(alive, sbatch.clusters(context)))
-        done = Killed.KILLED if _fine(outcome) else Killed.FAILED
-        if done is Killed.FAILED:
-            _log.warning("slurm: scancel failed: %s", _say(outcome))
+        trouble = self._controller.cancel(alive, context)
+        if trouble is not None:
+            _log.warning("slurm: scancel failed: %s", trouble.text)
+        done = Killed.KILLED if trouble is None else Killed.FAILED
         return answer | dict.fromkeys(alive, done)
 
     @hookimpl
     def gridmap_resubmit(
         self, handle: Handle, cause: Cause, attempt: int, context: RunContext
     ) -> Resubmitted | None:
-        """Requeue it under its own id, unless it should go to another node."""
+        """Requeue it under its own id, unless it should go to another node.
+
+        Blocks for a second or two where the runner still has to end.
+        """
         if cause in GUILTY_NODE:
             return None  # a requeued job cannot be told to avoid the node
-        outcome = self._ask(scontrol.requeue_command(handle, sbatch.clusters(context)))
-        if not _fine(outcome):
-            _log.info("slurm: %s is not requeued: %s", handle, _say(outcome))
+        trouble = self._controller.requeue(handle, context)
+        if trouble is not None:
+            _log.info("slurm: %s is not requeued: %s", handle, trouble.text)
             return None
         _log.info("slurm: requeued %s as start %d", handle, attempt)
         self._memory.requeued.add(handle)
         for pause_s in _REQUEUE_PAUSES_S:
-            self.sleep(pause_s)
+            self._sleep(pause_s)
             self.gridmap_observe(frozenset({handle}), context)
             if handle not in self._memory.requeued:
                 break
@@ -238,7 +227,7 @@ class SlurmBackend:
         Raises:
             BackendUnavailableError: If the queue could not be read.
         """
-        rows = self._queue(context)
+        rows = self._controller.queue(context)
         if isinstance(rows, NotAsked):
             raise BackendUnavailableError(NAME, rows.text)
         mark = sbatch.mark(context)
@@ -255,23 +244,27 @@ class SlurmBackend:
 
     @hookimpl
     def gridmap_close(self, context: RunContext) -> None:
-        """Kill what was taken although sbatch did not say so."""
-        for mark in sorted(self._memory.doubtful):
-            rows = self._queue(context)
-            if isinstance(rows, NotAsked):
-                _log.warning(
-                    "slurm: submission %s may be left over: %s", mark, rows.text
-                )
-                continue
-            alive = squeue.living(rows)
-            left = {handle for handle in alive if rows[handle].comment == mark}
-            if left:
-                self._ask(scancel.command(left, sbatch.clusters(context)))
-        self._memory = _Memory()
+        """Kill what was taken although nobody said so, or twice."""
+        doubtful, self._memory = self._memory.doubtful, _Memory()
+        if not doubtful:
+            return
+        rows = self._controller.queue(context)
+        if isinstance(rows, NotAsked):
+            names = ", ".join(sorted(doubtful))
+            _log.warning("slurm: %s may be left over: %s", names, rows.text)
+            return
+        left = {
+            handle
+            for handle in squeue.living(rows)
+            if doubtful.get(rows[handle].comment, handle.job) != handle.job
+        }
+        if left:
+            self._controller.cancel(left, context)
 
-    def _judge_submission(
+    def _judge(
         self, outcome: command.Outcome, mark: str, batch: Batch, context: RunContext
     ) -> Submission:
+        """Say what sbatch did; if nobody can, find out."""
         if not isinstance(outcome, Answer):
             if not outcome.started:
                 return _all(batch, Rejected(transient=False, text=outcome.text))
@@ -279,7 +272,8 @@ class SlurmBackend:
         elif outcome.status == 0:
             job = sbatch.parse_submitted(outcome.output)
             if job is not None:
-                self._memory.doubtful.discard(mark)
+                if mark in self._memory.doubtful:
+                    self._memory.doubtful[mark] = job
                 return sbatch.handles(job, batch)
             text = f"sbatch printed no job id: {outcome.words}"
         elif outcome.status > 0 and not words.in_doubt(outcome.errors):
@@ -287,7 +281,7 @@ class SlurmBackend:
         else:
             text = outcome.words
         _log.warning("slurm: is %s submitted or not? %s", mark, text)
-        self._memory.doubtful.add(mark)
+        self._memory.doubtful[mark] = None
         found = self._look_for(mark, batch, context)
         return found or _all(batch, Rejected(transient=True, text=text))
 
@@ -298,9 +292,10 @@ class SlurmBackend:
 
         Returns:
             Its handles, if it is there; its rejection, if nobody could be asked; None
-            if the queue was read and does not hold it.
+            if the queue was read and does not hold it. A controller that is slow may
+            take it even later: `gridmap_close` looks once more.
         """
-        rows = self._queue(context)
+        rows = self._controller.queue(context)
         if isinstance(rows, NotAsked):
             text = f"not known whether the runners were submitted: {rows.text}"
             return _all(batch, Rejected(transient=True, text=text))
@@ -310,26 +305,9 @@ class SlurmBackend:
         job, *others = sorted(jobs, key=int, reverse=True)
         alive = {handle for handle in squeue.living(rows) if handle.job in others}
         if alive:  # it was taken twice after all
-            self._ask(scancel.command(alive, sbatch.clusters(context)))
-        self._memory.doubtful.discard(mark)
+            self._controller.cancel(alive, context)
+        self._memory.doubtful[mark] = job
         return sbatch.handles(job, batch)
-
-    def _queue(
-        self, context: RunContext, jobs: Iterable[str] = ()
-    ) -> dict[Handle, squeue.Row] | NotAsked:
-        query = squeue.command(os.getuid(), jobs, sbatch.clusters(context))
-        outcome = self._ask(query)
-        if isinstance(outcome, Answer) and outcome.status != 0:
-            if jobs and words.UNKNOWN_JOB in outcome.errors:
-                return {}
-            return NotAsked(text=outcome.words)
-        if not _fine(outcome):
-            return NotAsked(text=_say(outcome))
-        rows = squeue.parse(outcome.output)
-        if rows is None:
-            start = " ".join(outcome.output.split())[:200]
-            return NotAsked(text=f"squeue printed what makes no sense: {start!r}")
-        return rows
 
     def _remember(self, seen: Mapping[Handle, Seen]) -> None:
         now = time.monotonic()
@@ -345,8 +323,8 @@ class SlurmBackend:
             if shown.state is SeenState.ENDING:
                 continue  # not pending yet
             self._memory.requeued.discard(handle)
-            if shown.state is SeenState.QUEUED and "BeginTime" in shown.reason:
-                self._ask(scontrol.hasten_command(handle, sbatch.clusters(context)))
+            if shown.state is SeenState.QUEUED:  # of its begin time Slurm says so later
+                self._controller.hasten(handle, context)
 
     def _accounts(
         self, handles: frozenset[Handle], context: RunContext
@@ -354,10 +332,9 @@ class SlurmBackend:
         if not handles or not self._memory.site.accounting:
             return {}
         jobs = {handle.job for handle in handles}
-        outcome = self._ask(sacct.command(jobs, sbatch.clusters(context)))
-        accounts = sacct.parse(outcome.output) if _fine(outcome) else None
-        if accounts is None:
-            _log.info("slurm: no accounting: %s", _say(outcome))
+        accounts = self._controller.accounts(jobs, context)
+        if isinstance(accounts, NotAsked):
+            _log.info("slurm: no accounting: %s", accounts.text)
             return {}
         found = {
             handle: endings.autopsy(account.record, account.peak_memory, account.by)
@@ -368,10 +345,9 @@ class SlurmBackend:
     def _records(
         self, job: str, handles: frozenset[Handle], context: RunContext
     ) -> dict[Handle, Autopsy]:
-        outcome = self._ask(scontrol.job_command(job, sbatch.clusters(context)))
-        if not _fine(outcome):
+        records = self._controller.records(job, context)
+        if isinstance(records, NotAsked):
             return {}
-        records = scontrol.parse_jobs(outcome.output)
         autopsies = {}
         for handle in (handle for handle in handles if handle.job == job):
             # The array itself stands for tasks cancelled before they started.
@@ -394,11 +370,6 @@ class SlurmBackend:
             return None
         return endings.taken_out(word)
 
-    def _learn_nodes(self, context: RunContext) -> None:
-        outcome = self._ask(sinfo.command(sbatch.clusters(context)))
-        if _fine(outcome):
-            self._memory.nodes = sinfo.parse(outcome.output)
-
     def _warn(self, batch: Batch) -> None:
         unknown = set(sbatch.unknown_options(batch.resources)) - self._memory.warned
         if unknown:
@@ -409,18 +380,6 @@ class SlurmBackend:
                 ", ".join(sorted(sbatch.OPTIONS)),
             )
 
-    def _ask(self, argv: Sequence[str]) -> command.Outcome:
-        queries = environment.for_queries(os.environ)
-        return self.run(argv, queries, "", QUERY_TIMEOUT_S)
-
 
 def _all(batch: Batch, rejected: Rejected) -> dict[int, Handle | Rejected]:
     return dict.fromkeys(batch.runners, rejected)
-
-
-def _fine(outcome: command.Outcome) -> TypeGuard[Answer]:
-    return isinstance(outcome, Answer) and outcome.status == 0
-
-
-def _say(outcome: command.Outcome) -> str:
-    return outcome.words if isinstance(outcome, Answer) else outcome.text

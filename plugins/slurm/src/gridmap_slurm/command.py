@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _LAST_WORDS_S: Final = 1.0
-"""How long the pipes of a killed command may stay open."""
+"""How long a killed command may take to be gone. Its pipes are not read to their end: a
+child in a session of its own may hold them."""
 
 
 @attrs.frozen(kw_only=True)
@@ -86,10 +87,10 @@ def run(
         )
     except (OSError, ValueError) as error:
         return NoAnswer(text=f"{argv[0]} cannot be started: {error}", started=False)
-    with contextlib.ExitStack() as pipes:
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None:
-                pipes.callback(_close, pipe)
+    pipes = (process.stdin, process.stdout, process.stderr)
+    with contextlib.ExitStack() as stack:
+        for pipe in pipes:
+            stack.callback(_close, pipe)
         data = script.encode(errors="surrogateescape")
         try:
             output, errors = process.communicate(data, timeout_s)
@@ -97,9 +98,6 @@ def run(
             _kill(process)
             text = f"{argv[0]} gave no answer within {timeout_s:g} s"
             return NoAnswer(text=text, started=True)
-        except BaseException:
-            _kill(process)
-            raise
     return Answer(
         status=process.returncode,
         output=output.decode(errors="replace"),
@@ -112,8 +110,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     with contextlib.suppress(subprocess.TimeoutExpired):
-        # Bounded: a child in yet another session may hold the pipes.
-        process.communicate(timeout=_LAST_WORDS_S)
+        process.wait(_LAST_WORDS_S)
 
 
 def _close(pipe: object) -> None:

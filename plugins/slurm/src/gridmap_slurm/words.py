@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-UNKNOWN_JOB: Final = "Invalid job id specified"
-"""From squeue when the only job it was asked about is unknown, and from scontrol (seen).
-
-An answer about that job, and no failure to ask."""
+_UNKNOWN_JOB: Final = "Invalid job id specified"
 
 _IN_DOUBT: Final = (
     # Seen: a controller that hung took the job after all when it woke up, half a
@@ -45,6 +42,14 @@ _TRANSIENT: Final = (
     "Cannot allocate memory",
     "No space left on device",
 )
+
+
+def no_such_job(text: str) -> bool:
+    """Return whether squeue failed only because no job it was asked about is known.
+
+    That is an answer about the job, and no failure to ask (seen).
+    """
+    return _UNKNOWN_JOB in text
 
 
 def in_doubt(text: str) -> bool:
