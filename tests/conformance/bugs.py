@@ -22,7 +22,7 @@ from tests.conformance.mutants import (
     ForgetsTheMarker,
     ForgetsWhatItWasAsked,
     GluesTheCommand,
-    HasAnOddName,
+    HasALongStory,
     HasDefaults,
     HidesTheCommand,
     HopesForTheBest,
@@ -146,8 +146,10 @@ BUGS: Mapping[type[LocalBackend], Bug] = {
     LeavesAProcess: Bug(Rule.CLOSE_LEAVES_NOTHING, "test_close_leaves_nothing"),
     IsSlowToAppear: Bug(Rule.VISIBLE_FROM_THE_START, "test_running_stays_running"),
     KillsOnlyWhatRuns: Bug(Rule.KILL_REACHES_QUEUE, "test_kill_in_the_queue"),
-    HasAnOddName: Bug(
-        Rule.FOUND_BY_NAME, "test_plugin_is_found_by_name", {"name": "My Scheduler"}
+    HasALongStory: Bug(
+        Rule.FOUND_BY_NAME,
+        "test_plugin_is_found_by_name",
+        {"summary": "My scheduler.\nIt is the best there is."},
     ),
     TakesAnothersName: Bug(
         Rule.ALIASES_RESOLVE,

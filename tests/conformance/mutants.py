@@ -662,8 +662,8 @@ class KillsOnlyWhatRuns(Holds):
         return {**answer, **{h: Killed.KILLED for h in handles if h in self.held}}
 
 
-class HasAnOddName(LocalBackend):
-    """Its description would not fit a line, nor its name a command."""
+class HasALongStory(LocalBackend):
+    """Its summary would not fit the line it has in a list."""
 
 
 class TakesAnothersName(LocalBackend):

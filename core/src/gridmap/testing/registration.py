@@ -43,9 +43,9 @@ class RegistrationCases(Site):
             failed = "; ".join(f"{b.name}: {b.error}" for b in installed().broken)
             broken(Rule.FOUND_BY_NAME, f"{error} Failed to load: {failed or 'none'}.")
         require(
-            re.fullmatch(r"[a-z][a-z0-9_-]*", info.name),
+            re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", info.name),
             Rule.FOUND_BY_NAME,
-            f"the name {info.name!r} is not made of small letters, digits, - and _",
+            f"the name {info.name!r} is not made of letters, digits, - and _",
         )
         require(
             info.summary.strip() and "\n" not in info.summary,
