@@ -22,6 +22,7 @@ from gridmap.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 COMMANDS: Final = (
     "backends",
@@ -69,6 +70,14 @@ class Program(click.Group):
                 f"There are: {', '.join(COMMANDS)}."
             )
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; click would end with 1 where nobody reads what it says."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            _drop_output()
+            ctx.exit(UNREAD)
 
 
 class _Stderr(logging.Handler):
