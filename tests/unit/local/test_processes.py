@@ -105,7 +105,9 @@ def test_environment_is_read(environ: Callable[[int], bytes]) -> None:
     variables = {"GRIDMAP_MARK": "ünd so", "EMPTY": ""}
     child = subprocess.Popen(["/bin/sleep", "60"], env=variables)
     try:
-        found = set(environ(child.pid).split(b"\0")) - {b""}
+        # A start is reported a moment before the kernel has laid out the environment.
+        text = eventually(lambda: environ(child.pid), within_s=10, what="variables")
+        found = set(text.split(b"\0")) - {b""}
         assert found == {"GRIDMAP_MARK=ünd so".encode(), b"EMPTY="}
     finally:
         child.kill()
