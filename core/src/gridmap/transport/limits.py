@@ -14,6 +14,7 @@ LARGE_FRAME_BYTES: Final = 64 * 1024
 """From here on a frame is handed over without copying it; copying less is faster."""
 
 _SPARE_DESCRIPTORS: Final = 512
+_ENDLESS: Final = 65_536
 # CURVE wraps a frame of n bytes into a command of n + 33 (RFC 26, MESSAGE command);
 # MAXMSGSIZE is compared with the latter.
 _CURVE_OVERHEAD_BYTES: Final = 64
@@ -81,3 +82,15 @@ def raise_descriptor_limit(connections: int) -> int:
     if soft == resource.RLIM_INFINITY:
         return connections
     return min(connections, soft - _SPARE_DESCRIPTORS)
+
+
+def connection_room() -> int:
+    """Return how many connections leave this process descriptors for its own work.
+
+    Anybody who reaches the port can make connections and never speak, and those must
+    not keep the user's own functions from opening files.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return _ENDLESS
+    return max(soft - _SPARE_DESCRIPTORS, soft // 2)

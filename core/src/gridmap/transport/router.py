@@ -27,13 +27,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 import attrs
 import zmq
 
+from gridmap.connection import split_tcp_address
 from gridmap.errors import LocalProtocolError
 from gridmap.transport.authentication import DOMAIN, Doorkeeper
 from gridmap.transport.binding import bind_ipc, bind_tcp
+from gridmap.transport.crowd import Crowd
 from gridmap.transport.limits import (
     LARGE_FRAME_BYTES,
     Limits,
     apply_limits,
+    connection_room,
     raise_descriptor_limit,
 )
 from gridmap.transport.watch import ConnectionEvent, Watch, readable
@@ -93,6 +96,8 @@ class Counters:
         strangers: Connections that ended before a message of theirs was let in:
             plain clients, port scanners, runners with another run's keys, and
             those denied.
+        crowded: Connections closed because there were too many, and they had said
+            nothing; those that wait longest go first.
         disconnected: Connections closed, strangers' too.
         oversized: Messages dropped for their size.
         malformed: Messages dropped for their number of frames.
@@ -104,6 +109,7 @@ class Counters:
     accept_failed: int = 0
     denied: int = 0
     strangers: int = 0
+    crowded: int = 0
     disconnected: int = 0
     oversized: int = 0
     malformed: int = 0
@@ -130,6 +136,9 @@ class MonitorSocket:
         self._descriptor_of: dict[bytes, int] = {}
         self._open: set[int] = set()
         self._unheard: set[int] = set()  # closed before a message was read
+        self._crowd = Crowd()
+        self._room = connection_room()
+        self._ports: frozenset[int] = frozenset()
         self._gone: list[bytes] = []
         self._gone_told: list[bytes] = []
         self._short_directory: Path | None = None
@@ -186,6 +195,7 @@ class MonitorSocket:
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
             self.addresses = bind_tcp(self._router, endpoints, port_range)
+            self._ports = frozenset(split_tcp_address(a)[1] for a in self.addresses)
             undo.pop_all()
         return self
 
@@ -362,6 +372,9 @@ class MonitorSocket:
         """Take note of everything that has happened to connections."""
         for event in self._watch.drain():
             self._note(event)
+        excess = len(self._open) - self._room
+        if excess > 0:
+            self.counters.crowded += self._crowd.thin_out(excess, self._ports)
 
     def _note(self, event: ConnectionEvent) -> None:
         """Count one event; an end of a peer's own connection makes a hint."""
@@ -369,6 +382,7 @@ class MonitorSocket:
         if event.kind == zmq.EVENT_DISCONNECTED:
             counters.disconnected += 1
             self._open.discard(event.value)
+            self._crowd.leaves(event.value)
             peer = self._peer_of.pop(event.value, None)
             if peer is None:
                 # Not by the handshake's own events: libzmq has none for peers that
@@ -382,6 +396,7 @@ class MonitorSocket:
         elif event.kind == zmq.EVENT_ACCEPTED:
             counters.accepted += 1
             self._open.add(event.value)
+            self._crowd.enters(event.value)
             self._unheard.discard(event.value)
             # libzmq tells nothing of connections that it closed for a takeover.
             peer = self._peer_of.get(event.value)
@@ -429,6 +444,7 @@ class MonitorSocket:
         if descriptor not in self._open:
             self._drain_watch()
         if descriptor in self._open:
+            self._crowd.leaves(descriptor)
             self._descriptor_of[peer] = descriptor
             self._peer_of[descriptor] = peer
         elif descriptor in self._unheard:
