@@ -1,0 +1,36 @@
+"""Runs of their own for these tests, and a backend that speaks TCP on this machine."""
+
+import os
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from tests import traces
+from tests.security import loopback
+
+from gridmap import plugins
+from gridmap.testing import eventually
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return where runs are kept; afterwards nothing of them is left."""
+    place = tmp_path / "runs"
+    monkeypatch.setenv("GRIDMAP_RUNS", str(place))
+    monkeypatch.setenv("GRIDMAP_KEEP_LOGS", "never")
+    path = os.environ.get("PYTHONPATH")
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{path}" if path else str(ROOT))
+    entries = [*metadata.entry_points(group=plugins.GROUP), loopback.ENTRY]
+    known = plugins.Plugins(entries)
+    monkeypatch.setattr(plugins, "installed", lambda: known)
+    yield place
+    eventually(
+        lambda: not traces.processes(place),
+        within_s=10,
+        what="all runners and workers to be gone",
+        gap_s=0.02,
+    )
+    assert traces.directories(place) == []

@@ -1,0 +1,106 @@
+"""Who holds the run's key and means harm."""
+
+import contextlib
+import os
+import secrets
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import attrs
+from tests.security.besieged import Siege
+
+from gridmap import __version__
+from gridmap.connection import ConnectionFile
+from gridmap.errors import RemoteProtocolError
+from gridmap.protocol import codec
+from gridmap.protocol import messages as m
+from gridmap.transport import RunnerSocket
+
+DEADLINE_S = 20.0
+_M = TypeVar("_M", bound=m.FromMonitor)
+
+
+@attrs.define
+class Rogue:
+    """A runner's end of a connection, in the hands of a test."""
+
+    socket: RunnerSocket
+    number: int = 0
+
+    def raw(self, *frames: bytes) -> None:
+        """Send frames as they are."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not self.socket.send(frames):
+            assert time.monotonic() < deadline, "the monitor does not read"
+            self.socket.wait(0.02)
+
+    def say(self, message: m.FromRunner, *frames: bytes) -> None:
+        """Send a message."""
+        self.raw(codec.encode(message), *frames)
+
+    def heard(self, timeout_s: float) -> list[m.FromMonitor]:
+        """Return what has arrived, after waiting for so long at most."""
+        self.socket.wait(timeout_s)
+        return [
+            codec.decode_from_monitor(frames[0]) for frames in self.socket.receive()
+        ]
+
+    def await_one(self, kind: type[_M]) -> _M:
+        """Wait for a message of a kind; others are passed over."""
+        deadline = time.monotonic() + DEADLINE_S
+        while time.monotonic() < deadline:
+            for message in self.heard(0.05):
+                if isinstance(message, kind):
+                    return message
+        text = f"no {kind.__name__} came"
+        raise AssertionError(text)
+
+    def greet(self, handle: tuple[str, str | None], **changes: Any) -> None:
+        """Say hello in the name of *handle*."""
+        self.say(hello(handle, **changes))
+
+    def join(self, handle: tuple[str, str | None]) -> m.Work:
+        """Say hello in the name of *handle*, and wait for work."""
+        self.greet(handle)
+        self.await_one(m.Welcome)
+        return self.await_one(m.Work)
+
+    def next(self) -> int:
+        """Return a number for a message."""
+        self.number += 1
+        return self.number
+
+
+def hello(handle: tuple[str, str | None], **changes: Any) -> m.Hello:
+    """Return an honest runner's greeting, with *changes*."""
+    job, task = handle
+    values: dict[str, Any] = {
+        "version": m.VERSION,
+        "nonce": secrets.token_hex(8),
+        "job": job,
+        "task": task,
+        "node": "rogue",
+        "pid": os.getpid(),
+        "python": sys.version_info[:3],
+        "gridmap": __version__,
+    }
+    return m.Hello(**values | changes)
+
+
+@contextlib.contextmanager
+def rogue(
+    run: Siege, *, file: ConnectionFile | None = None, identity: bytes | None = None
+) -> Iterator[Rogue]:
+    """Connect with the run's own key."""
+    identity = identity or b"rogue-" + secrets.token_hex(4).encode()
+    socket = RunnerSocket(file or run.file, identity)
+    try:
+        socket.connect(DEADLINE_S)
+        yield Rogue(socket)
+    finally:
+        socket.close(0.0)
+
+
+__all__ = ["RemoteProtocolError", "Rogue", "hello", "rogue"]
