@@ -5,7 +5,7 @@ parcels into few frames, `encode` and `decode` frames into smaller ones. Importi
 imports neither cloudpickle nor zstandard.
 """
 
-from gridmap.payload.batch import MAX_PARCELS, Batch, pack, take, unpack
+from gridmap.payload.batch import MAX_PARCELS, Batch, join, pack, take, unpack
 from gridmap.payload.compression import (
     Compression,
     choose,
@@ -43,6 +43,7 @@ __all__ = [
     "dump_plain",
     "encode",
     "format_traceback",
+    "join",
     "load",
     "load_exception",
     "pack",

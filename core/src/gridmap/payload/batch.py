@@ -64,6 +64,17 @@ def pack(parcels: Sequence[bytes | Parcel]) -> list[Frame]:
     return _pack_mixed(parcels)
 
 
+def join(sizes: Sequence[int], joined: bytes) -> list[Frame]:
+    """Return the frames of a batch of small streams that are joined already.
+
+    Args:
+        sizes: The size of each, below 64 KiB.
+        joined: The streams, one behind the other.
+    """
+    _check_count(len(sizes))
+    return [_table(sizes, ()), joined]
+
+
 def _pack_mixed(parcels: Iterable[bytes | Parcel]) -> list[Frame]:
     sizes: list[int] = []
     joined: list[Frame] = []

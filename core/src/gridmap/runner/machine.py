@@ -20,10 +20,6 @@ from gridmap.protocol.sessions import Outbox
 SLICE_S: Final = 0.01
 """Seconds of work the worker is handed ahead of what it does."""
 
-REPORT_AFTER_S: Final = 0.02
-REPORT_COUNT: Final = 512
-REPORT_BYTES: Final = 256 * 1024
-
 LAST_WORDS_S: Final = 1.5
 """How long a runner that was told to end waits for its last words to be heard.
 Schedulers follow their first signal by SIGKILL, some after two seconds."""
@@ -69,10 +65,10 @@ class WorkerEnd:
 
 @attrs.frozen(kw_only=True)
 class Say:
-    """Send a message, with the parcels that belong to it."""
+    """Send a message, with the payload frames that belong to it."""
 
     message: m.FromRunner
-    parcels: Sequence[Any] = ()
+    frames: Sequence[Any] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -148,19 +144,6 @@ class _Held:
         return self.work.first <= job < self.work.first + self.work.count
 
 
-@attrs.define
-class _Open:
-    """Results gathered for the next report."""
-
-    grant: int
-    first: int
-    since: float
-    parcels: list[Any] = attrs.field(factory=list)
-    failures: list[m.Failure] = attrs.field(factory=list)
-    seconds: float = 0.0
-    nbytes: int = 0
-
-
 class RunnerMachine:
     """The rules of one runner."""
 
@@ -172,7 +155,6 @@ class RunnerMachine:
         self._hello = hello
         self._held: dict[int, _Held] = {}
         self._fed: dict[int, int] = {}  # job -> grant, in the order of execution
-        self._report: _Open | None = None
         self._mean: float | None = None
         self._ready = False
         self._welcome: m.Welcome | None = None
@@ -186,22 +168,17 @@ class RunnerMachine:
         self._doomed: int | None = None
         self._out: list[Action] = []
 
-    @property
-    def wake_in(self) -> float:
-        """How soon a tick is needed, seconds."""
-        return REPORT_AFTER_S if self._report is not None else 0.5
-
     def _flush(self) -> list[Action]:
         out, self._out = self._out, []
         return out
 
-    def _say(self, message: m.FromRunner, parcels: Sequence[Any] = ()) -> None:
-        self._out.append(Say(message=message, parcels=parcels))
+    def _say(self, message: m.FromRunner, frames: Sequence[Any] = ()) -> None:
+        self._out.append(Say(message=message, frames=frames))
 
-    def _tell(self, message: Any, parcels: Sequence[Any], now: float) -> None:
+    def _tell(self, message: Any, frames: Sequence[Any], now: float) -> None:
         """Say something that must arrive."""
-        self.outbox.keep(message, parcels, now)
-        self._say(message, parcels)
+        self.outbox.keep(message, frames, now)
+        self._say(message, frames)
 
     # Connection ---------------------------------------------------------------------
 
@@ -211,8 +188,8 @@ class RunnerMachine:
         holds = set(self._held)
         self._say(attrs_hello(self._hello, tuple(sorted(holds | self._kept()))))
         if self.phase is not Phase.GREETING:
-            for message, parcels in self.outbox.due(now, 0.0):
-                self._say(message, parcels)
+            for message, frames in self.outbox.due(now, 0.0):
+                self._say(message, frames)
         return self._flush()
 
     def _kept(self) -> set[int]:
@@ -344,77 +321,38 @@ class RunnerMachine:
         # Refill by halves: a hand-over costs more than a tiny job.
         return ahead - len(self._fed) if len(self._fed) <= ahead // 2 else 0
 
-    def result(
+    def results(
         self,
-        job: int,
-        kind: int,
-        status: int | None,
+        first: int,
+        count: int,
+        failures: tuple[m.Failure, ...],
         seconds: float,
-        parcel: Any,
-        nbytes: int,
+        frames: Sequence[Any],
         now: float,
     ) -> list[Action]:
-        """Take in the result of one job."""
-        grant = self._fed.pop(job, None)
+        """Take in results of consecutive jobs, packed as they will travel."""
+        grant = self._fed.get(first)
         held = self._held.get(grant) if grant is not None else None
         if grant is None or held is None:
-            return self._flush()
+            return self._flush()  # heard before: a dead worker's last words, again
+        for job in range(first, first + count):
+            self._fed.pop(job, None)
+        mean = seconds / count
+        self._mean = mean if self._mean is None else 0.7 * self._mean + 0.3 * mean
         self._idle_deaths = 0
-        self._mean = (
-            seconds if self._mean is None else self._mean + 0.2 * (seconds - self._mean)
-        )
-        report = self._report
-        if report is not None and (
-            report.grant,
-            report.first + len(report.parcels),
-        ) != (
-            grant,
-            job,
-        ):
-            self._send_report(now)
-            report = None
-        if report is None:
-            report = self._report = _Open(grant, job, now)
-        if kind:
-            failure = m.Failure(
-                offset=len(report.parcels), kind=m.Kind(kind), status=status
-            )
-            report.failures.append(failure)
-        report.parcels.append(parcel)
-        report.seconds += seconds
-        report.nbytes += nbytes
-        if not self._fed or self._report_is_full(report, now):
-            self._feed()
-            if not self._fed or self._report_is_full(report, now):
-                self._send_report(now)
-        elif len(self._fed) * self._mean < SLICE_S:
-            self._feed()
-        self._go_if_done()
-        return self._flush()
-
-    def _report_is_full(self, report: _Open, now: float) -> bool:
-        return (
-            len(report.parcels) >= REPORT_COUNT
-            or report.nbytes >= REPORT_BYTES
-            or now - report.since >= REPORT_AFTER_S
-        )
-
-    def _send_report(self, now: float) -> None:
-        report, self._report = self._report, None
-        if report is None:
-            return
         message = m.Report(
             number=self.outbox.number(),
-            grant=report.grant,
-            first=report.first,
-            count=len(report.parcels),
-            failures=tuple(report.failures),
-            seconds=report.seconds,
+            grant=grant,
+            first=first,
+            count=count,
+            failures=failures,
+            seconds=seconds,
         )
-        self._tell(message, report.parcels, now)
-        held = self._held.get(report.grant)
-        if held is not None:
-            self._reported(held, len(report.parcels))
+        self._tell(message, frames, now)
+        self._reported(held, count)
+        self._feed()
+        self._go_if_done()
+        return self._flush()
 
     def _reported(self, held: _Held, count: int) -> None:
         held.unreported -= count
@@ -425,7 +363,6 @@ class RunnerMachine:
     def worker_ended(self, end: WorkerEnd, now: float) -> list[Action]:
         """Take in the worker's end, after all results it had written."""
         self._ready = False
-        self._send_report(now)
         job = end.job if end.job in self._fed else None
         self._take_back(job)
         if self.phase is Phase.LEAVING and self._goodbye is not None:
@@ -481,13 +418,10 @@ class RunnerMachine:
         self, vitals: Vitals, running: tuple[int | None, float], tail: str, now: float
     ) -> list[Action]:
         """Time has passed: beat, report, and say again what was not acknowledged."""
-        report = self._report
-        if report is not None and now - report.since >= REPORT_AFTER_S:
-            self._send_report(now)
         if self.phase is not Phase.GREETING and now >= self._beat_at:
             self._beat(vitals, running, tail, now)
-            for message, parcels in self.outbox.due(now, max(5.0, self.interval)):
-                self._say(message, parcels)
+            for message, frames in self.outbox.due(now, max(5.0, self.interval)):
+                self._say(message, frames)
         if self._goodbye is not None and now - self._goodbye_at > LAST_WORDS_S:
             self._leave(self._status)
         self._go_if_done()
@@ -549,7 +483,6 @@ class RunnerMachine:
     ) -> None:
         if self._goodbye is not None or self.phase is Phase.GONE:
             return
-        self._send_report(now)
         if running is None and reason == "stopped":
             running = next(iter(self._fed), None)
         self._goodbye = m.Goodbye(
@@ -571,7 +504,7 @@ class RunnerMachine:
 
     def _go_if_done(self) -> None:
         """Leave when nothing is left to do and everything said has arrived."""
-        if self.phase is not Phase.LEAVING or self._fed or self._report:
+        if self.phase is not Phase.LEAVING or self._fed:
             return
         if self._goodbye is None:
             self._depart("stopped", "the monitor said so", self._heard)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-from gridmap.runner.status import StatusPage
+from gridmap.runner.outbox import Outbox
 
 
 class Ended(NamedTuple):
@@ -34,16 +34,16 @@ class WorkerProcess:
         pid: Its process id, and that of its process group.
         sock: The runner's end of the socket; does not block.
         output: Where what it prints can be read.
-        status: The page on which it says what it does.
+        outbox: Where it says what it does, and leaves results.
     """
 
     def __init__(
-        self, pid: int, sock: socket.socket, output: int, status: StatusPage
+        self, pid: int, sock: socket.socket, output: int, outbox: Outbox
     ) -> None:
         self.pid = pid
         self.sock = sock
         self.output = output
-        self.status = status
+        self.outbox = outbox
         sock.setblocking(False)
         os.set_blocking(output, False)
 
@@ -69,14 +69,14 @@ class WorkerProcess:
             os.killpg(self.pid, signal.SIGKILL)
         self.sock.close()
         os.close(self.output)
-        self.status.close()
+        self.outbox.close()
 
 
 def fork_worker() -> WorkerProcess:
     """Fork a worker. Only while this process is young: no threads, no sockets."""
     ours, theirs = socket.socketpair()
     output, output_end = os.pipe()
-    status = StatusPage()
+    outbox = Outbox()
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
@@ -87,7 +87,7 @@ def fork_worker() -> WorkerProcess:
             os.close(output)
             from gridmap.runner import worker  # noqa: PLC0415 - the child's own
 
-            code = worker.run(theirs, status, output_end)
+            code = worker.run(theirs, outbox, output_end)
         except BaseException:  # noqa: BLE001 - the end of a process: told on stderr
             import traceback  # noqa: PLC0415 - only now
 
@@ -96,15 +96,15 @@ def fork_worker() -> WorkerProcess:
             os._exit(code)
     theirs.close()
     os.close(output_end)
-    return WorkerProcess(pid, ours, output, status)
+    return WorkerProcess(pid, ours, output, outbox)
 
 
 def spawn_worker() -> WorkerProcess:
     """Start a worker as a new program: this process is past forking."""
     ours, theirs = socket.socketpair()
     output, output_end = os.pipe()
-    status = StatusPage()
-    fds = (theirs.fileno(), status.fd, output_end)
+    outbox = Outbox()
+    fds = (theirs.fileno(), outbox.fd, output_end)
     process = subprocess.Popen(
         [sys.executable, "-m", "gridmap.runner.worker", *map(str, fds)],
         pass_fds=fds,
@@ -113,4 +113,4 @@ def spawn_worker() -> WorkerProcess:
     process.returncode = 0  # we wait for it ourselves
     theirs.close()
     os.close(output_end)
-    return WorkerProcess(process.pid, ours, output, status)
+    return WorkerProcess(process.pid, ours, output, outbox)

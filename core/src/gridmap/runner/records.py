@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Frame: TypeAlias = "bytes | bytearray | memoryview"
 
-_HEADER: Final = struct.Struct("<BBHiqd")
+_HEADER: Final = struct.Struct("<BBHiIqqd")
 _SIZE: Final = struct.Struct("<Q")
 _LARGE: Final = 65_536
 _MOST_FRAMES: Final = 65_535
@@ -36,7 +36,8 @@ class RecordType(enum.IntEnum):
     READY = 4
     """Worker to runner: it is set up."""
     RESULT = 5
-    """Worker to runner: ``job`` ended as ``kind``; frames: its parcel."""
+    """Worker to runner: ``count`` jobs from ``job`` on ended; frames: what of them is
+    to travel, packed. If ``kind`` is not 0, it is one job, and its exception."""
 
 
 @attrs.frozen
@@ -47,17 +48,21 @@ class Record:
         type: What it is about.
         frames: Its payload.
         job: A job, -1 if it is about none.
+        count: How many jobs, from that one on.
+        grant: The grant that jobs to run belong to; results never mix two.
         kind: How the job ended: 0 for a value, else a `protocol.messages.Kind`.
         status: The exit status the job asked for, -1 if none.
-        seconds: How long the job took.
+        seconds: How long the jobs took.
     """
 
     type: RecordType
     frames: tuple[Frame, ...] = ()
     job: int = -1
+    count: int = 1
     kind: int = 0
     status: int = -1
     seconds: float = 0.0
+    grant: int = 0
 
 
 def pack(record: Record) -> list[Frame]:
@@ -72,7 +77,14 @@ def pack(record: Record) -> list[Frame]:
         raise ValueError(msg)
     sizes = [memoryview(frame).nbytes for frame in frames]
     head = _HEADER.pack(
-        record.type, record.kind, len(frames), record.status, record.job, record.seconds
+        record.type,
+        record.kind,
+        len(frames),
+        record.status,
+        record.count,
+        record.job,
+        record.grant,
+        record.seconds,
     ) + struct.pack(f"<{len(sizes)}Q", *sizes)
     if sum(sizes) <= _LARGE:
         return [b"".join((head, *frames))]
@@ -127,8 +139,10 @@ def _parse(view: memoryview, at: int) -> tuple[Record, int] | None:
     for size in sizes:
         frames.append(bytes(view[start : start + size]))
         start += size
-    kind_of, kind, _, status, job, seconds = _HEADER.unpack_from(view, at)
-    record = Record(RecordType(kind_of), tuple(frames), job, kind, status, seconds)
+    kind_of, kind, _, status, jobs, job, grant, seconds = _HEADER.unpack_from(view, at)
+    record = Record(
+        RecordType(kind_of), tuple(frames), job, jobs, kind, status, seconds, grant
+    )
     return record, start
 
 
@@ -147,7 +161,7 @@ def receive(sock: socket.socket) -> Record | None:
     head = _read(sock, _HEADER.size)
     if head is None:
         return None
-    kind_of, kind, count, status, job, seconds = _HEADER.unpack(head)
+    kind_of, kind, count, status, jobs, job, grant, seconds = _HEADER.unpack(head)
     table = _read(sock, count * _SIZE.size)
     if table is None:
         return None
@@ -157,7 +171,9 @@ def receive(sock: socket.socket) -> Record | None:
         if frame is None:
             return None
         frames.append(frame if size > _LARGE else bytes(frame))
-    return Record(RecordType(kind_of), tuple(frames), job, kind, status, seconds)
+    return Record(
+        RecordType(kind_of), tuple(frames), job, jobs, kind, status, seconds, grant
+    )
 
 
 def _read(sock: socket.socket, size: int) -> bytearray | None:

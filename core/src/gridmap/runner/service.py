@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 _SAMPLE_S: Final = 2.0
 """Seconds between two looks at memory, for its peak."""
 
+_TICK_S: Final = 0.5
+
 _DRIVER_S: Final = 0.5
 """Seconds between two looks whether the user's process lives, on the same machine."""
 
@@ -136,7 +138,7 @@ class RunnerService:
         fds = {wake} if self._dead else {wake, self._worker.sock.fileno()}
         if self._worker.output >= 0:
             fds.add(self._worker.output)
-        timeout = 0.002 if self._link.waiting else self._machine.wake_in
+        timeout = 0.002 if self._link.waiting else _TICK_S
         ready = self._socket.wait(timeout, fds)
         if ready.connection:
             self._connection_changed()
@@ -184,21 +186,18 @@ class RunnerService:
                 self._result(record, now)
 
     def _result(self, record: Record, now: float) -> None:
-        kind, head, buffers = record.kind, record.frames[0], record.frames[1:]
-        parcel: Any = payload.Parcel(bytes(head), buffers) if buffers else head
-        nbytes = sum(len(frame) for frame in record.frames)
-        largest = max(len(frame) for frame in record.frames)
+        kind, frames = record.kind, list(record.frames)
+        largest = max(len(frame) for frame in frames)
         if largest > self._file.max_frame_bytes:
-            kind, parcel = m.Kind.UNPICKLABLE, _too_large(largest, self._file)
+            kind = m.Kind.UNPICKLABLE
+            frames = payload.pack([_too_large(largest, self._file)])
+        status = record.status if record.status >= 0 else None
+        failures = (
+            (m.Failure(offset=0, kind=m.Kind(kind), status=status),) if kind else ()
+        )
         self._do(
-            self._machine.result(
-                record.job,
-                kind,
-                record.status if record.status >= 0 else None,
-                record.seconds,
-                parcel,
-                nbytes,
-                now,
+            self._machine.results(
+                record.job, record.count, failures, record.seconds, frames, now
             )
         )
 
@@ -209,11 +208,20 @@ class RunnerService:
         if ended is None:
             return
         self._dead = True
+        now = time.monotonic()
         self._read_worker()
-        self._do(self._machine.worker_ended(self._end(ended), time.monotonic()))
+        left = self._worker.outbox.gathered()
+        if left is not None:
+            frames = payload.join(left.sizes, left.joined)
+            self._do(
+                self._machine.results(
+                    left.first, len(left.sizes), (), left.seconds, frames, now
+                )
+            )
+        self._do(self._machine.worker_ended(self._end(ended), now))
 
     def _end(self, ended: Ended) -> WorkerEnd:
-        job, seconds = self._worker.status.read()
+        job, seconds = self._worker.outbox.doing()
         kills = cgroup.oom_kills()
         killed = None not in (kills, self._oom_kills) and kills != self._oom_kills
         self._oom_kills = kills
@@ -231,7 +239,7 @@ class RunnerService:
         while self._signals:
             number = self._signals.pop(0)
             name = signal.Signals(number).name
-            job, _ = self._worker.status.read()
+            job, _ = self._worker.outbox.doing()
             self._log(f"told to end by {name}")
             self._do(
                 self._machine.depart(
@@ -252,7 +260,7 @@ class RunnerService:
             vitals = self._meter.measure()
         beats = self._machine.beat_due(now)
         tail = self._output.fresh() if beats else ""
-        self._do(self._machine.tick(vitals, self._worker.status.read(), tail, now))
+        self._do(self._machine.tick(vitals, self._worker.outbox.doing(), tail, now))
         if now - self._asked_for > _DRIVER_S:
             self._asked_for = now
             local = self._file.addresses[0].startswith("ipc:")
@@ -284,14 +292,16 @@ class RunnerService:
 
     def _say(self, say: Say) -> None:
         frames: list[Any] = [codec.encode(say.message)]
-        if say.parcels:
-            frames += payload.encode(payload.pack(say.parcels), self._compression)
+        if say.frames:
+            frames += payload.encode(say.frames, self._compression)
         self._socket.send(frames)  # what must arrive is kept, and said again
 
     def _feed(self, feed: Feed) -> None:
         work, batch = self._batches[feed.grant]
         frames = batch.take(feed.first - work.first, feed.stop - work.first)
-        record = Record(RecordType.JOBS, (feed.function, *frames), feed.first)
+        record = Record(
+            RecordType.JOBS, (feed.function, *frames), feed.first, grant=feed.grant
+        )
         self._link.send(record)
 
     def _set_up(self, welcome: m.Welcome) -> None:

@@ -1,7 +1,7 @@
 """The worker: a process that only computes.
 
-It reads jobs from a socket, calls the function, and writes each result before it
-begins the next job, so that a crash loses nothing that was finished. Whatever the
+It reads jobs from a socket, calls the function, and puts each result where the runner
+finds it before it begins the next job, so that a crash loses nothing that was finished. Whatever the
 function raises is caught; whatever else it does to the process, the runner sees.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import select
 import signal
 import socket
 import sys
@@ -22,13 +23,16 @@ from gridmap import payload
 from gridmap.errors import UnpicklableError
 from gridmap.protocol.messages import Kind
 from gridmap.runner import records
+from gridmap.runner.outbox import Outbox
 from gridmap.runner.records import Record, RecordType
-from gridmap.runner.status import StatusPage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PR_SET_PDEATHSIG: Final = 1
+
+_GATHER_S: Final = 0.01
+"""How long results of quick jobs gather before they are sent."""
 
 
 class Setup(msgspec.Struct, frozen=True):
@@ -45,19 +49,19 @@ class Setup(msgspec.Struct, frozen=True):
     path: tuple[str, ...]
 
 
-def run(sock: socket.socket, status: StatusPage, output_fd: int | None) -> int:
+def run(sock: socket.socket, outbox: Outbox, output_fd: int | None) -> int:
     """Serve jobs until the runner is gone.
 
     Args:
         sock: Where jobs come from and results go to.
-        status: Where to say what is being done.
+        outbox: Where to say what is being done, and to leave results.
         output_fd: Where standard output and error go; None leaves them.
 
     Returns:
         The exit status of the process.
     """
     _detach(output_fd)
-    worker = Worker(sock, status)
+    worker = Worker(sock, outbox)
     while (record := records.receive(sock)) is not None:
         worker.handle(record)
     return 0
@@ -85,9 +89,13 @@ def _detach(output_fd: int | None) -> None:
 class Worker:
     """What the worker knows: its functions."""
 
-    def __init__(self, sock: socket.socket, status: StatusPage) -> None:
+    def __init__(self, sock: socket.socket, outbox: Outbox) -> None:
         self._sock = sock
-        self._status = status
+        self._outbox = outbox
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
+        self._sent = 0.0
+        self._grant = 0
         self._parcels: dict[bytes, payload.Parcel] = {}
         self._functions: dict[bytes, Callable[..., object]] = {}
 
@@ -106,21 +114,60 @@ class Worker:
     def _run_jobs(self, record: Record) -> None:
         digest, *frames = record.frames
         digest = bytes(digest)
-        for offset, parcel in enumerate(payload.unpack(frames)):
-            job = record.job + offset
-            started = time.perf_counter()
-            self._status.begin(job)
+        begin, now = self._outbox.begin, time.monotonic()
+        if record.grant != self._grant:
+            self._flush(now)
+            self._grant = record.grant
+        for job, parcel in enumerate(payload.unpack(frames), record.job):
+            begin(job, now)
             kind, status, result = self._run(digest, parcel, job)
-            self._status.end()
-            seconds = time.perf_counter() - started
-            out = (
-                (result,)
-                if isinstance(result, bytes)
-                else (result.head, *result.buffers)
-            )
-            records.send(
-                self._sock, Record(RecordType.RESULT, out, job, kind, status, seconds)
-            )
+            started, now = now, time.monotonic()
+            self._hand_over(job, kind, status, result, now - started)
+            if now - self._sent > _GATHER_S:
+                self._flush(now)
+        self._outbox.end()
+        if not self._poll.poll(0):  # nothing more to do: what is done must not wait
+            self._flush(now)
+
+    def _hand_over(
+        self,
+        job: int,
+        kind: int,
+        status: int,
+        result: bytes | payload.Parcel,
+        seconds: float,
+    ) -> None:
+        """Gather a quick job's result, send off any other at once."""
+        if not kind:
+            small = _small(result)
+            if small is not None:
+                if self._outbox.put(job, small, seconds):
+                    return
+                self._flush(time.monotonic())
+                if self._outbox.put(job, small, seconds):
+                    return
+        self._flush(time.monotonic())
+        frames = tuple(payload.pack([result]))
+        records.send(
+            self._sock, Record(RecordType.RESULT, frames, job, 1, kind, status, seconds)
+        )
+
+    def _flush(self, now: float) -> None:
+        """Send off what was gathered."""
+        self._sent = now
+        gathered = self._outbox.gathered()
+        if gathered is None:
+            return
+        frames = tuple(payload.join(gathered.sizes, gathered.joined))
+        record = Record(
+            RecordType.RESULT,
+            frames,
+            gathered.first,
+            len(gathered.sizes),
+            seconds=gathered.seconds,
+        )
+        records.send(self._sock, record)
+        self._outbox.clear()
 
     def _run(
         self, digest: bytes, parcel: payload.Parcel, job: int
@@ -163,6 +210,14 @@ class Worker:
         return loaded
 
 
+def _small(result: bytes | payload.Parcel) -> bytes | None:
+    """Return a result as one short stream, None if it is not."""
+    if isinstance(result, bytes):
+        return result
+    head = result.head
+    return head if isinstance(head, bytes) and not result.buffers else None
+
+
 def _arguments(parcel: payload.Parcel) -> tuple[tuple[Any, ...], dict[str, Any]]:
     call: Any = payload.load(parcel)
     args, kwargs = call
@@ -198,8 +253,8 @@ def _set_up(setup: Setup) -> None:
 
 def main(arguments: list[str]) -> int:
     """Be a worker that was started as a program, after the first one died."""
-    sock_fd, status_fd, output_fd = map(int, arguments)
-    return run(socket.socket(fileno=sock_fd), StatusPage(status_fd), output_fd)
+    sock_fd, outbox_fd, output_fd = map(int, arguments)
+    return run(socket.socket(fileno=sock_fd), Outbox(outbox_fd), output_fd)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,119 @@
+"""Memory that runner and worker share: what the worker is doing, and what it has done.
+
+The worker writes it, the runner may read it at any time, and it is still there when
+the worker is dead. So the runner knows which job a crash belongs to, and has every
+result that was finished, without a system call for each.
+
+Results of quick jobs gather here, packed as they will travel, until the worker sends
+them off together. One that is large, or an exception, is sent at once instead.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import time
+from typing import Final
+
+import attrs
+
+_DOING: Final = struct.Struct("<qd")
+_HEAD: Final = struct.Struct("<IIqd")
+_HEAD_AT: Final = 64
+_MOST: Final = 4096
+_SIZES_AT: Final = 4096
+_DATA_AT: Final = _SIZES_AT + 4 * _MOST
+_DATA: Final = 256 * 1024
+_SIZE: Final = _DATA_AT + _DATA
+
+LARGEST: Final = 16 * 1024
+"""Bytes of a result that still gathers here."""
+
+
+@attrs.frozen
+class Gathered:
+    """Results of consecutive jobs.
+
+    Attributes:
+        first: The first job.
+        sizes: The size of each one's stream.
+        joined: The streams, one behind the other.
+        seconds: How long the jobs took together.
+    """
+
+    first: int
+    sizes: tuple[int, ...]
+    joined: bytes
+    seconds: float
+
+
+class Outbox:
+    """The shared memory, through a file descriptor that children can inherit."""
+
+    def __init__(self, fd: int | None = None) -> None:
+        if fd is None:
+            fd = os.memfd_create("gridmap-outbox")
+            os.ftruncate(fd, _SIZE)
+        self.fd = fd
+        self._page = mmap.mmap(fd, _SIZE)
+        self._first = -1
+        self._count = 0
+        self._used = 0
+        self._seconds = 0.0
+
+    # The worker's side --------------------------------------------------------------
+
+    def begin(self, job: int, now: float) -> None:
+        """Say which job starts, by `time.monotonic`."""
+        _DOING.pack_into(self._page, 0, job + 1, now)
+
+    def end(self) -> None:
+        """Say that no job is running."""
+        _DOING.pack_into(self._page, 0, 0, 0.0)
+
+    def put(self, job: int, result: bytes, seconds: float) -> bool:
+        """Keep a result; False if it does not fit, or does not follow the last one."""
+        size, count, used = len(result), self._count, self._used
+        if size > LARGEST or count == _MOST or used + size > _DATA:
+            return False
+        if count == 0:
+            self._first = job
+        elif job != self._first + count:
+            return False
+        page = self._page
+        page[_DATA_AT + used : _DATA_AT + used + size] = result
+        struct.pack_into("<I", page, _SIZES_AT + 4 * count, size)
+        self._count, self._used = count + 1, used + size
+        self._seconds += seconds
+        # Written last: until then the result is not there.
+        _HEAD.pack_into(
+            page, _HEAD_AT, count + 1, used + size, self._first, self._seconds
+        )
+        return True
+
+    def clear(self) -> None:
+        """Forget what was gathered: it has been sent."""
+        _HEAD.pack_into(self._page, _HEAD_AT, 0, 0, 0, 0.0)
+        self._count, self._used, self._seconds = 0, 0, 0.0
+
+    # Either side --------------------------------------------------------------------
+
+    def doing(self) -> tuple[int | None, float]:
+        """Return the job being run (None: none) and for how many seconds."""
+        job, since = _DOING.unpack_from(self._page, 0)
+        return (None, 0.0) if job == 0 else (job - 1, time.monotonic() - since)
+
+    def gathered(self) -> Gathered | None:
+        """Return the results that were not sent yet; None if there are none."""
+        count, used, first, seconds = _HEAD.unpack_from(self._page, _HEAD_AT)
+        if count == 0:
+            return None
+        sizes = struct.unpack_from(f"<{count}I", self._page, _SIZES_AT)
+        joined = self._page[_DATA_AT : _DATA_AT + used]
+        return Gathered(first, sizes, joined, seconds)
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        self._page.close()
+        os.close(self.fd)
