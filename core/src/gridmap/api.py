@@ -15,6 +15,7 @@ from gridmap import payload
 from gridmap.errors import InvalidRequestError
 from gridmap.job import Job
 from gridmap.monitor.monitor import JobMonitor
+from gridmap.monitor.opening import check_count
 from gridmap.monitor.store import encode_call
 from gridmap.progress import make_progress
 
@@ -252,13 +253,8 @@ def _workers(
     *,
     local: bool,
 ) -> int | None:
-    for name, number in (
-        ("max_workers", max_workers),
-        ("max_processes", max_processes),
-    ):
-        if number is not None and number < 1:
-            msg = f"{name}={number} must be at least 1, or None"
-            raise InvalidRequestError(msg)
+    max_workers = check_count("max_workers", max_workers)
+    max_processes = check_count("max_processes", max_processes)
     if max_workers is None and (local or backend == "local"):
         return max_processes
     return max_workers

@@ -10,14 +10,14 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from gridmap import plugins
-from gridmap.errors import GridMapError, InvalidRequestError
+from gridmap.errors import GridMapError
 from gridmap.events import RunEnded, RunStarted
 from gridmap.job import job_path, own_path, working_directory
 from gridmap.monitor import facts
 from gridmap.monitor.errands import ErrandRunner
 from gridmap.monitor.ledger import Ledger
 from gridmap.monitor.observers import Observers
-from gridmap.monitor.opening import Opened, choose_backend, open_run
+from gridmap.monitor.opening import Opened, check_count, choose_backend, open_run
 from gridmap.monitor.outcomes import Outcomes, Sink
 from gridmap.monitor.policy import Policy
 from gridmap.monitor.service import MonitorService
@@ -98,13 +98,8 @@ class JobMonitor:
             UnknownBackendError, BackendUnavailableError, DRMAANotPresentException:
                 If there is no such backend, or it cannot be used here.
         """
-        for what, number in (
-            ("max_workers", max_workers),
-            ("jobs_per_runner", jobs_per_runner),
-        ):
-            if number is not None and number < 1:
-                msg = f"{what}={number} must be at least 1, or None"
-                raise InvalidRequestError(msg)
+        max_workers = check_count("max_workers", max_workers)
+        jobs_per_runner = check_count("jobs_per_runner", jobs_per_runner)
         given = {"backend": backend, "temp_dir": temp_dir, **(settings or {})}
         self.settings: Settings = load_settings(given)[0]
         self._backend = choose_backend(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import getpass
 import logging
+import operator
 import re
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, SupportsIndex
 
 import attrs
 
@@ -19,6 +20,7 @@ from gridmap.errors import (
     BackendUnavailableError,
     DRMAANotPresentException,
     GridMapError,
+    InvalidRequestError,
 )
 from gridmap.job import working_directory
 from gridmap.monitor.errands import Launch
@@ -59,6 +61,28 @@ class Opened:
     capabilities: Capabilities
     launch: Launch
     backend: str
+
+
+def check_count(name: str, number: SupportsIndex | None) -> int | None:
+    """Return a number that bounds something, as an int.
+
+    Args:
+        name: Of the parameter, for the error.
+        number: What was given; any integer type will do, None is no bound.
+
+    Raises:
+        InvalidRequestError: If it is no whole number of at least 1.
+    """
+    if number is None:
+        return None
+    try:
+        whole = 0 if isinstance(number, bool) else operator.index(number)
+    except TypeError:
+        whole = 0
+    if whole < 1:
+        msg = f"{name}={number!r} must be a whole number of at least 1, or None"
+        raise InvalidRequestError(msg)
+    return whole
 
 
 def choose_backend(name: str | None, *, require_cluster: bool) -> InstalledBackend:
