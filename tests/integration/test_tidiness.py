@@ -1,0 +1,139 @@
+"""Maps cost the user's process nothing that lasts, and importing costs little."""
+
+import gc
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from tests import jobs
+
+from gridmap import GridExecutor, grid_map
+from gridmap.testing import eventually
+from gridmap.testing.leftovers import Holdings, holdings
+
+
+def await_nothing_beyond(before: Holdings) -> None:
+    """Wait until this process holds no more than it did."""
+    gc.collect()
+    eventually(
+        lambda: not holdings().beyond(before) or None,
+        within_s=5,
+        what=f"nothing left: {holdings().beyond(before)}",
+        gap_s=0.05,
+    )
+
+
+def test_a_map_leaves_no_thread_file_or_process() -> None:
+    """After a map this process holds what it held before."""
+    grid_map(jobs.square, [1], backend="local")  # what is made once and for all
+    before = holdings()
+    for _ in range(3):
+        grid_map(jobs.square, range(20), backend="local", max_workers=2)
+    await_nothing_beyond(before)
+
+
+def test_a_failed_map_leaves_no_thread_file_or_process() -> None:
+    """Nor after one that failed, one whose worker died, one that could not begin."""
+    grid_map(jobs.square, [1], backend="local")
+    before = holdings()
+    with pytest.raises(jobs.Teapot):
+        grid_map(jobs.complain, [1], backend="local")
+    grid_map(jobs.die, ["kill -9"], backend="local", return_exceptions=True)
+    with pytest.raises(TypeError):
+        grid_map(jobs.same, [threading.Lock()], backend="local")
+    await_nothing_beyond(before)
+
+
+def test_an_executor_leaves_no_thread_file_or_process() -> None:
+    """Nor after an executor that was shut down."""
+    grid_map(jobs.square, [1], backend="local")
+    before = holdings()
+    with GridExecutor(backend="local") as executor:
+        assert list(executor.map(jobs.square, range(5))) == [0, 1, 4, 9, 16]
+    del executor
+    await_nothing_beyond(before)
+
+
+def test_a_map_keeps_no_result_alive() -> None:
+    """Inputs and results belong to the caller alone once the map is done."""
+    import weakref
+
+    results = grid_map(Big, range(3), backend="local")
+    watched = [weakref.ref(result) for result in results]
+    del results
+    gc.collect()
+    assert [reference() for reference in watched] == [None] * 3
+
+
+class Big:
+    """A result that can be watched."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def test_a_map_leaves_the_process_as_it_was() -> None:
+    """Signal handlers, directory, environment and path are not touched."""
+    import os
+    import signal
+
+    def state() -> object:
+        handlers = [signal.getsignal(n) for n in signal.valid_signals()]
+        return handlers, Path.cwd(), dict(os.environ), list(sys.path)
+
+    before = state()
+    grid_map(jobs.square, [1], backend="local")
+    assert state() == before
+
+
+def modules_of(statement: str) -> set[str]:
+    """Return the modules that a fresh interpreter has after a statement."""
+    program = (
+        f"import sys; before = set(sys.modules); {statement}; "
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_gridmap_is_light() -> None:
+    """`import gridmap` imports itself and next to nothing besides."""
+    modules = modules_of("import gridmap")
+    heavy = {
+        "attrs", "attr", "cloudpickle", "drmaa", "matplotlib", "msgspec", "numpy",
+        "pandas", "pluggy", "psutil", "rich", "zmq",
+    }  # fmt: skip
+    assert heavy & modules == set()
+    ours = {name for name in modules if name.startswith("gridmap")}
+    assert ours <= {"gridmap", "gridmap.version"}
+    assert len(modules) < 40, sorted(modules)  # most of them for typing
+
+
+def test_the_names_of_gridmap_import_no_more_than_they_need() -> None:
+    """`from gridmap import grid_map, Job` needs neither a display nor numpy nor drmaa."""
+    modules = modules_of("from gridmap import grid_map, Job")
+    assert {
+        "drmaa",
+        "matplotlib",
+        "numpy",
+        "pandas",
+        "rich",
+        "click",
+    } & modules == set()
+
+
+@pytest.mark.slow
+def test_importing_warns_of_nothing_and_writes_nothing() -> None:
+    """Importing every public name is silent, with warnings as errors."""
+    program = "import gridmap\nfor n in gridmap.__all__: getattr(gridmap, n)\n"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
