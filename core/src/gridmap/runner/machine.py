@@ -129,6 +129,16 @@ class Phase(enum.Enum):
     GONE = "gone"
 
 
+@attrs.frozen
+class _Farewell:
+    """Why a runner leaves, and since when it wants to."""
+
+    reason: str
+    text: str
+    signal: int | None
+    at: float
+
+
 @attrs.define
 class _Held:
     """A grant: what of it is not handed to the worker, and what not reported."""
@@ -162,8 +172,8 @@ class RunnerMachine:
         self._beat_at = now
         self._beats = 0
         self._idle_deaths = 0
-        self._goodbye: m.Goodbye | None = None
-        self._goodbye_at = 0.0
+        self._farewell: _Farewell | None = None
+        self._goodbye = False
         self._status = 0
         self._doomed: int | None = None
         self._out: list[Action] = []
@@ -365,8 +375,8 @@ class RunnerMachine:
         self._ready = False
         job = end.job if end.job in self._fed else None
         self._take_back(job)
-        if self.phase is Phase.LEAVING and self._goodbye is not None:
-            self._go_if_done()
+        if self._farewell is not None:
+            self._say_goodbye(job, end.tail, now)
             return self._flush()
         if job is not None:
             self._job_ended(job, end, now)
@@ -376,6 +386,7 @@ class RunnerMachine:
             said = f"signal {end.signal}" if end.signal else f"status {end.status}"
             text = f"its worker cannot be kept up: it ended with {said}: {end.tail}"
             self._depart("broken", text[-2000:], now)
+            self._say_goodbye(None, "", now)
         else:
             self._out.append(StartWorker())
             if self._welcome is not None:
@@ -422,7 +433,7 @@ class RunnerMachine:
             self._beat(vitals, running, tail, now)
             for message, frames in self.outbox.due(now, max(5.0, self.interval)):
                 self._say(message, frames)
-        if self._goodbye is not None and now - self._goodbye_at > LAST_WORDS_S:
+        if self._farewell is not None and now - self._farewell.at > LAST_WORDS_S:
             self._leave(self._status)
         self._go_if_done()
         return self._flush()
@@ -458,57 +469,54 @@ class RunnerMachine:
         return now - self._heard > self.orphan
 
     def depart(
-        self,
-        reason: str,
-        text: str,
-        now: float,
-        *,
-        signal: int | None = None,
-        running: int | None = None,
-        tail: str = "",
+        self, reason: str, text: str, now: float, *, signal: int | None = None
     ) -> list[Action]:
-        """End now: kill the worker, say goodbye, leave once that is acknowledged."""
-        self._depart(reason, text, now, signal=signal, running=running, tail=tail)
+        """End now: kill the worker, report what it finished, then say goodbye."""
+        self._depart(reason, text, now, signal=signal)
         return self._flush()
 
     def _depart(
-        self,
-        reason: str,
-        text: str,
-        now: float,
-        *,
-        signal: int | None = None,
-        running: int | None = None,
-        tail: str = "",
+        self, reason: str, text: str, now: float, *, signal: int | None = None
     ) -> None:
-        if self._goodbye is not None or self.phase is Phase.GONE:
+        if self._farewell is not None or self.phase is Phase.GONE:
             return
-        if running is None and reason == "stopped":
-            running = next(iter(self._fed), None)
-        self._goodbye = m.Goodbye(
+        self._status = 0 if reason == "stopped" else 1
+        if self.phase is Phase.GREETING:  # nobody knows this runner yet
+            self._leave(self._status)
+            return
+        self._farewell = _Farewell(reason, text, signal, now)
+        self.phase = Phase.LEAVING
+        self._out.append(KillWorker())
+
+    def _say_goodbye(self, job: int | None, tail: str, now: float) -> None:
+        """Say the last words, once the worker has said its own."""
+        farewell = self._farewell
+        if farewell is None or self._goodbye:
+            return
+        self._goodbye = True
+        message = m.Goodbye(
             number=self.outbox.number(),
-            reason=reason,
-            text=text,
-            signal=signal,
-            job=running if running in self._fed else None,
+            reason=farewell.reason,
+            text=farewell.text,
+            signal=farewell.signal,
+            job=job,
             tail=tail,
         )
-        self._goodbye_at = now
-        if self.phase is Phase.GREETING:  # nobody knows this runner yet
-            self._leave(1)
-            return
-        self._tell(self._goodbye, (), now)
-        self.phase = Phase.LEAVING
-        self._status = 0 if reason == "stopped" else 1
-        self._out.append(KillWorker())
+        self._tell(message, (), now)
+
+    def disconnected(self) -> list[Action]:
+        """The connection broke: one that was told to stop need not wait for it."""
+        if self._goodbye and self._farewell and self._farewell.reason == "stopped":
+            self._leave(self._status)
+        return self._flush()
 
     def _go_if_done(self) -> None:
         """Leave when nothing is left to do and everything said has arrived."""
         if self.phase is not Phase.LEAVING or self._fed:
             return
-        if self._goodbye is None:
+        if self._farewell is None:
             self._depart("stopped", "the monitor said so", self._heard)
-        elif not len(self.outbox):
+        elif self._goodbye and not len(self.outbox):
             self._leave(self._status)
 
     def _leave(self, status: int) -> None:

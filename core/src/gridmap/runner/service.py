@@ -156,9 +156,10 @@ class RunnerService:
         self._mind_the_time()
 
     def _connection_changed(self) -> None:
-        now = time.monotonic()
         if self._socket.connected:
-            self._do(self._machine.connected(now))
+            self._do(self._machine.connected(time.monotonic()))
+        else:
+            self._do(self._machine.disconnected())
 
     def _hear(self, frames: Sequence[bytes | memoryview]) -> None:
         try:
@@ -239,18 +240,10 @@ class RunnerService:
         while self._signals:
             number = self._signals.pop(0)
             name = signal.Signals(number).name
-            job, _ = self._worker.outbox.doing()
             self._log(f"told to end by {name}")
-            self._do(
-                self._machine.depart(
-                    "signal",
-                    f"it was told to end by {name}",
-                    time.monotonic(),
-                    signal=number,
-                    running=job,
-                    tail=self._output.tail(),
-                )
-            )
+            text = f"it was told to end by {name}"
+            now = time.monotonic()
+            self._do(self._machine.depart("signal", text, now, signal=number))
 
     def _mind_the_time(self) -> None:
         now = time.monotonic()
