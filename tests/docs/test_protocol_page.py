@@ -1,0 +1,134 @@
+"""The specification of the wire protocol says what the code does."""
+
+import re
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from gridmap.protocol import codec
+from gridmap.protocol import messages as m
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "protocol.md"
+TEXT = PAGE.read_text()
+
+ALIASES = {
+    str(alias): name
+    for name, alias in {
+        "count": m.Count,
+        "seconds": m.Seconds,
+        "moment": m.Moment,
+        "amount": m.Amount,
+        "word": m.Word,
+        "text": m.Text,
+        "path": m.Path,
+    }.items()
+}
+MESSAGES = (*typing.get_args(m.FromRunner), *typing.get_args(m.FromMonitor))
+
+
+def section(name: str) -> str:
+    """Return the text under a message's heading, without deeper headings."""
+    match = re.search(
+        rf"^(#{{3,4}}) {name}\n(.*?)(?=^#{{2,4}} )", TEXT, re.MULTILINE | re.DOTALL
+    )
+    assert match is not None, f"{PAGE.name} has no section {name}"
+    return match[2]
+
+
+def rows(name: str) -> list[tuple[str, str, str]]:
+    """Return the fields in a message's table: name, type, default."""
+    found = re.findall(
+        r"^\| `(\w+)` \|([^|]*)\|([^|]*)\|", section(name), re.MULTILINE
+    )
+    return [(field, kind.strip(), default.strip()) for field, kind, default in found]
+
+
+def words(annotation: Any) -> str:
+    """Say a type in the page's words."""
+    if str(annotation) in ALIASES:
+        return ALIASES[str(annotation)]
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in {types.UnionType, typing.Union}:
+        first, last = inner
+        assert last is type(None)
+        return f"{words(first)} or nil"
+    if origin is tuple:
+        if inner[-1] is Ellipsis:
+            return f"array of {words(inner[0])}"
+        assert len(set(map(str, inner))) == 1
+        return f"array of {len(inner)} {words(inner[0])}"
+    if origin is dict:
+        return f"map of {words(inner[0])} to {words(inner[1])}"
+    if origin is typing.Annotated:
+        bounds = inner[1]
+        top = f" to {bounds.le}" if bounds.le is not None else ""
+        return f"{words(inner[0])} from {bounds.ge}{top}"
+    name: str = annotation.__name__
+    return name
+
+
+def defaults(kind: type[msgspec.Struct]) -> list[str]:
+    """Return each field's default as the page writes it, empty if it has none."""
+    plain = {(): "empty", "": "empty", None: "nil", False: "false", 0.0: "0"}
+    told = []
+    for field in msgspec.structs.fields(kind):
+        if field.required:
+            told.append("")
+        elif field.default is msgspec.NODEFAULT:
+            told.append("empty")  # made by a factory
+        else:
+            told.append(plain.get(field.default, f"`{field.default}`"))
+    # False and 0.0 are the same key; the annotation tells them apart.
+    hints = typing.get_type_hints(kind)
+    return [
+        "false" if value == "0" and hints[name] is bool else value
+        for name, value in zip(kind.__struct_fields__, told, strict=True)
+    ]
+
+
+def test_the_version_is_the_codes() -> None:
+    """The page is the specification of the version that the code speaks."""
+    assert re.findall(r"It is \*\*version (\d+)\*\*", TEXT) == [str(m.VERSION)]
+
+
+def test_every_message_is_there_and_no_other() -> None:
+    """The tags of the page are the tags of the code."""
+    tags = re.findall(r"^Tag `([a-z-]+)`", TEXT, re.MULTILINE)
+    assert sorted(tags) == sorted(kind.__struct_config__.tag for kind in MESSAGES)
+
+
+@pytest.mark.parametrize("kind", [*MESSAGES, m.Failure], ids=lambda kind: kind.__name__)
+def test_fields_are_the_codes(kind: type[msgspec.Struct]) -> None:
+    """Names, order, types and defaults of the fields are the code's."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    expected = [
+        (name, words(hints[name]), default)
+        for name, default in zip(kind.__struct_fields__, defaults(kind), strict=True)
+    ]
+    assert rows(kind.__name__) == expected
+
+
+@pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)
+def test_tags_stand_with_their_message(kind: type[msgspec.Struct]) -> None:
+    """Each section begins with the tag of its message, and says if it is numbered."""
+    first = section(kind.__name__).strip().splitlines()[0]
+    assert first.startswith(f"Tag `{kind.__struct_config__.tag}`")
+    numbered = "number" in kind.__struct_fields__ and kind not in {m.Beat, m.Echo}
+    assert ("numbered" in first) == numbered
+
+
+def test_kinds_are_the_codes() -> None:
+    """The numbers of `Kind` stand in the table of failures."""
+    told = " ".join(section("Failure").split())
+    for kind in m.Kind:
+        assert f"{kind.value} {kind.name.lower()}" in told
+
+
+def test_limits_are_the_codes() -> None:
+    """A control message may be as long as the page says."""
+    mib = codec.LARGEST_CONTROL // 2**20
+    assert f"| control message | {mib} MiB |" in TEXT
