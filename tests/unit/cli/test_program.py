@@ -201,7 +201,7 @@ def test_the_library_is_quiet_unless_asked(shell: Shell) -> None:
     shell.offer("fine")
     module = shell.plugins / "plugin_fine.py"
     module.write_text(
-        "import logging\nlogging.getLogger('gridmap.fine').info('loaded %s', 'fine')\n"
+        "import logging\nlogging.getLogger('strange').info('loaded %s', 'fine')\n"
         + module.read_text()
     )
     assert shell.run("render", "-b", "fine").stderr.count("loaded") == 0

@@ -21,7 +21,7 @@ from gridmap.errors import GridMapError
 from gridmap.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 COMMANDS: Final = (
@@ -81,7 +81,7 @@ class Program(click.Group):
 
 
 class _Stderr(logging.Handler):
-    """Prints what the library logs the way the command prints its errors."""
+    """Prints what library and plugins log the way the command prints its errors."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one message on what is standard error now: a bar may have taken it."""
@@ -108,13 +108,26 @@ class _Stderr(logging.Handler):
 def program(context: click.Context, verbose: int) -> None:
     """Map Python functions onto the batch scheduler a site has."""
     context.color = _wants_color()
-    logger = logging.getLogger("gridmap")
-    logger.setLevel(_LEVELS[min(verbose, len(_LEVELS) - 1)])
-    handler = _Stderr()
-    logger.addHandler(handler)
-    context.call_on_close(lambda: logger.removeHandler(handler))
+    context.call_on_close(_show_log(_LEVELS[min(verbose, len(_LEVELS) - 1)]))
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
+
+
+def _show_log(level: int) -> Callable[[], None]:
+    """Print what is logged from this level on; return what ends that.
+
+    The handler is the root's, since plugins log under names of their own.
+    """
+    root, handler = logging.getLogger(), _Stderr()
+    before = root.level
+    root.setLevel(level)
+    root.addHandler(handler)
+
+    def end() -> None:
+        root.removeHandler(handler)
+        root.setLevel(before)
+
+    return end
 
 
 def _wants_color() -> bool | None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import attrs
 
-from gridmap.events import JobsDone, RunnerPending, RunnerUp
+from gridmap.events import JobsDone, RunnerUp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +52,6 @@ class RollCall:
         self._others = others
         self._start = clock()
         self._rows: dict[int, Row] = {}
-        self._reasons: set[str] = set()
         self.first_s = 0.0
         self.total_s = 0.0
 
@@ -68,16 +66,8 @@ class RollCall:
             row = self._rows.setdefault(event.runner, Row(str(event.runner), ""))
             row.jobs += event.stop - event.first
             row.seconds += event.seconds
-        elif isinstance(event, RunnerPending):
-            self._tell(event.reason)
         for other in self._others:
             other(event)
-
-    def _tell(self, reason: str) -> None:
-        """Say why nothing happens, once for each reason."""
-        if reason and reason not in self._reasons:
-            self._reasons.add(reason)
-            sys.stderr.write(f"gridmap: waiting for the scheduler: {reason}\n")
 
     def end(self) -> None:
         """Stop counting the seconds."""

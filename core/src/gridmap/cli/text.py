@@ -68,9 +68,13 @@ def paragraph(text: str, *, indent: int = 0, style: str = "") -> None:
 
 
 def complain(message: str) -> None:
-    """Print a message on standard error, folded."""
+    """Print a message on standard error, folded.
+
+    Not with `click.echo`: it would go past a bar, which has put itself in the place
+    of standard error, and into the middle of its line.
+    """
     for line in _fold(message, width(sys.stderr)):
-        click.echo(line, err=True)
+        print(line, file=sys.stderr)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Cell | str]]) -> None:
