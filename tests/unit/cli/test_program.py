@@ -47,10 +47,10 @@ def test_every_command_explains_itself(name: str) -> None:
 
 def test_an_unknown_command_gets_a_close_match(shell: Shell) -> None:
     """A slip of the finger is a usage error with a hint."""
-    result = shell.run("bakends")
+    result = shell.run("bckends")
     assert result.returncode == 2
     assert result.stdout == ""
-    assert "no command 'bakends'. Did you mean 'backends'?" in result.stderr
+    assert "no command 'bckends'. Did you mean 'backends'?" in result.stderr
 
 
 def test_an_unknown_backend_gets_a_close_match(shell: Shell) -> None:

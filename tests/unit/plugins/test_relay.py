@@ -141,9 +141,9 @@ def test_a_wrong_argument_is_refused() -> None:
 
     class Slip(Good):
         @hookimpl
-        def gridmap_attach(self, contex: RunContext) -> None: ...
+        def gridmap_attach(self, kontext: RunContext) -> None: ...
 
-    with pytest.raises(PluginError, match="contex"):
+    with pytest.raises(PluginError, match="kontext"):
         relay(Slip())
 
 
