@@ -209,7 +209,7 @@ def test_what_can_never_run_says_so(
 
 
 def test_a_job_requeued_after_its_end_runs_again(trial: Trial) -> None:
-    """As core does with a runner that died: at once, and under the same handle."""
+    """As core does with a runner that died: soon, and under the same handle."""
     (handle,) = start(trial, "echo ran")
     trial.wait_over([handle])
     answer = trial.resubmit(handle, Cause.PREEMPTED, 2)
@@ -217,6 +217,6 @@ def test_a_job_requeued_after_its_end_runs_again(trial: Trial) -> None:
     assert attrs.astuple(answer, recurse=False) == (handle, True)
     eventually(
         lambda: trial.log(handle).splitlines() == ["ran", "ran"],
-        within_s=8.0,  # without being hurried it would wait for longer
+        within_s=10.0,  # without being hurried it waits for longer, even here
         what="the second run",
     )

@@ -152,7 +152,7 @@ def test_commands_name_a_task_as_slurm_does() -> None:
         "--clusters=b",
         "update",
         "JobId=7_3",
-        "StartTime=now",
+        "StartTime=now+5",
     )
     assert scontrol.job_command("7") == (
         "scontrol",

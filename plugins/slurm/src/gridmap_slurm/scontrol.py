@@ -20,6 +20,8 @@ _SETTING: Final = re.compile(r"^(\w[\w ]*?)\s*= ?(.*)$", re.MULTILINE)
 _START: Final = re.compile(r"^JobId=", re.MULTILINE)
 _FIELD: Final = re.compile(r"(?:^|\s)(\w+)=(\S*)")
 _EXIT: Final = re.compile(r"(\d+):(\d+)")
+_HASTE_S: Final = 5
+"""Seconds a requeued runner still waits: the nodes' clocks may differ a little."""
 _LAST_INDEX: Final = 2**32 - 3
 """Above it stand Slurm's words for "no index" (NO_VAL, INFINITE)."""
 _NOTHING: Final = frozenset({"", "None", "(null)", "n/a", "N/A", "Unknown"})
@@ -149,12 +151,15 @@ def requeue_command(handle: Handle, clusters: tuple[str, ...] = ()) -> tuple[str
 
 
 def hasten_command(handle: Handle, clusters: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Return the command that lets a requeued runner start at once.
+    """Return the command that lets a requeued runner start in a few seconds.
 
-    Slurm makes it wait for two minutes (seen in 22.05.8: ``Reason=BeginTime``); its
-    owner may shorten that as soon as it is pending again, but not before.
+    Slurm makes it wait for two minutes (seen in 22.05.8: ``Reason=BeginTime``), for as
+    long as its credential could be used again. Its owner may shorten that as soon as it
+    is pending, but not to nothing: started within the second in which it had ended, a
+    job was killed at once with "Job credential revoked", ``FAILED``, exit code 1:0.
     """
-    return (PROGRAM, *clusters, "update", f"JobId={ids.write(handle)}", "StartTime=now")
+    job = f"JobId={ids.write(handle)}"
+    return (PROGRAM, *clusters, "update", job, f"StartTime=now+{_HASTE_S}")
 
 
 def _number(text: str) -> int | None:
