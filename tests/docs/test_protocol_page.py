@@ -41,9 +41,7 @@ def section(name: str) -> str:
 
 def rows(name: str) -> list[tuple[str, str, str]]:
     """Return the fields in a message's table: name, type, default."""
-    found = re.findall(
-        r"^\| `(\w+)` \|([^|]*)\|([^|]*)\|", section(name), re.MULTILINE
-    )
+    found = re.findall(r"^\| `(\w+)` \|([^|]*)\|([^|]*)\|", section(name), re.MULTILINE)
     return [(field, kind.strip(), default.strip()) for field, kind, default in found]
 
 
@@ -53,41 +51,27 @@ def words(annotation: Any) -> str:
         return ALIASES[str(annotation)]
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in {types.UnionType, typing.Union}:
-        first, last = inner
-        assert last is type(None)
-        return f"{words(first)} or nil"
+        return f"{words(inner[0])} or nil"
     if origin is tuple:
-        if inner[-1] is Ellipsis:
-            return f"array of {words(inner[0])}"
-        assert len(set(map(str, inner))) == 1
-        return f"array of {len(inner)} {words(inner[0])}"
+        count = "" if inner[-1] is Ellipsis else f"{len(inner)} "
+        return f"array of {count}{words(inner[0])}"
     if origin is dict:
         return f"map of {words(inner[0])} to {words(inner[1])}"
     if origin is typing.Annotated:
-        bounds = inner[1]
-        top = f" to {bounds.le}" if bounds.le is not None else ""
-        return f"{words(inner[0])} from {bounds.ge}{top}"
-    name: str = annotation.__name__
-    return name
+        least, most = inner[1].ge, inner[1].le
+        return f"{words(inner[0])} from {least}" + (f" to {most}" if most else "")
+    return str(annotation.__name__)
 
 
-def defaults(kind: type[msgspec.Struct]) -> list[str]:
-    """Return each field's default as the page writes it, empty if it has none."""
-    plain = {(): "empty", "": "empty", None: "nil", False: "false", 0.0: "0"}
-    told = []
-    for field in msgspec.structs.fields(kind):
-        if field.required:
-            told.append("")
-        elif field.default is msgspec.NODEFAULT:
-            told.append("empty")  # made by a factory
-        else:
-            told.append(plain.get(field.default, f"`{field.default}`"))
-    # False and 0.0 are the same key; the annotation tells them apart.
-    hints = typing.get_type_hints(kind)
-    return [
-        "false" if value == "0" and hints[name] is bool else value
-        for name, value in zip(kind.__struct_fields__, told, strict=True)
-    ]
+def default(field: msgspec.structs.FieldInfo) -> str:
+    """Return a field's default as the page writes it, empty if it has none."""
+    if field.required:
+        return ""
+    if field.default is msgspec.NODEFAULT:
+        return "empty"  # made by a factory
+    plain = {"()": "empty", "''": "empty", "None": "nil", "False": "false"}
+    plain |= {"0.0": "0", "0": "0"}
+    return plain.get(repr(field.default), f"`{field.default}`")
 
 
 def test_the_version_is_the_codes() -> None:
@@ -105,10 +89,8 @@ def test_every_message_is_there_and_no_other() -> None:
 def test_fields_are_the_codes(kind: type[msgspec.Struct]) -> None:
     """Names, order, types and defaults of the fields are the code's."""
     hints = typing.get_type_hints(kind, include_extras=True)
-    expected = [
-        (name, words(hints[name]), default)
-        for name, default in zip(kind.__struct_fields__, defaults(kind), strict=True)
-    ]
+    fields = msgspec.structs.fields(kind)
+    expected = [(f.name, words(hints[f.name]), default(f)) for f in fields]
     assert rows(kind.__name__) == expected
 
 
