@@ -28,8 +28,9 @@ source_suffix = {".md": "markdown"}
 root_doc = "index"
 
 nitpicky = True
+smartquotes = False  # docstrings and help texts hold commands to be copied
 default_role = "gm"  # see _ext/references.py
-myst_enable_extensions = ["colon_fence", "deflist", "fieldlist", "smartquotes"]
+myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 
 # Names as users write them; annotations as they stand in the sources.

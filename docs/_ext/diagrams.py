@@ -45,7 +45,8 @@ def draw(name, table, places, label, final=(), extra=()):
     parts = []
     for (source, target), texts in edges.items():
         if source is target:
-            parts.append(_loop(name, centre[source], texts))
+            below = places[source.name][1] > 0
+            parts.append(_loop(name, centre[source], texts, below=below))
         else:
             both = (target, source) in edges
             parts.append(_edge(name, centre[source], centre[target], texts, both))
@@ -107,7 +108,7 @@ def _edge(name, start, end, texts, both):
     dx, dy = x2 - x1, y2 - y1
     length = math.hypot(dx, dy)
     nx, ny = -dy / length, dx / length  # to the right of the way, as on a street
-    bend = 26 if both else 0
+    bend = (26 if abs(dx) > abs(dy) else 64) if both else 0
     mx, my = (x1 + x2) / 2 + nx * bend, (y1 + y2) / 2 + ny * bend
     sx, sy = _border(start, (mx, my))
     tx, ty = _border(end, (mx, my))
@@ -134,11 +135,14 @@ def _border(centre, towards):
     return x + dx * scale, y + dy * scale
 
 
-def _loop(name, centre, texts):
+def _loop(name, centre, texts, *, below):
     x, y = centre
-    top = y - HEIGHT / 2 - 2
-    path = f"M{x - 16:.1f} {top:.1f} C{x - 24:.1f} {top - 32:.1f} {x + 24:.1f} {top - 32:.1f} {x + 16:.1f} {top:.1f}"
-    return _path(name, path) + _texts(x, top - 26 - 14 * (len(texts) - 1) / 2, texts)
+    side = 1 if below else -1
+    edge = y + side * (HEIGHT / 2 + 2)
+    far = edge + side * 32
+    path = f"M{x - 16:.1f} {edge:.1f} C{x - 24:.1f} {far:.1f} {x + 24:.1f} {far:.1f} {x + 16:.1f} {edge:.1f}"
+    middle = edge + side * (28 + 14 * (len(texts) - 1) / 2)
+    return _path(name, path) + _texts(x, middle, texts)
 
 
 def _arrival(name, centre, texts):
