@@ -99,11 +99,11 @@ class Run:
             handle, lambda s: s is not None and s.raw in {"r", "Rr"}, "runs"
         )
 
-    def over(self, handles: Iterable[Handle]) -> None:
+    def over(self, handles: Iterable[Handle], within_s: float = 90) -> None:
         """Wait until runners are gone."""
         wanted = frozenset(handles)
         eventually(
-            lambda: not self.look(wanted).seen, within_s=90, what="they are over"
+            lambda: not self.look(wanted).seen, within_s=within_s, what="they are over"
         )
 
     def autopsies(self, handles: Iterable[Handle]) -> Mapping[Handle, Autopsy]:

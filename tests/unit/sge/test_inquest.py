@@ -3,6 +3,7 @@
 import signal
 from datetime import datetime
 
+import attrs
 import pytest
 from tests.unit.sge.doubles import INSTALLATION, FakeClock, FakePrograms, recorded
 
@@ -14,10 +15,12 @@ from gridmap_sge.inquest import PATIENCE_S, Inquest
 from gridmap_sge.programs import Programs
 from gridmap_sge.submission import Ended
 
-USAGE = {"ru_maxrss": "4096.0", "ru_wallclock": "4.0", "start_time": "9.0"}
+USAGE = {"ru_maxrss": "4096.0", "ru_wallclock": "4.0", "end_time": "13.0"}
 EXITED = Ended(ran=True, exit_status=3, usage=USAGE)
 KILLED = Ended(ran=True, signal="SIGKILL", usage=USAGE)
 DELETED = Ended(ran=True, aborted=True, usage=USAGE)
+LOST = Ended(ran=True, usage={"submission_time": "9.0"})
+"""As DRMAA told of a task whose node lost power, 8.1.9."""
 FIRST, SECOND = Handle("158", "1"), Handle("158", "2")
 NOT_FOUND = Answer(status=1, errors="error: job id 158 not found\n")
 
@@ -66,6 +69,15 @@ def test_a_deletion_that_was_seen_counts(room: Room) -> None:
     assert room.examine(FIRST, deleted={FIRST})[FIRST].ending is Ending.PERSON
 
 
+def test_a_lost_node_does_not_look_like_a_success(room: Room) -> None:
+    """DRMAA says nothing of it that it does not say of an end like any other."""
+    room.programs.say("qacct", recorded("qacct_lost.txt"))
+    handle = Handle("89", "1")
+    room.inquest.hear({handle: LOST})
+    told = room.examine(handle)[handle]
+    assert (told.ending, told.exit_status) == (Ending.NODE, None)
+
+
 def test_accounting_is_waited_for(room: Room) -> None:
     """Some seconds; then DRMAA's word has to do."""
     room.programs.say("qacct", NOT_FOUND)
@@ -100,7 +112,19 @@ def test_a_record_of_rescheduling_is_no_end(room: Room) -> None:
     handle = Handle("159", "1")
     assert room.examine(handle) == {}
     room.inquest.hear({handle: Ended(ran=False)})
-    assert room.examine(handle)[handle].ending is Ending.PERSON
+    assert room.examine(handle) == {}
+    assert room.examine(handle, deleted={handle})[handle].ending is Ending.PERSON
+
+
+def test_what_left_no_record_never_ran(room: Room) -> None:
+    """DRMAA only knows that it is gone, perhaps because it missed its end."""
+    room.programs.say("qacct", NOT_FOUND)
+    room.inquest.hear({FIRST: Ended(ran=False), SECOND: Ended(ran=False)})
+    assert room.examine(FIRST) == {}
+    room.clock.seconds += PATIENCE_S
+    assert room.examine(FIRST)[FIRST].ending is Ending.PERSON
+    room.programs.say("qacct", recorded("qacct_del.txt"))
+    assert room.examine(SECOND)[SECOND].signal == signal.SIGKILL
 
 
 def test_old_records_are_another_jobs(room: Room) -> None:
@@ -114,17 +138,18 @@ def test_old_records_are_another_jobs(room: Room) -> None:
 @pytest.mark.parametrize(
     ("ended", "resources", "ending", "limit"),
     [
-        (Ended(ran=False), None, Ending.PERSON, None),
+        (Ended(ran=False), None, None, None),
         (EXITED, None, Ending.ITSELF, None),
-        (Ended(ran=True, exit_status=127), None, Ending.START, None),
+        (attrs.evolve(EXITED, exit_status=127), None, Ending.START, None),
         (DELETED, None, Ending.PERSON, None),
-        (Ended(ran=True, aborted=True, usage={"start_time": "0.0"}), None, Ending.START, None),
+        (attrs.evolve(DELETED, usage={"end_time": "0.0"}), None, None, None),
         (KILLED, None, None, None),
         (KILLED, Resources(), None, None),
         (KILLED, Resources(walltime=4), Ending.SCHEDULER_LIMIT, Limit.TIME),
         (KILLED, Resources(walltime=5), None, None),
-        (Ended(ran=True, signal="SIGSEGV"), Resources(walltime=1), Ending.ITSELF, None),
-        (Ended(ran=True, signal="what"), None, Ending.ITSELF, None),
+        (attrs.evolve(KILLED, signal="SIGSEGV"), Resources(walltime=1), Ending.ITSELF, None),
+        (LOST, None, None, None),
+        (attrs.evolve(KILLED, signal="what"), None, Ending.ITSELF, None),
     ],
 )  # fmt: skip
 def test_what_drmaas_word_alone_proves(

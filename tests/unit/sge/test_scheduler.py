@@ -320,13 +320,16 @@ def test_drmaa_and_accounting_are_joined() -> None:
     stage = scene()
     plugins = run(stage)
     plugins.submit(batch(3))
-    stage.submitter.ends = {ONE: Ended(ran=True, exit_status=0), TWO: Ended(ran=False)}
+    stage.submitter.ends = {
+        ONE: Ended(ran=True, exit_status=0, usage={"end_time": "9"}),
+        TWO: Ended(ran=False),
+    }
     stage.programs.say("qacct", Answer(status=1, errors="error: job id 7 not found"))
     told = plugins.postmortem(frozenset({ONE, TWO, THREE}))
-    assert {handle: one.ending for handle, one in told.items()} == {
-        ONE: Ending.ITSELF,
-        TWO: Ending.PERSON,
-    }
+    assert {handle: one.ending for handle, one in told.items()} == {ONE: Ending.ITSELF}
+    stage.programs.say("qdel", "me has deleted job-array task 7.2")
+    plugins.kill(frozenset({TWO}))
+    assert plugins.postmortem(frozenset({TWO}))[TWO].ending is Ending.PERSON
 
 
 def test_a_deletion_that_was_seen_is_remembered() -> None:

@@ -6,6 +6,10 @@ failed start (the table is in `qacct`). That is one qacct for each array, which 
 the cell's whole accounting file. Records appear some seconds late
 (``accounting_flush_time``, 15 s by default): until then the runner is left out, and
 after `PATIENCE_S` DRMAA's word has to do.
+
+Of a job that was deleted while it waited DRMAA only hears that it is gone, and perhaps
+also of one whose end it missed while the master was down: if accounting has no record
+of it, it never ran.
 """
 
 from __future__ import annotations
@@ -13,6 +17,8 @@ from __future__ import annotations
 import signal
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
+
+import attrs
 
 from gridmap.backend import Autopsy, Ending, Handle, Limit
 from gridmap_sge import command, qacct, ranges
@@ -63,7 +69,12 @@ class Inquest:
             asked: What each job asked for.
         """
         nodes, submitted, asked = nodes or {}, submitted or {}, asked or {}
-        clear = {h for h in handles if h in self._told and _is_clear(self._told[h])}
+        clear = {
+            handle
+            for handle in handles
+            if (one := self._told.get(handle)) is not None
+            and (_is_clear(one) or (handle in deleted and not one.ran))
+        }
         records, answered = self._records(set(handles) - clear, submitted)
         found = {}
         now = self._clock()
@@ -78,7 +89,10 @@ class Inquest:
                 handle in clear or not answered or now - first >= PATIENCE_S
             ):
                 resources = asked.get(handle.job)
-                found[handle] = by_drmaa(ended, nodes.get(handle), resources)
+                never = answered or handle in clear
+                found[handle] = by_drmaa(
+                    ended, nodes.get(handle), resources, accounted=never
+                )
         for handle in found:
             del self._first_asked[handle]
         return found
@@ -112,7 +126,13 @@ class Inquest:
         return found, True
 
 
-def by_drmaa(ended: Ended, node: str | None, resources: Resources | None) -> Autopsy:
+def by_drmaa(
+    ended: Ended,
+    node: str | None,
+    resources: Resources | None,
+    *,
+    accounted: bool = False,
+) -> Autopsy:
     """Return what DRMAA's word alone proves.
 
     Args:
@@ -120,29 +140,27 @@ def by_drmaa(ended: Ended, node: str | None, resources: Resources | None) -> Aut
         node: Where the runner was last seen.
         resources: What it asked for: a runner that SIGKILL ended after its time was over
             was ended by the limit.
+        accounted: Whether accounting would have a record if it had ever run.
     """
-    if not ended.ran:
-        text = "DRMAA: deleted before it ran"
+    if not ended.ran and accounted:
+        text = "DRMAA: deleted while it waited"
         return Autopsy(ending=Ending.PERSON, text=text)
     resident = ended.number("ru_maxrss")
     wallclock = ended.number("ru_wallclock") or 0.0
-    peak = int(resident * 1024) if resident else None
+    told = Autopsy(peak_memory=int(resident * 1024) if resident else None, node=node)
+    if not ended.number("end_time"):
+        # It could not be started, or its node was lost; aborted or not, no status.
+        return attrs.evolve(told, text="DRMAA: over, without a word on its end")
     if ended.aborted:
-        started = bool(ended.number("start_time"))
-        ending = Ending.PERSON if started else Ending.START
-        how = "ended through the scheduler" if started else "it could not be started"
-        return Autopsy(
-            ending=ending, peak_memory=peak, node=node, text=f"DRMAA: aborted, {how}"
-        )
+        text = "DRMAA: aborted, ended through the scheduler"
+        return attrs.evolve(told, ending=Ending.PERSON, text=text)
     if not ended.signal:
-        return Autopsy(
-            # These are env's and the shell's own, which become the runner.
-            ending=Ending.START
-            if ended.exit_status in qacct.NOT_STARTED
-            else Ending.ITSELF,
+        # The shell and env say with 126 and 127 that there is no such program.
+        missing = ended.exit_status in qacct.NOT_STARTED
+        return attrs.evolve(
+            told,
+            ending=Ending.START if missing else Ending.ITSELF,
             exit_status=ended.exit_status,
-            peak_memory=peak,
-            node=node,
             text=f"DRMAA: exit status {ended.exit_status}, ran {wallclock:g} s",
         )
     number = _signal(ended.signal)
@@ -150,22 +168,25 @@ def by_drmaa(ended: Ended, node: str | None, resources: Resources | None) -> Aut
     timed_out = (
         bool(walltime) and number == signal.SIGKILL and wallclock >= (walltime or 0)
     )
-    # A SIGKILL may also be a limit of memory: without accounting nobody knows.
-    ending_or_none = Ending.SCHEDULER_LIMIT if timed_out else None
-    if number != signal.SIGKILL:
-        ending_or_none = Ending.ITSELF
-    return Autopsy(
-        ending=ending_or_none,
+    ending: Ending | None = Ending.SCHEDULER_LIMIT if timed_out else Ending.ITSELF
+    if number == signal.SIGKILL and not timed_out:
+        ending = None  # perhaps a limit of memory: without accounting nobody knows
+    return attrs.evolve(
+        told,
+        ending=ending,
         limit=Limit.TIME if timed_out else None,
         signal=number,
-        peak_memory=peak,
-        node=node,
         text=f"DRMAA: ended by {ended.signal}, ran {wallclock:g} s",
     )
 
 
 def _is_clear(ended: Ended) -> bool:
-    return not ended.ran or (not ended.aborted and not ended.signal)
+    """Return whether accounting has nothing to add.
+
+    Of a task that was lost with its node DRMAA says neither exit nor signal nor abort,
+    as of a success, but no time of its end either.
+    """
+    return ended.exit_status is not None and bool(ended.number("end_time"))
 
 
 def _signal(name: str) -> int | None:

@@ -21,7 +21,7 @@ log file, program)
 exit 100                     30 application error   100          aborted
 exit 99, qmod -rj            25 rescheduling, then  99, 0        at the last end
                              another record
-node lost, and back          19 before writing ...  0            aborted
+node lost, and back          19 before writing ...  0            none of the three
 node lost, not back          no record, qstat: r    none         nothing
 ===========================  =====================  ===========  ==================
 
