@@ -78,6 +78,26 @@ def test_a_lost_node_does_not_look_like_a_success(room: Room) -> None:
     assert (told.ending, told.exit_status) == (Ending.NODE, None)
 
 
+@pytest.mark.parametrize(
+    ("answer", "limit"),
+    [
+        (Answer(status=0, output=recorded("qconf_sq.txt")), Limit.MEMORY),
+        (Answer(status=1, errors="no such queue"), None),
+        (NoAnswer(text="hangs", started=True), None),
+    ],
+)
+def test_a_limit_that_nobody_asked_for_is_the_queues(
+    room: Room, answer: Answer | NoAnswer, limit: Limit | None
+) -> None:
+    """The queue is asked, and only for such a death."""
+    text = recorded("qacct_vm.txt").replace("-l h_vmem=150M", "NONE")
+    room.programs.say("qacct", text)
+    room.programs.say("qconf -sq all.q", answer)
+    told = room.examine(Handle("150"))[Handle("150")]
+    assert (told.ending, told.limit) == (Ending.SCHEDULER_LIMIT, limit)
+    assert len(room.programs.asked) == 2
+
+
 def test_accounting_is_waited_for(room: Room) -> None:
     """Some seconds; then DRMAA's word has to do."""
     room.programs.say("qacct", NOT_FOUND)

@@ -104,6 +104,29 @@ def test_the_limit_is_the_one_that_was_reached(
     assert qacct.limit_hit(one) is limit
 
 
+@pytest.mark.parametrize(
+    ("requests", "queue", "limit"),
+    [
+        ({}, {"h_rt": "3"}, Limit.TIME),
+        ({"h_rt": "9"}, {"h_rt": "3"}, Limit.TIME),
+        ({}, {"h_rt": "9"}, None),
+        ({}, {"h_vmem": "1K"}, Limit.MEMORY),
+        ({}, {"h_cpu": "1"}, Limit.TIME),
+        ({}, {}, Limit.MEMORY),
+        ({"h_vmem": "9G"}, {}, Limit.MEMORY),
+        ({"h_vmem": "1.2.3"}, None, None),
+    ],
+)
+def test_a_queues_limit_may_be_what_struck(
+    requests: dict[str, str], queue: dict[str, str] | None, limit: Limit | None
+) -> None:
+    """Where neither request nor queue limits time, a consumable's default was it."""
+    one = attrs.evolve(record("hrt"), requests=requests)
+    infinite = dict.fromkeys(("h_rt", "h_cpu", "h_vmem"), "INFINITY")
+    known = None if queue is None else {**infinite, **queue}
+    assert qacct.limit_hit(one, known) is limit
+
+
 def test_a_warning_signal_without_a_soft_limit_is_no_limit() -> None:
     """Somebody else may have sent SIGUSR1."""
     one = attrs.evolve(record("srt"), requests={})

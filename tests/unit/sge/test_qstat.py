@@ -43,6 +43,15 @@ def test_silent_hosts_are_read() -> None:
     assert qstat.parse_unreachable(recorded("qstat_f.xml")) == frozenset()
 
 
+def test_slots_are_counted() -> None:
+    """Of all queues; nothing is made of other words."""
+    text = recorded("qstat_g_c.xml")
+    assert qstat.parse_slots(text) == 8
+    assert qstat.parse_slots(text.replace("<total>8", "<total>x")) is None
+    assert qstat.parse_slots(recorded("qstat.xml")) is None
+    assert qstat.parse_slots("rubbish") is None
+
+
 def test_real_details_are_read() -> None:
     """Context, errors and remarks of several jobs from one answer."""
     details = qstat.parse_details(recorded("qstat_j.txt"))

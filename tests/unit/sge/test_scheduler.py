@@ -30,7 +30,11 @@ from gridmap.backend import (
     Seen,
     SeenState,
 )
-from gridmap.errors import InvalidResourceError, PluginError
+from gridmap.errors import (
+    BackendUnavailableError,
+    InvalidResourceError,
+    PluginError,
+)
 from gridmap.plugins import RunPlugins
 from gridmap.resources import Resources
 from gridmap.verdict import Cause
@@ -68,6 +72,8 @@ def test_the_cells_limits_are_asked_for() -> None:
     assert run(stage).capabilities() == Capabilities(
         largest_array=500, largest_fleet=2000, requeue=True, accounting=True
     )
+    stage.programs.say("qstat -xml -g c", recorded("qstat_g_c.xml"))
+    assert run(stage).capabilities().largest_fleet == 8
 
 
 def test_no_limit_is_none() -> None:
@@ -295,21 +301,30 @@ def test_a_run_is_found_by_its_token() -> None:
     }
 
 
-@pytest.mark.parametrize("answer", [NOTHING, DOWN, HANGS])
-def test_nobody_is_found_in_an_empty_queue(answer: str | Answer) -> None:
+def test_nobody_is_found_in_an_empty_queue() -> None:
     """One question is enough."""
     stage = scene()
-    stage.programs.say("qstat -xml", answer)
+    stage.programs.say("qstat -xml", NOTHING)
     assert run(stage).attach() == {}
     assert len(stage.programs.asked) == 1
 
 
-def test_a_queue_that_falls_silent_shows_nobody() -> None:
+@pytest.mark.parametrize("answer", [DOWN, HANGS])
+def test_a_queue_that_cannot_be_read_is_no_empty_queue(answer: str | Answer) -> None:
+    """Nobody found, and nobody asked, are two things."""
+    stage = scene()
+    stage.programs.say("qstat -xml", answer)
+    with pytest.raises(BackendUnavailableError, match="not usable here"):
+        run(stage).attach()
+
+
+def test_a_queue_that_falls_silent_is_no_empty_queue() -> None:
     """Between the two questions."""
     stage = scene()
     stage.programs.say("qstat -xml", Answer(status=0, output=jobs("7 1 r")), DOWN)
     stage.programs.say("qstat -j", marked("7"))
-    assert run(stage).attach() == {}
+    with pytest.raises(BackendUnavailableError, match="not usable here"):
+        run(stage).attach()
 
 
 # Ends

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Handle,
         Identity,
         Killed,
+        NotAsked,
         Observation,
         Resubmitted,
         RunContext,
@@ -82,7 +83,7 @@ class GridEngineBackend:
         return self._scheduler.resubmit(handle, cause)
 
     @hookimpl
-    def gridmap_attach(self, context: RunContext) -> Mapping[Handle, Seen]:
+    def gridmap_attach(self, context: RunContext) -> Mapping[Handle, Seen] | NotAsked:
         """Find the run's runners by the token in their context."""
         return self._scheduler.attach(context.token)
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from gridmap.backend import Autopsy, Ending, Handle, Limit
-from gridmap_sge import command, qacct, ranges
+from gridmap_sge import command, qacct, queueconf, ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -84,7 +84,9 @@ class Inquest:
             record = records.get(handle)
             if record is not None and record.failed != qacct.RESCHEDULED:
                 aborted = ended.aborted if ended else (handle in deleted or None)
-                found[handle] = qacct.autopsy(record, aborted=aborted)
+                found[handle] = qacct.autopsy(
+                    record, aborted=aborted, queue=self._queue_limits(record)
+                )
             elif ended is not None and (
                 handle in clear or not answered or now - first >= PATIENCE_S
             ):
@@ -96,6 +98,15 @@ class Inquest:
         for handle in found:
             del self._first_asked[handle]
         return found
+
+    def _queue_limits(self, record: Record) -> Mapping[str, str] | None:
+        """Return the limits of a record's queue, where they may have been what struck."""
+        if record.failed != qacct.ENFORCED_LIMIT or qacct.limit_hit(record) is not None:
+            return None
+        answer = self._programs.ask("qconf", "-sq", record.queue)
+        if isinstance(answer, command.NoAnswer) or answer.status != 0:
+            return None
+        return queueconf.limits(answer.output, record.host)
 
     def _records(
         self, handles: Collection[Handle], submitted: Mapping[str, datetime]

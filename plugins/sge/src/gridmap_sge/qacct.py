@@ -85,6 +85,7 @@ class Record:
         failure: The same in words.
         exit_status: As accounted: 128 + n for a death by signal *n*.
         host: Where it ran; None if nowhere.
+        queue: The queue it ran in; empty if none.
         submitted: When it was submitted; None if the record does not say.
         slots: How many slots it had.
         wallclock_s: How long it ran.
@@ -98,6 +99,7 @@ class Record:
     failure: str
     exit_status: int | None
     host: str | None
+    queue: str
     submitted: datetime | None
     slots: int
     wallclock_s: float | None
@@ -122,46 +124,69 @@ def last(records: Iterable[Record]) -> Mapping[Handle, Record]:
     return {record.handle: record for record in records}
 
 
-def autopsy(record: Record, *, aborted: bool | None = None) -> Autopsy:
+def autopsy(
+    record: Record,
+    *,
+    aborted: bool | None = None,
+    queue: Mapping[str, str] | None = None,
+) -> Autopsy:
     """Return what a record proves.
 
     Args:
         record: The last one of a task that is over.
         aborted: Whether DRMAA says that the job was ended through the scheduler; None
             if DRMAA was not asked or does not know.
+        queue: The limits of the queue it ran in; None if they are not known.
     """
-    limit = limit_hit(record)
+    limit = limit_hit(record, queue)
     ending = _ending(record, limit, aborted=aborted)
-    number = signal_of(record)
     over_memory = limit is Limit.MEMORY
     peak = record.virtual if over_memory else record.resident or record.virtual
     return Autopsy(
         ending=ending,
         limit=limit,
         exit_status=None if record.failed in _NO_STATUS else record.exit_status,
-        signal=number,
+        signal=signal_of(record),
         peak_memory=peak or None,
         node=record.host,
         text=_words(record, ending),
     )
 
 
-def limit_hit(record: Record) -> Limit | None:
-    """Return the limit that ended it, None if none did or it cannot be told which."""
-    asked = {name: _amount(name, text) for name, text in record.requests.items()}
-    wallclock, virtual = record.wallclock_s or 0.0, record.virtual or 0
-    soft = asked.get("s_rt")
+def limit_hit(record: Record, queue: Mapping[str, str] | None = None) -> Limit | None:
+    """Return the limit that ended it, None if none did or it cannot be told which.
+
+    Args:
+        record: The record.
+        queue: The queue's own limits; None if they are not known.
+    """
     if record.failed == AFTER_JOB and signal_of(record) == signal.SIGUSR1:
+        soft = _least("s_rt", record.requests)
+        wallclock = record.wallclock_s or 0.0
         return Limit.TIME if soft is not None and wallclock >= soft else None
     if record.failed != ENFORCED_LIMIT:
         return None
-    time, cpu, memory = asked.get("h_rt"), asked.get("h_cpu"), asked.get("h_vmem")
-    if memory is not None and virtual >= memory * record.slots:
+    return _enforced(record, queue)
+
+
+def _enforced(record: Record, queue: Mapping[str, str] | None) -> Limit | None:
+    known = (record.requests, queue or {})
+    memory, time = _least("h_vmem", *known), _least("h_rt", *known)
+    if memory is not None and (record.virtual or 0) >= memory * record.slots:
         return Limit.MEMORY
-    if (time is not None and wallclock >= time) or cpu is not None:
+    over = time is not None and (record.wallclock_s or 0.0) >= time
+    if over or _least("h_cpu", *known) is not None:
         return Limit.TIME
-    # A limit of the queue's: there is only one kind left if others were asked for.
+    if queue is not None and time is None:
+        # No time was limited: it was a consumable's default, which may even be 0.
+        return Limit.MEMORY
+    # Memory was asked for and not used up, so that it was a limit of the queue's.
     return Limit.TIME if memory is not None else None
+
+
+def _least(name: str, *sources: Mapping[str, str]) -> float | None:
+    amounts = [_amount(name, source[name]) for source in sources if name in source]
+    return min((amount for amount in amounts if amount is not None), default=None)
 
 
 def signal_of(record: Record) -> int | None:
@@ -230,6 +255,7 @@ def _record(fields: Mapping[str, str]) -> Record | None:
         failure=fields["failed"][failed.end() :].strip(" :"),
         exit_status=int(status[0]) if status and int(status[0]) < 256 else None,  # noqa: PLR2004
         host=fields.get("hostname") or None,
+        queue=fields.get("qname", ""),
         submitted=_date(fields.get("qsub_time", "")),
         slots=int(slots) if slots.isdecimal() else 1,
         wallclock_s=_seconds(fields.get("ru_wallclock", "")),

@@ -1,6 +1,6 @@
 """Reading qstat. Pure.
 
-Three forms of its output are read, all of 8.1.9, and tolerantly: what cannot be
+Four forms of its output are read, all of 8.1.9, and tolerantly: what cannot be
 understood is skipped or kept as `SeenState.UNKNOWN`, unless the whole is not qstat's.
 
 ``qstat -xml -u USER``
@@ -11,6 +11,8 @@ understood is skipped or kept as `SeenState.UNKNOWN`, unless the whole is not qs
 ``qstat -xml -f -qs u -u USER``
     Queues whose host has not been heard of for ``max_unheard``; their jobs are shown as
     running for ever.
+``qstat -xml -g c``
+    One ``cluster_queue_summary`` for each queue, with its ``total`` of slots.
 ``qstat -j IDS``
     Context, error reasons and the scheduler's remarks, as text: its XML has elements
     with blanks in their names in some versions, which no parser takes.
@@ -36,6 +38,7 @@ from gridmap_sge import ranges
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+_SUMMARY: Final = "cluster_queue_summary"
 _LETTERS: Final = frozenset("dEhqrRsSTtwzNPx")
 _BAD: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -121,6 +124,16 @@ def parse_unreachable(text: str) -> frozenset[str]:
         if host and "u" in _text(queue, "state"):
             hosts.add(host)
     return frozenset(hosts)
+
+
+def parse_slots(text: str) -> int | None:
+    """Return the slots of all queues in ``qstat -g c -xml``, None if it does not say."""
+    try:
+        totals = [_text(one, "total") for one in _root(text).iter(_SUMMARY)]
+    except QstatError:
+        return None
+    numbers = [int(total) for total in totals if total.isdecimal()]
+    return sum(numbers) if numbers and len(numbers) == len(totals) else None
 
 
 def parse_details(text: str) -> Mapping[str, Details]:

@@ -118,15 +118,21 @@ class Scheduler:
         if isinstance(answer, command.Answer) and answer.status == 0:
             limits = {name: int(text) for name, text in _SETTING.findall(answer.output)}
         largest = limits.get("max_aj_tasks", DEFAULT_LARGEST_ARRAY)
-        # More tasks of one array than this are never run at the same time.
-        fleet = limits.get("max_aj_instances", 0)
+        # More tasks of one array than this never run at the same time.
+        bounds = [limits.get("max_aj_instances", 0), self._slots()]
         return Capabilities(
             reach=Reach.NETWORK,
             largest_array=largest or None,  # 0: no limit
-            largest_fleet=fleet or None,
+            largest_fleet=min((bound for bound in bounds if bound), default=None),
             requeue=True,
             accounting=True,
         )
+
+    def _slots(self) -> int:
+        answer = self._programs.ask("qstat", "-xml", "-g", "c")
+        if isinstance(answer, command.NoAnswer) or answer.status != 0:
+            return 0
+        return qstat.parse_slots(answer.output) or 0
 
     # Submission
 
@@ -187,6 +193,9 @@ class Scheduler:
     def _recover(self, batch: Batch, context: RunContext) -> tuple[Handle, ...]:
         """Return the handles of a batch that the scheduler took without saying so."""
         jobs = self._marked(context.token)
+        if isinstance(jobs, NotAsked):
+            _log.warning("it is not known whether a submission arrived: %s", jobs.text)
+            return ()
         mark = str(batch.runners[0])
         for job, first in jobs.items():
             if first == mark and job not in self._submitted:
@@ -258,28 +267,30 @@ class Scheduler:
             for handle, one in seen.items()
         }
 
-    def attach(self, token: str) -> Mapping[Handle, Seen]:
+    def attach(self, token: str) -> Mapping[Handle, Seen] | NotAsked:
         """Return the runners of the run *token* that still exist."""
         jobs = self._marked(token)
+        if isinstance(jobs, NotAsked):
+            return jobs
         rows = self._rows() if jobs else ()
         if isinstance(rows, NotAsked):
-            return {}
+            return rows
         mine = [row for row in rows if row.job in jobs]
         seen = qstat.find(mine, qstat.handles_of(mine))
         self._remember(seen)
         return seen
 
-    def _marked(self, token: str) -> Mapping[str, str]:
+    def _marked(self, token: str) -> Mapping[str, str] | NotAsked:
         """Return the jobs of a run, each with the number of its first runner."""
         rows = self._rows()
-        jobs = (
-            sorted({row.job for row in rows}) if not isinstance(rows, NotAsked) else []
-        )
+        if isinstance(rows, NotAsked):
+            return rows
+        jobs = sorted({row.job for row in rows})
         if not jobs:
             return {}
         answer = self._programs.ask("qstat", "-j", ",".join(jobs))
         if isinstance(answer, command.NoAnswer):
-            return {}
+            return NotAsked(text=f"qstat -j failed: {answer.words}")
         contexts = {
             job: details.context
             for job, details in qstat.parse_details(answer.output).items()
