@@ -16,16 +16,9 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "protocol.
 TEXT = PAGE.read_text()
 
 ALIASES = {
-    str(alias): name
-    for name, alias in {
-        "count": m.Count,
-        "seconds": m.Seconds,
-        "moment": m.Moment,
-        "amount": m.Amount,
-        "word": m.Word,
-        "text": m.Text,
-        "path": m.Path,
-    }.items()
+    str(alias): name.lower()
+    for name, alias in vars(m).items()
+    if typing.get_origin(alias) is typing.Annotated
 }
 MESSAGES = (*typing.get_args(m.FromRunner), *typing.get_args(m.FromMonitor))
 

@@ -89,7 +89,7 @@ class ToyBackend:
         """Look at all of them with one command."""
         if not handles:
             return Observed(seen={})
-        shown = _show(handles)
+        shown = _ask(commands.show(handles))
         if isinstance(shown, NotAsked):
             return shown
         seen = {handle: shown[handle] for handle in handles if handle in shown}
@@ -100,7 +100,7 @@ class ToyBackend:
         self, handles: frozenset[Handle]
     ) -> Mapping[Handle, Autopsy]:
         """Tell how those that are over ended; say nothing of the others."""
-        shown = _show(handles) if handles else {}
+        shown = _ask(commands.show(handles)) if handles else {}
         if isinstance(shown, NotAsked):
             return {}
         found = {h: commands.autopsy(shown[h]) for h in handles if h in shown}
@@ -120,19 +120,19 @@ class ToyBackend:
         return commands.parse_killed(done.stdout, handles)
 
     @hookimpl
-    def gridmap_attach(self, context: RunContext) -> Mapping[Handle, Seen]:
+    def gridmap_attach(self, context: RunContext) -> Mapping[Handle, Seen] | NotAsked:
         """Find the run's living runners by the comment they were submitted with."""
-        done = _run(("toyq", "list", f"--comment={context.token}"))
-        shown = None if isinstance(done, str) else commands.parse_shown(done.stdout)
-        living = (shown or {}).items()
-        return {h: seen for h, seen in living if seen.state is not SeenState.ENDED}
+        shown = _ask(("toyq", "list", f"--comment={context.token}"))
+        if isinstance(shown, NotAsked):
+            return shown
+        return {h: s for h, s in shown.items() if s.state is not SeenState.ENDED}
 
     # -- so much for ending --
 
 
 # -- running --
-def _show(handles: frozenset[Handle]) -> Mapping[Handle, Seen] | NotAsked:
-    done = _run(commands.show(handles))
+def _ask(command: Sequence[str]) -> Mapping[Handle, Seen] | NotAsked:
+    done = _run(command)
     if isinstance(done, str):
         return NotAsked(text=done)
     if done.returncode != 0:
