@@ -71,11 +71,13 @@ class UnknownBackendError(InvalidRequestError):
         close = difflib.get_close_matches(self.name, self.installed, n=1, cutoff=0.5)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         have = ", ".join(self.installed) or "none"
-        return (
-            f"there is no backend named {self.name!r}.{hint} Installed: {have}. "
-            f"A backend comes with a distribution of its own: pip install "
-            f"gridmap-{self.name}, then look at `gridmap backends`."
-        )
+        text = f"there is no backend named {self.name!r}.{hint} Installed: {have}."
+        if not close:
+            text += (
+                " A backend comes with a distribution of its own: pip install "
+                f"gridmap-{self.name}, then look at `gridmap backends`."
+            )
+        return text
 
 
 class UnpicklableError(GridMapError, TypeError):

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         Handle,
         Identity,
         Killed,
+        NotAsked,
         Observation,
         Rendered,
         Resubmitted,
@@ -103,7 +104,14 @@ class RunHooks:
 
     @_spec(firstresult=True)
     def gridmap_render(self, batch: Batch, context: RunContext) -> Rendered:
-        """Return the submission of a batch as text. Pure: touches nothing."""
+        """Return the submission of a batch as text. Pure: touches nothing.
+
+        Called for each kind of request before anything is submitted, in the user's
+        thread, so that a request that makes no sense is refused early.
+
+        Raises:
+            InvalidRequestError: If the request cannot be put to this scheduler.
+        """
         raise NotImplementedError
 
     @_spec(firstresult=True)
@@ -171,8 +179,12 @@ class RunHooks:
         raise NotImplementedError
 
     @_spec(firstresult=True)
-    def gridmap_attach(self, context: RunContext) -> Mapping[Handle, Seen]:
-        """Return the runners of the run ``context.token`` that still exist."""
+    def gridmap_attach(self, context: RunContext) -> Mapping[Handle, Seen] | NotAsked:
+        """Return the runners of the run ``context.token`` that still exist.
+
+        Called on a fresh instance, in another process than the one that submitted.
+        `NotAsked` if the scheduler could not be asked.
+        """
         raise NotImplementedError
 
     @_spec(firstresult=True)

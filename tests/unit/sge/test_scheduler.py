@@ -33,7 +33,6 @@ from gridmap.backend import (
 from gridmap.errors import (
     BackendUnavailableError,
     InvalidResourceError,
-    PluginError,
 )
 from gridmap.plugins import RunPlugins
 from gridmap.resources import Resources
@@ -120,7 +119,7 @@ def test_senseless_resources_are_refused_before() -> None:
     assert not refusal.transient
     assert "queue='a b'" in refusal.text
     assert stage.submitter.submitted == []
-    with pytest.raises(PluginError, match="queue='a b'"):
+    with pytest.raises(InvalidResourceError, match="queue='a b'"):
         run(stage).render(odd)
 
 

@@ -21,7 +21,7 @@ from gridmap.backend import (
     Resubmitted,
     SeenState,
 )
-from gridmap.errors import PluginError
+from gridmap.errors import BackendUnavailableError
 from gridmap.plugins import RunPlugins, identify
 from gridmap.resources import Resources
 from gridmap.verdict import Cause
@@ -546,8 +546,8 @@ class TestAttach:
     def test_a_queue_that_cannot_be_read_is_no_empty_queue(
         self, answer: Outcome
     ) -> None:
-        """The hook has no word for it but an exception."""
-        with pytest.raises(PluginError, match="not usable here"):
+        """Nobody found, and nobody asked, are two things."""
+        with pytest.raises(BackendUnavailableError, match="not usable here"):
             drive(FakeSlurm(squeue=answer)).attach()
 
 

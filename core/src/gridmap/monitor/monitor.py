@@ -15,6 +15,7 @@ from gridmap.events import RunEnded, RunStarted
 from gridmap.job import job_path, own_path, working_directory
 from gridmap.monitor import facts
 from gridmap.monitor.errands import ErrandRunner
+from gridmap.monitor.instructions import SubmitRunners
 from gridmap.monitor.ledger import Ledger
 from gridmap.monitor.observers import Observers
 from gridmap.monitor.opening import Opened, check_count, choose_backend, open_run
@@ -120,6 +121,7 @@ class JobMonitor:
         self._surroundings: list[Surroundings] = []
         self._jobs = 0
         self._lock = threading.Lock()
+        self._checked: set[Resources] = set()
         self._opened: Opened | None = None
         self._failed = False
 
@@ -265,12 +267,14 @@ class JobMonitor:
 
         Raises:
             UnpicklableError: If the function cannot be sent.
+            InvalidRequestError: If the scheduler cannot be asked for the resources.
             GridMapError: If the run is not open.
         """
         if self._opened is None:
             msg = "the monitor is not open: use it in a with statement"
             raise GridMapError(msg)
         digest = self._store.add_function(function)
+        self._check(resources or Resources())
         with self._lock:
             first = self._jobs
             self._jobs = stop = first + len(inputs)
@@ -288,6 +292,14 @@ class JobMonitor:
                     )
                 )
         return range(first, stop)
+
+    def _check(self, resources: Resources) -> None:
+        """Let the backend refuse what it cannot put to its scheduler, once a kind."""
+        if self._opened is None or resources in self._checked:
+            return
+        probe = SubmitRunners(runners=(1,), resources=resources, avoid=frozenset())
+        self._opened.plugins.render(self._errands.batch(probe, probe.runners))
+        self._checked.add(resources)
 
     def surround(self, environment: Mapping[str, str], directory: str) -> int:
         """Return the number of these surroundings, for `add`.

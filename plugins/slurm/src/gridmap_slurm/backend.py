@@ -23,7 +23,7 @@ from gridmap.backend import (
     Resubmitted,
     SeenState,
 )
-from gridmap.errors import BackendUnavailableError, InvalidRequestError
+from gridmap.errors import InvalidRequestError
 from gridmap.hookspecs import hookimpl
 from gridmap.retry import GUILTY_NODE
 from gridmap_slurm import (
@@ -37,7 +37,6 @@ from gridmap_slurm import (
 )
 from gridmap_slurm.command import Answer
 from gridmap_slurm.controller import Controller
-from gridmap_slurm.plugin import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -221,15 +220,11 @@ class SlurmBackend:
         return Resubmitted(handle=handle, in_place=True)
 
     @hookimpl
-    def gridmap_attach(self, context: RunContext) -> Mapping[Handle, Seen]:
-        """Find the run's living runners by their comment.
-
-        Raises:
-            BackendUnavailableError: If the queue could not be read.
-        """
+    def gridmap_attach(self, context: RunContext) -> Mapping[Handle, Seen] | NotAsked:
+        """Find the run's living runners by their comment."""
         rows = self._controller.queue(context)
         if isinstance(rows, NotAsked):
-            raise BackendUnavailableError(NAME, rows.text)
+            return rows
         mark = sbatch.mark(context)
         return {
             handle: rows[handle].seen

@@ -1,31 +1,18 @@
-"""Finding plugins, choosing a backend, and calling its verbs through types.
-
-The only module besides `gridmap.hookspecs` that knows pluggy. Everything a plugin
-returns is checked here, so that the rest of core can trust its types, and every
-failure names the plugin and its version.
-"""
+"""Calling one run's backend, through types, with a site's wrappers round it."""
 
 from __future__ import annotations
 
-import functools
-import importlib
-import importlib.metadata
 import logging
 import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
-import attrs
 import pluggy
 
 from gridmap.backend import (
-    INTERFACE,
     Autopsy,
-    Availability,
-    BackendInfo,
     Batch,
     Capabilities,
-    Check,
     Handle,
     Identity,
     Killed,
@@ -41,173 +28,23 @@ from gridmap.backend import (
 )
 from gridmap.errors import (
     BackendUnavailableError,
+    InvalidRequestError,
     PluginError,
-    UnknownBackendError,
 )
-from gridmap.hookspecs import PROJECT, REQUIRED, GlobalHooks, RunHooks
+from gridmap.hookspecs import PROJECT, REQUIRED, RunHooks
 from gridmap.retry import Again, Decision, GiveUp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-    from gridmap.events import Event
     from gridmap.resources import Resources
     from gridmap.verdict import Cause, Verdict
-
-GROUP: Final = "gridmap"
-"""The entry-point group in which plugins announce themselves."""
 
 _POLICIES: Final = ("gridmap_close", "gridmap_launch", "gridmap_retry")
 """Verbs that plugins may answer although the run's backend is another."""
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
-
-
-@attrs.frozen(kw_only=True)
-class BrokenPlugin:
-    """A plugin that is installed and cannot be used at all.
-
-    Attributes:
-        name: Name of its entry point.
-        distribution: Its distribution and version.
-        error: What happened when it was loaded.
-    """
-
-    name: str
-    distribution: str
-    error: str
-
-
-@attrs.frozen(kw_only=True)
-class InstalledBackend:
-    """A backend that some installed plugin offers.
-
-    Attributes:
-        info: The plugin's own description.
-        distribution: Its distribution and version.
-    """
-
-    info: BackendInfo
-    distribution: str
-
-    def availability(self) -> Availability:
-        """Ask whether it can be used here; a check that fails is an answer too."""
-        if self.info.interface != INTERFACE:
-            return Availability(
-                usable=False,
-                reason=f"{self.distribution} was written for hook interface "
-                f"{self.info.interface}, this gridmap has {INTERFACE}: install "
-                "versions that go together",
-            )
-        try:
-            answer = _resolve(self.info.availability)()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code, shown to the user
-            return Availability(
-                usable=False, reason=f"its check failed: {describe(error)}"
-            )
-        if not isinstance(answer, Availability):
-            return Availability(
-                usable=False, reason=f"its check returned {answer!r}, not Availability"
-            )
-        return answer
-
-    def create(self) -> object:
-        """Import the backend's class and make an instance.
-
-        Raises:
-            BackendUnavailableError: If it cannot be imported or made.
-        """
-        try:
-            return _resolve(self.info.factory)()
-        except (Exception, SystemExit) as error:
-            reason = f"{self.distribution} failed to load: {describe(error)}"
-            raise BackendUnavailableError(self.info.name, reason) from error
-
-
-class Plugins:
-    """All installed plugins, behind the global manager."""
-
-    def __init__(self, entries: Iterable[importlib.metadata.EntryPoint]) -> None:
-        self._manager = pluggy.PluginManager(PROJECT)
-        self._manager.add_hookspecs(GlobalHooks)
-        self._manager.add_hookspecs(RunHooks)
-        self.broken: list[BrokenPlugin] = []
-        self.backends: list[InstalledBackend] = []
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            self._load(entry)
-        self.backends.sort(key=lambda backend: backend.info.name)
-
-    def _load(self, entry: importlib.metadata.EntryPoint) -> None:
-        distribution = _distribution(entry)
-        try:
-            module = entry.load()
-            self._manager.register(module, name=entry.name)
-            infos = _own_backends(module)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad plugin never stops the others
-            if self._manager.has_plugin(entry.name):
-                self._manager.unregister(name=entry.name)
-            self.broken.append(
-                BrokenPlugin(
-                    name=entry.name, distribution=distribution, error=describe(error)
-                )
-            )
-            return
-        self.backends += [
-            InstalledBackend(info=info, distribution=distribution) for info in infos
-        ]
-
-    def find(self, name: str) -> InstalledBackend:
-        """Return the backend that users call *name*.
-
-        Raises:
-            UnknownBackendError: If nothing installed has this name or alias.
-        """
-        for backend in self.backends:
-            if name in (backend.info.name, *backend.info.aliases):
-                return backend
-        raise UnknownBackendError(name, [b.info.name for b in self.backends])
-
-    def best(self) -> tuple[InstalledBackend, Availability] | None:
-        """Return the usable backend with the highest preference, None if there is none."""
-        found = [(backend, backend.availability()) for backend in self.backends]
-        usable = [pair for pair in found if pair[1].usable]
-        return max(usable, key=lambda pair: pair[1].preference, default=None)
-
-    def observers(self) -> list[tuple[str, Callable[[Event], None]]]:
-        """Return each observer's name and function, to be called one by one."""
-        impls = self._manager.hook.gridmap_event.get_hookimpls()
-        return [
-            (impl.plugin_name, functools.partial(_call_event, impl)) for impl in impls
-        ]
-
-    def wrappers(self) -> list[tuple[str, object]]:
-        """Return the plugins that implement any verb of a run, to be wrapped round it."""
-        verbs = [name for name in vars(RunHooks) if name.startswith("gridmap_")]
-        return [
-            (name, plugin)
-            for name, plugin in self._manager.list_name_plugin()
-            if plugin is not None and any(hasattr(plugin, verb) for verb in verbs)
-        ]
-
-    def doctor(self, backend: str) -> list[Check]:
-        """Return every plugin's checks of this machine for one backend.
-
-        A plugin whose checks cannot be had gets a failed check of its own.
-        """
-        impls = self._manager.hook.gridmap_doctor.get_hookimpls()
-        return [check for impl in impls for check in _checks(impl, backend)]
-
-
-@functools.cache
-def installed() -> Plugins:
-    """Return the installed plugins; looked up once a process."""
-    return Plugins(importlib.metadata.entry_points(group=GROUP))
-
-
-def load_backend(factory: str) -> object:
-    """Make a backend from its factory text, on a node, without looking for plugins."""
-    return _resolve(factory)()
 
 
 class _RunManager(pluggy.PluginManager):
@@ -276,6 +113,8 @@ class RunPlugins:
         hook = getattr(self._manager.hook, verb)
         try:
             answer = hook(**arguments, context=self.context)
+        except InvalidRequestError:
+            raise  # the user's mistake, in words that are meant for the user
         except Exception as error:
             who = _culprit(hook.get_hookimpls(), error) or self.name
             raise PluginError(who, verb, f"it raised {describe(error)}") from error
@@ -355,8 +194,16 @@ class RunPlugins:
         return answer
 
     def attach(self) -> Mapping[Handle, Seen]:
-        """Ask for the runners of this run that still exist."""
-        answer: Mapping[Handle, Seen] = self._call("gridmap_attach", Mapping)
+        """Ask for the runners of this run that still exist.
+
+        Raises:
+            BackendUnavailableError: If the scheduler could not be asked.
+        """
+        answer: Mapping[Handle, Seen] | NotAsked = self._call(
+            "gridmap_attach", (Mapping, NotAsked)
+        )
+        if isinstance(answer, NotAsked):
+            raise BackendUnavailableError(self.name, answer.text)
         self._check_mapping("gridmap_attach", answer, set(), (Seen,))
         return answer
 
@@ -464,53 +311,3 @@ class _Defaults:
     def gridmap_attach(self) -> Mapping[Handle, Seen]:
         """Find nobody."""
         return {}
-
-
-def _own_backends(module: object) -> list[BackendInfo]:
-    function = getattr(module, "gridmap_backends", None)
-    infos = list(function()) if function is not None else []
-    for info in infos:
-        if not isinstance(info, BackendInfo):
-            msg = f"gridmap_backends returned {info!r}, not BackendInfo"
-            raise TypeError(msg)
-    return infos
-
-
-def _call_event(impl: pluggy.HookImpl, event: Event) -> None:
-    # A hook may leave out arguments it does not need: pluggy's list decides.
-    impl.function(*([event] if "event" in impl.argnames else []))
-
-
-def _checks(impl: pluggy.HookImpl, backend: str) -> list[Check]:
-    """Return one plugin's checks, or the check that says why there are none."""
-    arguments = [backend] if "backend" in impl.argnames else []
-    try:
-        answer: Any = impl.function(*arguments)
-        return [_check(one) for one in answer]
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code, shown to the user
-        return [
-            Check(
-                name=f"checks of plugin {impl.plugin_name}",
-                passed=False,
-                found=describe(error),
-                advice="This is a bug in that plugin: report it to its authors.",
-            )
-        ]
-
-
-def _check(value: object) -> Check:
-    if not isinstance(value, Check):
-        msg = f"it returned {value!r}, not Check"
-        raise TypeError(msg)
-    return value
-
-
-def _resolve(text: str) -> Callable[[], Any]:
-    module_name, _, attribute = text.partition(":")
-    target: Callable[[], Any] = getattr(importlib.import_module(module_name), attribute)
-    return target
-
-
-def _distribution(entry: importlib.metadata.EntryPoint) -> str:
-    dist = entry.dist
-    return f"{dist.name} {dist.version}" if dist is not None else "unknown distribution"
