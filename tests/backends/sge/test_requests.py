@@ -49,6 +49,7 @@ def test_refusals(run: Run, fields: dict[str, object], words: str) -> None:
         {"nodes": ["n1", "n2"]},
         {"nodes": ["n1", "not-a-node"]},
         {"memory": "10M"},
+        {"memory": "10M", "cores": 2},
         {"memory": "10M", "options": {"validation_level": "n"}},
         {"options": {"interpreting_shell": "/bin/sh", "max_running": "1"}},
         {"native": ["-l h_fsize=1G", "-R", "y", "-p", "-3"]},

@@ -49,6 +49,8 @@ def test_validation_proves_what_can_never_be() -> None:
     assert not pending.never(recorded("qalter_found.txt"))
     assert not pending.never(recorded("qsub_unproven.txt"))
     assert not pending.never("")
+    text = 'Job 7 cannot run in PE "smp" because it only offers 0 slots'
+    assert not pending.never(f"{text}\nverification: no suitable queues")
 
 
 @given(remarks=st.lists(st.text(max_size=40), max_size=8))

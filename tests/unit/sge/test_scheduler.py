@@ -158,6 +158,26 @@ def test_load_values_are_not_validated() -> None:
     assert len(stage.programs.asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("alone", "taken"),
+    [
+        ("qsub_unproven.txt", True),
+        ("qalter_never.txt", False),
+        ("qalter_found.txt", False),
+    ],
+)
+def test_a_parallel_environment_hides_reasons(alone: str, *, taken: bool) -> None:
+    """It has no slots, it says, where a load value was asked for: one slot would tell."""
+    stage = scene(NO_QUEUE)
+    shortage = 'Job 7 cannot run in PE "smp" because it only offers 0 slots\n'
+    stage.programs.say("qsub", Answer(status=1, errors=shortage), recorded(alone))
+    one = batch(1, resources=Resources(memory="1M", cores=2))
+    (answer,) = run(stage).submit(one).values()
+    assert isinstance(answer, Handle) == taken
+    assert isinstance(answer, Handle) or "smp" in answer.text
+    assert ["-pe smp 2" in line for line in stage.programs.asked] == [True, False]
+
+
 def test_an_array_that_was_taken_without_a_word_is_found() -> None:
     """It is not submitted twice: its mark is in the queue."""
     stage = scene(LOST)

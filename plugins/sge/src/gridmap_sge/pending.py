@@ -4,7 +4,8 @@ The scheduler's remarks (``qstat -j``, "scheduling info") name every queue insta
 a large cluster that is a page. They are counted by kind. What they say of a busy
 cluster hides that a request can never be met; validation (``qalter -w v``) finds that
 out, on the assumption of an empty cluster. Validation does not know resources that only
-come from load values: where it speaks of an unknown resource it proves nothing.
+come from load values: where it speaks of an unknown resource it proves nothing, and neither where it says that
+a parallel environment has no slots, which may have the same reason.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 UNPROVEN: Final = "job requests unknown resource"
+NO_SLOTS: Final = "cannot run in PE"
+"""What validation says when a parallel environment has no slots, whatever the reason."""
 MOST: Final = 4
 """Kinds of remarks in one reason."""
 
@@ -54,7 +57,8 @@ def explain(remarks: Iterable[str]) -> str:
 
 def never(verification: str) -> bool:
     """Return whether validation proves that a request can never be met."""
-    return _NEVER in verification and UNPROVEN not in verification
+    unproven = UNPROVEN in verification or NO_SLOTS in verification
+    return _NEVER in verification and not unproven
 
 
 def _places(found: set[str]) -> str:

@@ -203,12 +203,20 @@ class Scheduler:
         return ()
 
     def _why_no_queue(self, one: array.Array) -> str:
-        # The last -w counts; with v nothing is submitted.
-        program, *arguments = one.qsub()
-        position = arguments.index("-w") + 1
-        answer = self._programs.ask(
-            program, *arguments[:position], "v", *arguments[position + 1 :]
-        )
+        """Let the request be validated without submitting it; return the reasons."""
+        options = list(one.options)
+        options[options.index("-w") + 1] = "v"
+        reasons = self._validate(attrs.evolve(one, options=tuple(options)))
+        if pending.NO_SLOTS not in reasons or "-pe" not in options:
+            return reasons
+        # That hides what a host lacks: asked for one slot, it would be named.
+        start = options.index("-pe")
+        del options[start : start + 3]
+        hidden = self._validate(attrs.evolve(one, options=tuple(options)))
+        return hidden if pending.UNPROVEN in hidden else reasons
+
+    def _validate(self, one: array.Array) -> str:
+        answer = self._programs.ask(*one.qsub())
         if isinstance(answer, command.NoAnswer):
             return ""
         return f"{answer.output}\n{answer.errors}"
