@@ -9,6 +9,7 @@ from tests.conformance.mutants import (
     AttachesToEverybody,
     AttachesToNobody,
     AttachesToTheDead,
+    BlamesSomebody,
     BuriesTheLiving,
     ChangesItsMind,
     CutsValuesAtCommas,
@@ -29,6 +30,7 @@ from tests.conformance.mutants import (
     IsAlwaysSomebody,
     IsSlowToAppear,
     KeepsHandlesInMind,
+    KeepsTheWayHomeToItself,
     KillsEveryRun,
     KillsOnlyWhatRuns,
     KillsTheWholeArray,
@@ -117,6 +119,8 @@ BUGS: Mapping[type[LocalBackend], Bug] = {
     ForgetsWhatItWasAsked: Bug(Rule.TYPES_KEPT, "test_kill_of_the_unknown"),
     PraisesTheDead: Bug(Rule.AUTOPSY_TRUE, "test_autopsy_tells_the_status"),
     DoesNotOwnUp: Bug(Rule.AUTOPSY_TRUE, "test_autopsy_tells_of_the_kill"),
+    BlamesSomebody: Bug(Rule.DEATHS_ARE_TOLD, "test_job_of_a_dead_runner_runs_again"),
+    KeepsTheWayHomeToItself: Bug(Rule.MAPS_COME_BACK, "test_map_comes_back"),
     BuriesTheLiving: Bug(
         Rule.NO_AUTOPSY_OF_THE_LIVING, "test_no_autopsy_of_the_living"
     ),

@@ -419,6 +419,31 @@ class DoesNotOwnUp(LocalBackend):
         return {h: attrs.evolve(a, ending=Ending.ITSELF) for h, a in answer.items()}
 
 
+class BlamesSomebody(LocalBackend):
+    """Whatever dies by a signal was killed by a person."""
+
+    @hookimpl
+    def gridmap_postmortem(
+        self, handles: frozenset[Handle], context: RunContext
+    ) -> Mapping[Handle, Autopsy]:
+        answer = super().gridmap_postmortem(handles, context)
+        return {
+            handle: attrs.evolve(autopsy, ending=Ending.PERSON)
+            if autopsy.signal
+            else autopsy
+            for handle, autopsy in answer.items()
+        }
+
+
+class KeepsTheWayHomeToItself(LocalBackend):
+    """Variables of the framework's own are none of the job's business."""
+
+    @hookimpl
+    def gridmap_submit(self, batch: Batch, context: RunContext) -> Submission:
+        kept = {k: v for k, v in batch.environment.items() if k != "GRIDMAP_CONNECTION"}
+        return super().gridmap_submit(attrs.evolve(batch, environment=kept), context)
+
+
 class BuriesTheLiving(LocalBackend):
     """A record without an end is a record with the end 0."""
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from gridmap.events import AnyEvent
     from gridmap.payload import Parcel
+    from gridmap.plugins import InstalledBackend
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class JobMonitor:
         self,
         temp_dir: str | None = None,
         *,
-        backend: str | None = None,
+        backend: str | InstalledBackend | None = None,
         name: str = "gridmap",
         max_workers: int | None = None,
         jobs_per_runner: int | None = None,
@@ -80,7 +81,8 @@ class JobMonitor:
 
         Args:
             temp_dir: Directory under which the run's own is made; None: the settings.
-            backend: Name of the backend; None: the settings, else the best there is.
+            backend: Name of the backend, or one that `gridmap.plugins` found; None:
+                the settings, else the best there is.
             name: The run's name, for people and the scheduler.
             max_workers: Runners at most, at a time; None: see `grid_map`.
             jobs_per_runner: Jobs after which a runner ends; None: no bound.
@@ -101,10 +103,12 @@ class JobMonitor:
         """
         max_workers = check_count("max_workers", max_workers)
         jobs_per_runner = check_count("jobs_per_runner", jobs_per_runner)
-        given = {"backend": backend, "temp_dir": temp_dir, **(settings or {})}
+        named = backend if isinstance(backend, str) else None
+        given = {"backend": named, "temp_dir": temp_dir, **(settings or {})}
         self.settings: Settings = load_settings(given)[0]
         self._backend = choose_backend(
-            self.settings.backend, require_cluster=require_cluster
+            self.settings.backend if named or backend is None else backend,
+            require_cluster=require_cluster,
         )
         self.name = name
         self.home_address = ""

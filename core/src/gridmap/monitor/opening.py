@@ -85,11 +85,13 @@ def check_count(name: str, number: SupportsIndex | None) -> int | None:
     return whole
 
 
-def choose_backend(name: str | None, *, require_cluster: bool) -> InstalledBackend:
+def choose_backend(
+    name: str | InstalledBackend | None, *, require_cluster: bool
+) -> InstalledBackend:
     """Return the backend a run uses.
 
     Args:
-        name: What the user named; None takes the best there is.
+        name: What the user named, or has found himself; None takes the best there is.
         require_cluster: Whether this machine alone will not do.
 
     Raises:
@@ -97,6 +99,8 @@ def choose_backend(name: str | None, *, require_cluster: bool) -> InstalledBacke
         BackendUnavailableError: If it cannot be used here, or none can.
         DRMAANotPresentException: If a cluster is required and none can be used.
     """
+    if isinstance(name, plugins.InstalledBackend):
+        return name
     known = plugins.installed()
     if name is not None:
         backend = known.find(name)

@@ -172,6 +172,16 @@ class Rule(enum.Enum):
         "temporary files; and disturbs no other run."
     )
 
+    # Whole maps
+    MAPS_COME_BACK = (
+        "A map on the backend gives values and exceptions as a loop would have: its "
+        "runners start, find their way back and are known again."
+    )
+    DEATHS_ARE_TOLD = (
+        "When a runner dies by itself, nobody is said to have killed it, so that its "
+        "job runs again."
+    )
+
     @property
     def number(self) -> int:
         """Its place in the list, from 1."""
