@@ -13,6 +13,8 @@ LARGEST_CONTROL: Final = 1_048_576
 """Bytes a control message may have. A Welcome with a large environment is the
 largest there is; payloads are frames of their own and not limited here."""
 
+_QUOTED: Final = 300
+
 _encoder = msgspec.msgpack.Encoder()
 _from_runner = msgspec.msgpack.Decoder(FromRunner)
 _from_monitor = msgspec.msgpack.Decoder(FromMonitor)
@@ -34,7 +36,7 @@ def decode_from_runner(data: bytes | memoryview) -> FromRunner:
     try:
         message: FromRunner = _from_runner.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        msg = f"a runner sent what is not a message: {error}"
+        msg = f"a runner sent what is not a message: {_described(error)}"
         raise RemoteProtocolError(msg) from error
     return message
 
@@ -49,7 +51,7 @@ def decode_from_monitor(data: bytes | memoryview) -> FromMonitor:
     try:
         from_monitor: FromMonitor = _from_monitor.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        msg = f"the monitor sent what is not a message: {error}"
+        msg = f"the monitor sent what is not a message: {_described(error)}"
         raise RemoteProtocolError(msg) from error
     return from_monitor
 
@@ -58,3 +60,10 @@ def _check_size(data: bytes | memoryview) -> None:
     if len(data) > LARGEST_CONTROL:
         msg = f"a control message of {len(data)} bytes; {LARGEST_CONTROL} are allowed"
         raise RemoteProtocolError(msg)
+
+
+def _described(error: Exception) -> str:
+    """Return an error's text, which may quote the peer, short and on one line."""
+    text = str(error)
+    short = text if len(text) <= _QUOTED else f"{text[:_QUOTED]}..."
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in short)

@@ -25,9 +25,11 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, Meta(ge=0, le=1e15)]  # bounds keep out inf and nan
 Moment = Annotated[float, Meta(ge=-1e15, le=1e15)]
 Amount = Annotated[float, Meta(ge=-1e300, le=1e300)]
-Word = Annotated[str, Meta(max_length=256)]
+Word = Annotated[str, Meta(max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+"""One line without control characters: words end up in logs and on terminals."""
 Text = Annotated[str, Meta(max_length=65_536)]
 Path = Annotated[str, Meta(max_length=4_096)]
+Status = Annotated[int, Meta(ge=-(2**31), lt=2**32)]
 
 
 class Kind(enum.IntEnum):
@@ -56,7 +58,7 @@ class Failure(_Message, frozen=True):
 
     offset: Count
     kind: Kind
-    status: int | None = None
+    status: Status | None = None
 
 
 class Hello(_Message, frozen=True, tag="hello"):
@@ -160,7 +162,7 @@ class WorkerLost(_Message, frozen=True, tag="worker-lost"):
     number: Count
     grant: Count
     job: Count
-    status: int | None
+    status: Status | None
     signal: Count | None
     peak: Count = 0
     out_of_memory: bool = False
