@@ -38,6 +38,9 @@ VARIABLE: Final = "GRIDMAP_CONNECTION"
 MAX_FRAME_BYTES: Final = 256 * 2**20
 """Default for the longest frame either side of a run takes, unencrypted."""
 
+MESSAGE_PER_FRAME: Final = 4
+"""A message, compressed or not, may be so many times as long as its longest frame."""
+
 _MAX_FILE_BYTES: Final = 64 * 1024
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH

@@ -17,6 +17,7 @@ from gridmap.errors import LocalProtocolError, RemoteProtocolError
 from gridmap.events import RunnerPending
 from gridmap.monitor import facts
 from gridmap.monitor import instructions as i
+from gridmap.monitor.alarm import Alarm
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 from gridmap.protocol.sessions import SessionState, advance
@@ -36,7 +37,6 @@ _log = logging.getLogger(__name__)
 _RESTLESS_S: Final = 0.1
 _CALM_S: Final = 0.5
 _PARTING_S: Final = 1.0
-_MOST_PAYLOAD: Final = 2**34
 
 
 class MonitorService:
@@ -58,9 +58,11 @@ class MonitorService:
         self._errands: ErrandRunner | None = None
         self._inbox: deque[facts.Fact] = deque()
         self._sessions: dict[bytes, SessionState] = {}
+        self._connections: dict[bytes, int] = {}
         self._sent: dict[bytes, set[bytes]] = {}
         self._batch: payload.Batch | None = None
         self._parting: set[bytes] = set()
+        self._alarm = Alarm(socket.counters)
         self._ticked = 0.0
         self._pending_reasons: set[str] = set()
         self._thread = threading.Thread(
@@ -128,6 +130,7 @@ class MonitorService:
             self._receive(received)
         for peer in self._socket.disconnected():
             self._parting.discard(peer)
+            self._end_session(peer)
             self._feed(facts.Disconnected(peer=peer))
         while self._inbox:
             self._feed(self._inbox.popleft())
@@ -135,6 +138,8 @@ class MonitorService:
         if now - self._ticked >= pause:
             self._ticked = now
             self._feed(facts.Tick())
+            if warning := self._alarm.ring(now):
+                _log.warning("%s", warning)
 
     def _feed(self, fact: facts.Fact) -> None:
         for instruction in self._ledger.handle(fact, time.monotonic()):
@@ -144,25 +149,36 @@ class MonitorService:
         """Take in one message; a peer that breaks the protocol is shut out for good."""
         peer = received.peer
         state = self._sessions.get(peer, SessionState.GREETING)
+        if self._connections.get(peer) != received.descriptor:
+            # A routing id can be taken over by a new connection, a session cannot.
+            state = SessionState.GREETING
         if state is SessionState.ERROR:
             return
         try:
             message = codec.decode_from_runner(received.frames[0])
             self._sessions[peer] = advance(state, message)
+            self._connections[peer] = received.descriptor
             if isinstance(message, m.Report):
-                self._batch = _opened(received, message.count)
+                most = self._socket.message_bytes
+                self._batch = _opened(received, message.count, most)
             self._feed(facts.Heard(peer=peer, message=message))
         except RemoteProtocolError as error:
+            self._alarm.refused += 1
             if state is SessionState.GREETING:
-                self._sessions.pop(peer, None)  # a stranger costs no memory
+                self._end_session(peer)  # a stranger costs no memory
                 return
-            _log.warning("a runner's session is closed: %s", error)
+            _log.info("a runner's session is closed: %s", error)
             self._sessions[peer] = SessionState.ERROR
             refusal = m.Refuse(text=f"protocol error: {error}")
             self._socket.send(peer, [codec.encode(refusal)])
             self._feed(facts.Disconnected(peer=peer))
         finally:
             self._batch = None
+
+    def _end_session(self, peer: bytes) -> SessionState | None:
+        """Forget what a peer said; it has to greet before it is heard again."""
+        self._connections.pop(peer, None)
+        return self._sessions.pop(peer, None)
 
     # Acts ---------------------------------------------------------------------------
 
@@ -186,7 +202,7 @@ class MonitorService:
 
     def _forget(self, forget: i.Forget) -> None:
         # An unknown peer's next word must be Hello, so forgetting it shuts it out.
-        if self._sessions.pop(forget.peer, None) is SessionState.CLOSED:
+        if self._end_session(forget.peer) is SessionState.CLOSED:
             self._parting.add(forget.peer)
         self._sent.pop(forget.peer, None)
 
@@ -222,9 +238,12 @@ def _sendable(frames: list[payload.Frame]) -> list[bytes | memoryview]:
     return [memoryview(f) if isinstance(f, bytearray) else f for f in frames]
 
 
-def _opened(received: Received, count: int) -> payload.Batch:
-    """Return a report's payloads, checked before the ledger hears of it."""
-    batch = payload.Batch.read(payload.decode(received.frames[1:], _MOST_PAYLOAD))
+def _opened(received: Received, count: int, most_bytes: int) -> payload.Batch:
+    """Return a report's payloads, checked before the ledger hears of it.
+
+    They may become no larger than a message may be that is not compressed.
+    """
+    batch = payload.Batch.read(payload.decode(received.frames[1:], most_bytes))
     if len(batch) != count:
         msg = f"a report of {count} jobs with {len(batch)} payloads"
         raise RemoteProtocolError(msg)

@@ -188,10 +188,11 @@ class RunnerService:
 
     def _result(self, record: Record, now: float) -> None:
         kind, frames = record.kind, list(record.frames)
-        largest = max(len(frame) for frame in frames)
-        if largest > self._file.max_frame_bytes:
+        sizes = [len(frame) for frame in frames]
+        if reason := _too_large(max(sizes), sum(sizes), self._file.max_frame_bytes):
             kind = m.Kind.UNPICKLABLE
-            frames = payload.pack([_too_large(largest, self._file)])
+            error = UnpicklableError("the result", "", reason)
+            frames = payload.pack([payload.dump_exception(error, "")])
         status = record.status if record.status >= 0 else None
         failures = (
             (m.Failure(offset=0, kind=m.Kind(kind), status=status),) if kind else ()
@@ -344,10 +345,15 @@ def _decoded(frames: Sequence[payload.Frame]) -> list[payload.Frame]:
     return payload.decode(frames[1:], _MOST_PAYLOAD)
 
 
-def _too_large(size: int, file: ConnectionFile) -> payload.Parcel:
-    reason = (
-        f"it has {size:,} bytes in one piece, more than the {file.max_frame_bytes:,} "
-        "that the setting max_message_bytes allows"
-    )
-    error = UnpicklableError("the result", "", reason)
-    return payload.dump_exception(error, "")
+def _too_large(longest: int, together: int, limit: int) -> str:
+    """Return why the monitor would not take a result, empty if it does."""
+    for size, most, what in (
+        (longest, limit, "in one piece"),
+        (together, connection.MESSAGE_PER_FRAME * limit, "in all its pieces"),
+    ):
+        if size > most:
+            return (
+                f"it has {size:,} bytes {what}, more than the {most:,} that the "
+                "setting max_message_bytes allows"
+            )
+    return ""

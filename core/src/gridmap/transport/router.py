@@ -220,6 +220,11 @@ class MonitorSocket:
             undo.pop_all()
         return self
 
+    @property
+    def message_bytes(self) -> int:
+        """The longest message that is taken in, all frames together."""
+        return self._limits.message_bytes
+
     def poll(self, timeout_s: float | None) -> Wakeup:
         """Wait until there is something to do, answering at the door meanwhile.
 

@@ -1,0 +1,55 @@
+"""Saying that somebody knocks, or sends what nobody should: at once, then seldom."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from gridmap.transport.router import Counters
+
+PAUSE_S: Final = 60.0
+"""Between two warnings: who attacks must not fill the log as well."""
+
+
+@attrs.define
+class Alarm:
+    """Watches what the socket and the service count. The run goes on in any case.
+
+    Attributes:
+        counters: The socket's.
+        refused: Messages that broke the protocol so far.
+    """
+
+    counters: Counters
+    refused: int = 0
+    _told: str = ""
+    _quiet_until: float = 0.0
+
+    def ring(self, now: float) -> str:
+        """Return what to warn of now; empty if there is nothing new, or not yet.
+
+        Args:
+            now: The present, seconds on a monotonic clock.
+        """
+        if now < self._quiet_until:
+            return ""
+        text = self._text()
+        if text == self._told:
+            return ""
+        self._told, self._quiet_until = text, now + PAUSE_S
+        return text
+
+    def _text(self) -> str:
+        seen = self.counters
+        counts = {
+            "connections with a wrong key": seen.denied,
+            "connections of strangers": seen.strangers,
+            "connections too many": seen.crowded,
+            "connections that could not be taken": seen.accept_failed,
+            "messages too long": seen.oversized,
+            "messages of too many frames": seen.malformed,
+            "messages that broke the protocol": self.refused,
+        }
+        told = [f"{count} {what}" for what, count in counts.items() if count]
+        return f"turned away so far: {', '.join(told)}" if told else ""
