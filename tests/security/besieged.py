@@ -2,9 +2,10 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import attrs
 from tests.security import deeds, loopback
@@ -17,7 +18,9 @@ from gridmap.monitor.store import encode_call
 from gridmap.testing import eventually
 from gridmap.transport import Counters
 
-IMPATIENT = {"heartbeat_interval": 0.2, "silence_limit": 2.0, "orphan_time": 5.0}
+IMPATIENT: Final[Mapping[str, object]] = MappingProxyType(
+    {"heartbeat_interval": 0.2, "silence_limit": 2.0, "orphan_time": 5.0}
+)
 """Settings of a run that gives up soon on runners that fall silent."""
 
 
@@ -83,7 +86,9 @@ class Siege:
     def finish(self) -> None:
         """Let the jobs go on, and see the run come to its correct end."""
         self.gate.touch()
+        waiting = self.monitor.outcomes._queue
         while len(self.outcomes) < len(self.expected):
+            self.until(lambda: not waiting.empty(), "the next job to end")
             for outcome in self.monitor.outcomes.take():
                 self.delivered += 1
                 self.outcomes[outcome.job] = outcome
@@ -102,7 +107,7 @@ def siege(
     jobs: int = 6,
     runners: int = 2,
     honest: int | None = None,
-    **settings: object,
+    settings: Mapping[str, object] = MappingProxyType({}),
 ) -> Iterator[Siege]:
     """Open a run whose jobs wait at a gate, and see that it ends as it should.
 
@@ -119,7 +124,7 @@ def siege(
     gate = place / "gate"
     events: list[AnyEvent] = []
     if backend == loopback.NAME:
-        settings.setdefault("interface", "lo")
+        settings = {"interface": "lo", **settings}
     with JobMonitor(
         backend=backend,
         name="besieged",

@@ -5,6 +5,7 @@ import os
 import secrets
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -13,7 +14,6 @@ from tests.security.besieged import Siege
 
 from gridmap import __version__
 from gridmap.connection import ConnectionFile
-from gridmap.errors import RemoteProtocolError
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 from gridmap.transport import RunnerSocket
@@ -28,6 +28,7 @@ class Rogue:
 
     socket: RunnerSocket
     number: int = 0
+    inbox: deque[m.FromMonitor] = attrs.field(factory=deque)
 
     def raw(self, *frames: bytes) -> None:
         """Send frames as they are."""
@@ -40,20 +41,21 @@ class Rogue:
         """Send a message."""
         self.raw(codec.encode(message), *frames)
 
-    def heard(self, timeout_s: float) -> list[m.FromMonitor]:
-        """Return what has arrived, after waiting for so long at most."""
+    def listen(self, timeout_s: float) -> None:
+        """Put what has arrived into the inbox, after waiting for so long at most."""
         self.socket.wait(timeout_s)
-        return [
-            codec.decode_from_monitor(frames[0]) for frames in self.socket.receive()
-        ]
+        for frames in self.socket.receive():
+            self.inbox.append(codec.decode_from_monitor(frames[0]))
 
     def await_one(self, kind: type[_M]) -> _M:
         """Wait for a message of a kind; others are passed over."""
         deadline = time.monotonic() + DEADLINE_S
         while time.monotonic() < deadline:
-            for message in self.heard(0.05):
+            while self.inbox:
+                message = self.inbox.popleft()
                 if isinstance(message, kind):
                     return message
+            self.listen(0.05)
         text = f"no {kind.__name__} came"
         raise AssertionError(text)
 
@@ -101,6 +103,3 @@ def rogue(
         yield Rogue(socket)
     finally:
         socket.close(0.0)
-
-
-__all__ = ["RemoteProtocolError", "Rogue", "hello", "rogue"]
