@@ -110,7 +110,7 @@ class MonitorService:
             self._socket.close()
 
     def _part(self) -> None:
-        """Let runners that said goodbye hang up first.
+        """Let runners that said goodbye, or were refused, hang up first.
 
         A DEALER that loses its connection forgets what it has not read yet, and with
         it the word that its goodbye was heard; it would wait for that in vain.
@@ -185,6 +185,8 @@ class MonitorService:
     def _send(self, send: i.Send) -> None:
         if isinstance(send.message, m.Welcome):
             self._sent[send.peer] = set()
+        if isinstance(send.message, m.Refuse):
+            self._parting.add(send.peer)
         self._socket.send(send.peer, [codec.encode(send.message)])
 
     def _send_work(self, send: i.SendWork) -> None:
