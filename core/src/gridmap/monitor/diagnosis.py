@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 _BROKEN: Final = re.compile(
     r"No module named '?gridmap|ModuleNotFoundError|ImportError|"
-    r"command not found|No such file or directory|cannot open shared object",
+    r"command not found|exec: \S+: not found|No such file or directory|"
+    r"cannot open shared object",
 )
 
 _ENDINGS: Final = {
