@@ -32,11 +32,6 @@ class PromptParser(PythonCodeBlockParser):
 
 
 PARSER = Sybil(parsers=[PythonCodeBlockParser(), PromptParser(), SkipParser()])
-WRONG = {
-    "gridmap.monitor.monitor": "hands `add` a tuple, which takes what `encode_call` makes"
-}
-"""Modules whose examples are known to be wrong, until somebody mends them."""
-
 PAGES = [
     ROOT / "README.md",
     *(p for p in sorted(DOCS.rglob("*.md")) if "_build" not in p.parts),
@@ -92,12 +87,8 @@ def test_a_wrong_example_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("module", modules(), ids=lambda module: module.__name__)
-def test_docstrings_examples_run(
-    module: ModuleType, request: pytest.FixtureRequest
-) -> None:
+def test_docstrings_examples_run(module: ModuleType) -> None:
     """The examples of a module's docstrings give what they say."""
-    if reason := WRONG.get(module.__name__):
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=False))
     failed, tried = doctest.testmod(module, optionflags=OPTIONS, report=True)
     assert tried
     assert not failed

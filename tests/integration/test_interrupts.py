@@ -172,7 +172,7 @@ def test_an_exception_in_the_block_kills_everything(tmp_path: Path, runs: Path) 
     with pytest.raises(LookupError), JobMonitor(backend="local") as monitor:  # noqa: PT012 - leaving it is the test
         function = functools.partial(jobs.meet, str(tmp_path))
         calls = [encode_call((number,), None, number) for number in range(2)]
-        monitor.add(function, calls)
+        monitor.add_encoded(function, calls)
         traces.await_marks(tmp_path, "job0")
         assert traces.processes(runs)
         raise LookupError
@@ -184,7 +184,7 @@ def test_an_exception_in_the_block_kills_everything(tmp_path: Path, runs: Path) 
 def test_leaving_the_block_early_waits_for_nobody(tmp_path: Path, runs: Path) -> None:
     """Leaving the block with jobs still running ends them, and not by a hang."""
     with JobMonitor(backend="local") as monitor:
-        monitor.add(
+        monitor.add_encoded(
             functools.partial(jobs.meet, str(tmp_path)), [encode_call((0,), None, 0)]
         )
         traces.await_marks(tmp_path, "job0")

@@ -168,7 +168,7 @@ def grid_map(
         require_cluster=require_cluster and not local,
         return_exceptions=return_exceptions,
         progress=progress,
-        settings=settings,
+        settings=_log_settings(settings, cleanup=cleanup),
         completion_mail=completion_mail,
     ).calls(template, calls, sized=hasattr(args_list, "__len__"))
 
@@ -235,8 +235,15 @@ def process_jobs(
         require_cluster=require_cluster and not local,
         return_exceptions=return_exceptions,
         progress=progress,
-        settings=settings,
+        settings=_log_settings(settings, cleanup=all(job.cleanup for job in listed)),
     ).jobs(listed, white_list)
+
+
+def _log_settings(
+    settings: Mapping[str, object] | None, *, cleanup: bool
+) -> Mapping[str, object]:
+    """Return settings under which GridMap's ``cleanup=False`` keeps the logs."""
+    return {**({} if cleanup else {"keep_logs": "always"}), **(settings or {})}
 
 
 def _backend(backend: str | None, *, local: bool) -> str | None:
@@ -319,7 +326,7 @@ class _Map:
             gathered = _Gathered(return_exceptions=self.return_exceptions)
             around = monitor.surround(template.environment, template.working_dir)
             add = functools.partial(
-                monitor.add,
+                monitor.add_encoded,
                 template.function,
                 resources=template.request,
                 surroundings=around,
@@ -363,7 +370,7 @@ class _Map:
                     request = attrs.evolve(request, nodes=nodes)
                 around = monitor.surround(job.environment, job.working_dir)
                 last = number == len(jobs) - 1
-                monitor.add(
+                monitor.add_encoded(
                     job.function,
                     [call],
                     request,

@@ -183,7 +183,7 @@ class _Desk:
                 msg = "cannot submit to an executor that was shut down"
                 raise RuntimeError(msg)
             self._open()
-            jobs = self._monitor.add(fn, calls, self._resources)
+            jobs = self._monitor.add_encoded(fn, calls, self._resources)
             futures: list[GridFuture[_T]] = []
             for job in jobs:
                 future: GridFuture[_T] = GridFuture()

@@ -23,7 +23,7 @@ from gridmap import plugins
 from gridmap.backend import INTERFACE, Capabilities, Check, Reach, RunContext
 from gridmap.cli.choice import Choice, choose
 from gridmap.errors import GridMapError, RunError
-from gridmap.monitor.opening import listen, runs_base
+from gridmap.monitor.opening import listen
 from gridmap.rundir import RunDirectory
 from gridmap.settings import Settings, load_settings
 from gridmap.transport.keys import RunKeys
@@ -224,7 +224,7 @@ def backend(patient: Patient) -> Sequence[Check]:
 
 def _loaded(patient: Patient, chosen: plugins.InstalledBackend) -> Check:
     name = f"{chosen.info.name} loads"
-    where = runs_base(patient.settings) / _NAME
+    where = patient.settings.runs() / _NAME
     context = RunContext(
         token="0" * 16,
         name=_NAME,
@@ -267,7 +267,7 @@ def backends_own(patient: Patient) -> Sequence[Check]:
 
 def run_directory(patient: Patient) -> Sequence[Check]:
     """Make a run directory, as a run would, write to it, and take it away."""
-    base = runs_base(patient.settings)
+    base = patient.settings.runs()
     try:
         made = RunDirectory.create(base, _NAME, datetime.now().astimezone())
     except RunError as error:
@@ -362,7 +362,7 @@ def addresses(patient: Patient) -> Sequence[Check]:
     if capabilities is None:
         return []
     keys = RunKeys.fresh() if capabilities.reach is Reach.NETWORK else None
-    base = runs_base(patient.settings)
+    base = patient.settings.runs()
     try:
         made = RunDirectory.create(base, _NAME, datetime.now().astimezone())
     except RunError:

@@ -16,7 +16,7 @@ from gridmap.backend import INTERFACE, Batch, Capabilities, Reach, RunContext
 from gridmap.connection import VARIABLE
 from gridmap.errors import BackendUnavailableError, GridMapError
 from gridmap.job import working_directory
-from gridmap.monitor.opening import runner_command, runs_base, safe_name
+from gridmap.monitor.opening import runner_command, safe_name
 from gridmap.plugins import RunPlugins
 from gridmap.rundir import RunDirectory, slug
 from gridmap.settings import Settings
@@ -72,7 +72,7 @@ class Rehearsal:
                 f"{backend.info.name} is not usable here, so its own defaults are "
                 f"assumed: {availability.reason}"
             )
-        path = runs_base(settings) / f"{_DATE}-{slug(name)}-{TOKEN[:8]}"
+        path = settings.runs() / f"{_DATE}-{slug(name)}-{TOKEN[:8]}"
         directory = RunDirectory(path=path)
         run = plugins.RunPlugins(
             backend.create(),

@@ -22,13 +22,13 @@ from gridmap.monitor.opening import Opened, check_count, choose_backend, open_ru
 from gridmap.monitor.outcomes import Outcomes, Sink
 from gridmap.monitor.policy import Policy
 from gridmap.monitor.service import MonitorService
-from gridmap.monitor.store import Store
+from gridmap.monitor.store import Store, encode_call
 from gridmap.monitor.surroundings import Surroundings, portable
 from gridmap.resources import Resources
 from gridmap.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -105,6 +105,11 @@ class JobMonitor:
         jobs_per_runner = check_count("jobs_per_runner", jobs_per_runner)
         named = backend if isinstance(backend, str) else None
         given = {"backend": named, "temp_dir": temp_dir, **(settings or {})}
+        if temp_dir is not None and given.get("run_directory") is None:
+            # An argument comes before a run_directory from elsewhere.
+            given["run_directory"] = load_settings(
+                {"temp_dir": temp_dir}, environ={}, directory="/"
+            )[0].runs()
         self.settings: Settings = load_settings(given)[0]
         self._backend = choose_backend(
             self.settings.backend if named or backend is None else backend,
@@ -241,11 +246,42 @@ class JobMonitor:
     def _watched(self, event: AnyEvent) -> None:
         from gridmap.events import JobFailed  # noqa: PLC0415 - avoids a wide import
 
-        self._failed = self._failed or isinstance(event, JobFailed)
+        bad = isinstance(event, JobFailed) and not event.again
+        self._failed = self._failed or bad
 
     # Jobs ---------------------------------------------------------------------------
 
     def add(
+        self,
+        function: Callable[..., Any],
+        calls: Iterable[tuple[Sequence[Any], Mapping[str, Any] | None]],
+        resources: Resources | None = None,
+        *,
+        final: bool = False,
+    ) -> range:
+        """Hand in calls of one function.
+
+        Args:
+            function: What is called.
+            calls: For each call its positional and its keyword arguments (or None).
+            resources: What each of them needs; None: the site's defaults.
+            final: Whether these are the last, as after `seal`.
+
+        Returns:
+            The numbers of the jobs.
+
+        Raises:
+            UnpicklableError: If the function or an argument cannot be sent.
+            InvalidRequestError: If the scheduler cannot be asked for the resources.
+            GridMapError: If the run is not open.
+        """
+        encoded = [
+            encode_call(tuple(args), dict(kwargs) if kwargs else None, number)
+            for number, (args, kwargs) in enumerate(calls)
+        ]
+        return self.add_encoded(function, encoded, resources, final=final)
+
+    def add_encoded(
         self,
         function: Callable[..., Any],
         inputs: Sequence[bytes | Parcel],
@@ -255,7 +291,7 @@ class JobMonitor:
         more: bool = False,
         final: bool = False,
     ) -> range:
-        """Hand in calls of one function.
+        """Hand in calls whose arguments were encoded before.
 
         Args:
             function: What is called.

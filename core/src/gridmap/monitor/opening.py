@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
 import operator
 import re
 import sys
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, SupportsIndex
 
 import attrs
@@ -142,9 +140,7 @@ def open_run(
         PluginError: If the backend breaks its contract.
         BackendUnavailableError: If it cannot be loaded.
     """
-    directory = RunDirectory.create(
-        runs_base(settings), name, datetime.now().astimezone()
-    )
+    directory = RunDirectory.create(settings.runs(), name, datetime.now().astimezone())
     try:
         return _open_in(directory, backend, settings, name=name, job_path=job_path)
     except BaseException:
@@ -256,18 +252,6 @@ def runner_command(settings: Settings, home: str, job_path: str) -> tuple[str, .
         msg = "this Python does not know its own path; name one with the setting python"
         raise GridMapError(msg)
     return (python, "-m", "gridmap.runner", home, job_path or "-")
-
-
-def runs_base(settings: Settings) -> Path:
-    """Return where the directories of runs go."""
-    if settings.run_directory is not None:
-        return Path(settings.run_directory).expanduser()
-    if settings.temp_dir is not None:
-        # GridMap's temp_dir is often one that all users share.
-        return Path(settings.temp_dir).expanduser() / f"gridmap-{getpass.getuser()}"
-    import platformdirs  # noqa: PLC0415 - not needed where a setting says it
-
-    return Path(platformdirs.user_state_dir("gridmap")) / "runs"
 
 
 def safe_name(name: str) -> str:

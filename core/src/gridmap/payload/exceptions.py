@@ -101,8 +101,8 @@ def load_exception(parcel: Parcel) -> BaseException:
 
     Returns:
         The exception, of its own class, or a `RemoteError` if it cannot be had here.
-        Its ``__cause__`` is a `RemoteTraceback`; a cause that it had of its own is its
-        ``__context__``. Never raises.
+        Its ``__cause__`` is a `RemoteTraceback`, unless there is no traceback; a cause
+        that it had of its own is its ``__context__``. Never raises.
     """
     try:
         traceback_text, rows = pickle.loads(parcel.head)
@@ -113,7 +113,7 @@ def load_exception(parcel: Parcel) -> BaseException:
         exc = RemoteError("an exception", "", "", f"unreadable: {_describe(error)}")
     if exc.__cause__ is not None:
         exc.__context__ = exc.__cause__
-    exc.__cause__ = RemoteTraceback(traceback_text)
+    exc.__cause__ = RemoteTraceback(traceback_text) if traceback_text else None
     return exc
 
 

@@ -41,6 +41,7 @@ from gridmap.runner.records import Record, RecordType
 from gridmap.runner.vitals import Meter
 from gridmap.runner.worker import Setup
 from gridmap.transport.dealer import RunnerSocket
+from gridmap.transport.limits import Limits
 from gridmap.version import __version__
 
 if TYPE_CHECKING:
@@ -113,7 +114,9 @@ class RunnerService:
             f"runner {identity.handle} on {socket.gethostname()}, process {os.getpid()}, "
             f"home {self._home}"
         )
-        self._socket = RunnerSocket(self._file, nonce.encode())
+        self._socket = RunnerSocket(
+            self._file, nonce.encode(), limits=_limits(self._file)
+        )
         self._socket.connect(_PATIENCE_S)
         self._machine = RunnerMachine(_hello(identity, nonce), time.monotonic())
 
@@ -320,6 +323,12 @@ class RunnerService:
         self._meter.reset_peak()
         self._meter.follow(self._worker.pid)
         self._dead = False
+
+
+def _limits(file: ConnectionFile) -> Limits:
+    """Return what the monitor may send: as much as it takes in itself."""
+    size = file.max_frame_bytes
+    return Limits(frame_bytes=size, message_bytes=4 * size, message_frames=65_536)
 
 
 def _hello(identity: Identity, nonce: str) -> m.Hello:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -74,7 +75,8 @@ class Settings:
         orphan_time: How long runners outlive a monitor that has gone.
         queue: Queue or partition; None: the site's default [DEFAULT_QUEUE].
         parallel_environment: Where jobs of several cores run [DEFAULT_PAR_ENV].
-        temp_dir: Where jobs find room for files; None: the node's own choice
+        temp_dir: Where the user's own directory for runs is made, if run_directory
+            says nothing; nodes must see it; None: see run_directory
             [DEFAULT_TEMP_DIR].
         use_mem_free: Whether ``mem_free`` is asked of Grid Engine [USE_MEM_FREE].
         send_error_mail: Whether mail is sent [SEND_ERROR_MAIL].
@@ -89,7 +91,8 @@ class Settings:
         port_range: Ports it may use, first and last; None: any that is free.
         host: Name or address that nodes are told to call; None: found out.
         compression: How payloads are compressed; ``auto`` looks at a sample.
-        max_message_bytes: The longest message taken in, all frames together.
+        max_message_bytes: The longest piece of an input or a result, bytes. An array
+            is one piece.
         query_interval: Time between two questions to the scheduler while runners
             wait.
         progress: Whether progress is shown; None: where a person is watching.
@@ -157,6 +160,8 @@ class Settings:
         """Return where runs have their directories, which need not exist yet."""
         if self.run_directory is not None:
             return Path(self.run_directory).absolute()
+        if self.temp_dir is not None:  # GridMap's is often one that all users share
+            return Path(self.temp_dir).absolute() / f"gridmap-{getpass.getuser()}"
         from platformdirs import user_state_path  # noqa: PLC0415 - not for importing
 
         return user_state_path("gridmap") / "runs"

@@ -13,7 +13,6 @@ import pytest
 
 from gridmap.errors import JobException, RemoteTraceback
 from gridmap.monitor.monitor import JobMonitor
-from gridmap.monitor.store import encode_call
 from gridmap.testing.rules import Rule, require, under
 from gridmap.testing.site import Site
 from gridmap.verdict import Cause
@@ -35,7 +34,7 @@ class EndToEndCases(Site):
         """Map a function over inputs with two runners; exceptions are results."""
 
         def run(function: Callable[..., Any], inputs: Sequence[Any]) -> list[Any]:
-            calls = [encode_call((item,), None, n) for n, item in enumerate(inputs)]
+            calls = [((item,), None) for item in inputs]
             values: dict[int, Any] = {}
             with JobMonitor(
                 backend=self.find_backend(),
