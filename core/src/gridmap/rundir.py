@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _LONGEST_SLUG: Final = 40
+_MOST_STEPS: Final = 1000
 _STRANGE: Final = re.compile(r"[^A-Za-z0-9_.]+")
 
 
@@ -90,7 +91,11 @@ class RunDirectory:
         """
         base = Path(os.path.abspath(base))  # noqa: PTH100 - resolve() would hide what the user called it
         try:
-            base.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (*reversed(base.parents), base):
+                # One by one: mkdir(parents=True) opens the others as the umask allows.
+                if not folder.is_dir():
+                    folder.mkdir(mode=0o700, exist_ok=True)
+            _check_way(base)
             descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise _refusal(
@@ -141,6 +146,37 @@ def _note(_function: object, path: str, error: object) -> None:
     """Note what could not be removed, such as NFS's name of a file still open."""
     if not (isinstance(error, tuple) and isinstance(error[1], FileNotFoundError)):
         _log.debug("cannot remove %s: %s", path, error)
+
+
+def _check_way(base: Path) -> None:
+    """Refuse a base that others could put something else in the place of.
+
+    The owners of the directories above it are trusted, as whoever chose it must have.
+    """
+    here, rest = Path("/"), list(reversed(base.parts[1:]))
+    for _ in range(_MOST_STEPS):
+        info = here.stat()
+        if info.st_mode & stat.S_IWOTH and not info.st_mode & stat.S_ISVTX and rest:
+            text = f"anybody can rename what is in {here}; chmod +t or o-w {here}"
+            raise _refusal(base, text)
+        if not rest:
+            return
+        name = rest.pop()
+        if name == "..":  # of a link
+            here = here.parent
+            continue
+        step = here / name
+        info = step.lstat()
+        if not stat.S_ISLNK(info.st_mode):
+            here = step
+            continue
+        if info.st_uid not in {os.geteuid(), 0}:
+            text = f"{step} is a symbolic link of user {info.st_uid}, who can change it"
+            raise _refusal(base, text)
+        target = step.readlink()
+        rest += reversed(target.parts[1:] if target.is_absolute() else target.parts)
+        here = Path("/") if target.is_absolute() else here
+    raise _refusal(base, "its symbolic links lead round in a circle")
 
 
 def _check_base(base: Path, info: os.stat_result) -> None:
