@@ -75,7 +75,13 @@ class Inquest:
             if (one := self._told.get(handle)) is not None
             and (_is_clear(one) or (handle in deleted and not one.ran))
         }
-        records, answered = self._records(set(handles) - clear, submitted)
+        nowhere = {
+            handle
+            for handle in clear - set(nodes)
+            if self._told[handle].ran and self._told[handle].exit_status
+        }
+        unclear = set(handles) - clear | nowhere
+        records, answered = self._records(unclear, submitted)
         found = {}
         now = self._clock()
         for handle in handles:
