@@ -299,12 +299,11 @@ def test_settings_choose_the_backend(
 def test_a_healthy_run_asks_the_scheduler_next_to_nothing(site: Site) -> None:
     """While all goes well, the scheduler is asked for nothing but runners."""
     from gridmap import JobMonitor
-    from gridmap.monitor.store import encode_call
 
     with JobMonitor(
         backend=site.backend, name=site.options["name"], max_workers=4
     ) as monitor:
-        calls = [encode_call((number,), None, number) for number in range(80)]
+        calls = [((number,), None) for number in range(80)]
         monitor.add(jobs.short, calls)
         monitor.seal()
         done = 0

@@ -5,10 +5,10 @@ import os
 import signal
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests import jobs, traces
+from tests.background import BackgroundMap
 
 from gridmap import grid_map
 from gridmap.errors import JobException
@@ -81,37 +81,11 @@ def test_neighbours_of_a_death_are_not_harmed() -> None:
     assert all(result == "not" for n, result in enumerate(results) if n not in causes)
 
 
-class InTheBackground:
-    """A map in a thread, whose events can be looked at meanwhile."""
-
-    def __init__(self, function: Any, inputs: Any, **options: Any) -> None:
-        self.events: list[Any] = []
-        self.result: Any = None
-        self._thread = threading.Thread(
-            target=self._run, args=(function, inputs, options)
-        )
-        self._thread.start()
-
-    def _run(self, function: Any, inputs: Any, options: dict[str, Any]) -> None:
-        try:
-            self.result = grid_map(
-                function, inputs, progress=self.events.append, **options
-            )
-        except Exception as error:  # noqa: BLE001 - it is what is looked at
-            self.result = error
-
-    def wait(self, within_s: float = 20.0) -> Any:
-        """Return what came of it."""
-        self._thread.join(within_s)
-        assert not self._thread.is_alive(), self.events
-        return self.result
-
-
 @pytest.mark.slow
 def test_a_killed_worker_gets_a_verdict(tmp_path: Path) -> None:
     """Kill -9 of a worker in a job: SIGNALLED, from the runner that saw it."""
     function = functools.partial(jobs.meet, str(tmp_path))
-    running = InTheBackground(function, range(4), backend="local", max_workers=2)
+    running = BackgroundMap(function, range(4), backend="local", max_workers=2)
     mark = traces.await_marks(tmp_path, "job1")[0]
     os.kill(mark.worker, signal.SIGKILL)
     error = running.wait()
@@ -125,19 +99,19 @@ def test_a_killed_worker_gets_a_verdict(tmp_path: Path) -> None:
 def test_a_killed_runners_job_is_run_again(tmp_path: Path) -> None:
     """Kill -9 of a runner in a job: the job runs again, and the result is right."""
     function = functools.partial(jobs.meet_once, str(tmp_path))
-    running = InTheBackground(function, range(4), backend="local", max_workers=2)
+    running = BackgroundMap(function, range(4), backend="local", max_workers=2)
     mark = traces.await_marks(tmp_path, "job0")[0]
     os.kill(mark.runner, signal.SIGKILL)
     traces.await_marks(tmp_path, "job0", 2)
     (tmp_path / "go").touch()
     assert running.wait() == [0, 1, 4, 9]
-    failed = [event for event in running.events if isinstance(event, JobFailed)]
+    failed = running.of(JobFailed)
     assert [(event.job, event.again) for event in failed] == [(0, True)]
     assert failed[0].verdict.attempt == 1
     assert failed[0].verdict.signal in (signal.SIGKILL, None)
-    granted = [event for event in running.events if isinstance(event, JobsGranted)]
+    granted = running.of(JobsGranted)
     assert 2 in {event.attempt for event in granted if event.first == 0}
-    runners = {event.pid for event in running.events if isinstance(event, RunnerUp)}
+    runners = {event.pid for event in running.of(RunnerUp)}
     assert mark.runner in runners
     assert len(runners) == 3
 
@@ -148,7 +122,7 @@ def test_a_job_whose_runner_is_killed_again_and_again_is_given_up(
 ) -> None:
     """After NUM_RESUBMITS further attempts the last verdict is raised."""
     function = functools.partial(jobs.meet, str(tmp_path))
-    running = InTheBackground(
+    running = BackgroundMap(
         function, [7], backend="local", settings={"num_resubmits": 1}
     )
     for attempt in (1, 2):
@@ -163,7 +137,7 @@ def test_a_job_whose_runner_is_killed_again_and_again_is_given_up(
 def test_a_stopped_runner_is_replaced(tmp_path: Path) -> None:
     """A runner that falls silent, though its process is there, is given up and ended."""
     function = functools.partial(jobs.meet_once, str(tmp_path))
-    running = InTheBackground(
+    running = BackgroundMap(
         function,
         [5],
         backend="local",
@@ -172,7 +146,7 @@ def test_a_stopped_runner_is_replaced(tmp_path: Path) -> None:
     mark = traces.await_marks(tmp_path, "job5")[0]
     os.kill(mark.runner, signal.SIGSTOP)
     assert running.wait() == [25]
-    failed = [event for event in running.events if isinstance(event, JobFailed)]
+    failed = running.of(JobFailed)
     assert failed[0].again
     assert failed[0].verdict.cause in (Cause.LOST, Cause.STALLED, Cause.NODE_LOST)
 

@@ -12,7 +12,6 @@ from tests import jobs, traces
 from tests.driver import Driver, driving
 
 from gridmap import JobMonitor, grid_map
-from gridmap.monitor.store import encode_call
 from gridmap.testing import eventually
 
 SCRIPT = """
@@ -171,8 +170,8 @@ def test_an_exception_in_the_block_kills_everything(tmp_path: Path, runs: Path) 
     """Leaving the `with` block of a monitor by an exception kills what runs."""
     with pytest.raises(LookupError), JobMonitor(backend="local") as monitor:  # noqa: PT012 - leaving it is the test
         function = functools.partial(jobs.meet, str(tmp_path))
-        calls = [encode_call((number,), None, number) for number in range(2)]
-        monitor.add_encoded(function, calls)
+        calls = [((number,), None) for number in range(2)]
+        monitor.add(function, calls)
         traces.await_marks(tmp_path, "job0")
         assert traces.processes(runs)
         raise LookupError
@@ -184,9 +183,7 @@ def test_an_exception_in_the_block_kills_everything(tmp_path: Path, runs: Path) 
 def test_leaving_the_block_early_waits_for_nobody(tmp_path: Path, runs: Path) -> None:
     """Leaving the block with jobs still running ends them, and not by a hang."""
     with JobMonitor(backend="local") as monitor:
-        monitor.add_encoded(
-            functools.partial(jobs.meet, str(tmp_path)), [encode_call((0,), None, 0)]
-        )
+        monitor.add(functools.partial(jobs.meet, str(tmp_path)), [((0,), None)])
         traces.await_marks(tmp_path, "job0")
         begin = time.monotonic()
     assert time.monotonic() - begin < 20
