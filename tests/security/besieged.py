@@ -14,7 +14,6 @@ from gridmap.connection import ConnectionFile
 from gridmap.events import AnyEvent, RunnersSubmitted, RunnerUp
 from gridmap.monitor.monitor import JobMonitor
 from gridmap.monitor.outcomes import Outcome
-from gridmap.monitor.store import encode_call
 from gridmap.testing import eventually
 from gridmap.transport import Counters
 
@@ -132,8 +131,8 @@ def siege(
         settings=settings,
         observers=[("test", events.append)],
     ) as monitor:
-        inputs = [encode_call((str(gate), n), None, n) for n in range(jobs)]
-        monitor.add(deeds.square_after, inputs)
+        calls = [((str(gate), number), None) for number in range(jobs)]
+        monitor.add(deeds.square_after, calls)
         monitor.seal()
         run = Siege(monitor, gate, [n * n for n in range(jobs)], events)
         try:

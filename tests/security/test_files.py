@@ -164,3 +164,17 @@ def test_another_user_plants_in_vain(tmp_path: Path) -> None:
                 )
         finally:
             cluster.run("head", ["rm", "-rf", str(planted)], user="gmother", check=True)
+
+
+@pytest.mark.cluster
+def test_another_user_cannot_reach_the_unix_socket(tmp_path: Path) -> None:
+    """The directory keeps him out; so does the peer check behind it."""
+    cluster = Cluster.find()
+    assert cluster is not None
+    with siege(tmp_path / "place", "local", runners=1, jobs=1) as run:
+        path = run.file.addresses[0].removeprefix("ipc://")
+        knock = "import socket, sys; socket.socket(1).connect(sys.argv[1])"
+        command = ["/usr/bin/python3", "-c", knock, path]
+        done = cluster.run("head", command, user="gmother")
+        assert "PermissionError" in done.stderr
+        run.finish()
