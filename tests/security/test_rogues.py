@@ -102,10 +102,6 @@ def test_a_result_counts_once_and_from_the_present_holder(run: Siege) -> None:
         run.finish()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the ledger asks whether a grant is open, not whether it still has the job",
-)
 def test_a_part_of_a_grant_that_was_handed_back_does_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
