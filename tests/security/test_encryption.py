@@ -16,7 +16,9 @@ CORE = Path(__file__).parents[2] / "core" / "src" / "gridmap"
 
 def test_no_setting_speaks_of_it() -> None:
     """There is none that could be set by mistake, or by another's environment."""
-    words = re.compile("secur|crypt|curve|plain|clear|auth|key", re.IGNORECASE)
+    words = re.compile(
+        "secure|security|crypt|curve|plain|clear|auth|key", re.IGNORECASE
+    )
     assert [f.name for f in attrs.fields(Settings) if words.search(f.name)] == []
 
 
