@@ -41,7 +41,7 @@ _bytes = st.one_of(st.binary(max_size=200), _rows)
 _frames = st.lists(_bytes, min_size=1, max_size=6)
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=3000, deadline=None, database=None)
 @given(_bytes)
 def test_any_bytes_are_a_message_or_refused(data: bytes) -> None:
     """Of either side's messages, of batches and of compressed frames."""
@@ -81,6 +81,7 @@ def test_a_run_survives_any_frames_of_a_runner(
         @settings(
             max_examples=60,
             deadline=None,
+            database=None,
             suppress_health_check=list(HealthCheck),
         )
         @given(st.lists(_frames, min_size=1, max_size=4))
