@@ -12,6 +12,7 @@ from tests.backends.sge.conftest import Run
 from tests.cluster.client import Cluster
 
 from gridmap.backend import Ending, Killed, NotAsked, Rejected, SeenState
+from gridmap.errors import BackendUnavailableError
 from gridmap.testing import eventually
 from gridmap_sge.drmaa_process import DrmaaProcess
 from gridmap_sge.frames import Message
@@ -98,7 +99,8 @@ def test_the_master_is_gone(cluster: Cluster, run: Run) -> None:
     assert isinstance(run.plugins.observe(some), NotAsked)
     assert run.plugins.kill(some) == {handle: Killed.FAILED}
     assert run.plugins.postmortem(some) == {}
-    assert run.plugins.attach() == {}
+    with pytest.raises(BackendUnavailableError, match="qstat failed"):
+        run.plugins.attach()
     refusal = run.refused("/bin/true")
     assert refusal.transient, refusal
     cluster.start("qmaster")
