@@ -7,7 +7,7 @@ texts, and mappings are keyed by what core asked about, never by position.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -23,6 +23,10 @@ INTERFACE: Final = 1
 _a = attrs.validators.instance_of
 _NAME: Final = attrs.validators.matches_re(r"\S+")
 _REFERENCE: Final = attrs.validators.matches_re(r"[\w.]+:\w+")
+
+
+def _tuple(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(names)
 
 
 @attrs.frozen(kw_only=True)
@@ -64,7 +68,7 @@ class BackendInfo:
     availability: str = attrs.field(validator=[_a(str), _REFERENCE])
     interface: int = attrs.field(default=INTERFACE, validator=_a(int))
     aliases: tuple[str, ...] = attrs.field(
-        default=(), converter=tuple, validator=attrs.validators.deep_iterable(_a(str))
+        default=(), converter=_tuple, validator=attrs.validators.deep_iterable(_a(str))
     )
 
 

@@ -67,7 +67,7 @@ class Job:
         InvalidResourceError: If a request makes no sense.
     """
 
-    function: Callable[..., Any] = attrs.field(validator=_callable)
+    function: Callable[..., Any] = attrs.field(validator=_callable, alias="f")
     args: Iterable[Any]
     kwlist: Mapping[str, Any] | None = None
     cleanup: bool = True
@@ -117,6 +117,7 @@ class Job:
             raise InvalidResourceError(msg)
         base = make_resources(wishes)
         options = {
+            "h_vmem": self.h_vmem,  # Grid Engine counts it by the slot
             "interpreting_shell": self.interpreting_shell,
             "os_distribution": self.os_distribution,
             "os_minor": self.os_minor,
