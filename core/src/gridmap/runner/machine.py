@@ -20,6 +20,8 @@ from gridmap.protocol.sessions import Outbox
 SLICE_S: Final = 0.01
 """Seconds of work the worker is handed ahead of what it does."""
 
+_SIGKILL: Final = 9
+
 LAST_WORDS_S: Final = 1.5
 """How long a runner that was told to end waits for its last words to be heard.
 Schedulers follow their first signal by SIGKILL, some after two seconds."""
@@ -141,17 +143,27 @@ class _Farewell:
 
 @attrs.define
 class _Held:
-    """A grant: what of it is not handed to the worker, and what not reported."""
+    """A grant: what of it is not handed to the worker, and what not reported.
+
+    Attributes:
+        work: The grant as it came.
+        next: The first job that is not handed to the worker.
+        stop: One past the last that is to be.
+        unreported: How many are neither reported nor handed back.
+        again: Whether an earlier grant, still held, has some of its jobs.
+        cancelled: Jobs that are no longer wanted.
+    """
 
     work: m.Work
     next: int
     stop: int
     unreported: int
+    again: bool
     cancelled: set[int] = attrs.field(factory=set)
 
-    def holds(self, job: int) -> bool:
-        """Whether the job belongs to this grant."""
-        return self.work.first <= job < self.work.first + self.work.count
+    def meets(self, first: int, stop: int) -> bool:
+        """Whether any of these jobs belongs to this grant."""
+        return first < self.work.first + self.work.count and self.work.first < stop
 
 
 class RunnerMachine:
@@ -175,7 +187,7 @@ class RunnerMachine:
         self._farewell: _Farewell | None = None
         self._goodbye = False
         self._status = 0
-        self._doomed: int | None = None
+        self._killing = False
         self._out: list[Action] = []
 
     def _flush(self) -> list[Action]:
@@ -243,8 +255,9 @@ class RunnerMachine:
     def _work(self, work: m.Work) -> None:
         if self.phase is not Phase.SERVING or work.grant in self._held:
             return
-        stop = work.first + work.count
-        self._held[work.grant] = _Held(work, work.first, stop, work.count)
+        first, stop = work.first, work.first + work.count
+        again = any(held.meets(first, stop) for held in self._held.values())
+        self._held[work.grant] = _Held(work, first, stop, work.count, again)
         self._feed()
 
     def _recall(self, grant: int, now: float) -> None:
@@ -268,11 +281,29 @@ class RunnerMachine:
         held = self._held.get(cancel.grant)
         if held is None:
             return
-        jobs = range(cancel.first, cancel.first + cancel.count)
-        held.cancelled.update(jobs)
-        running = next(iter(self._fed), None)
-        if running is not None and running in jobs:
-            self._doomed = running
+        work = held.work
+        first = max(cancel.first, work.first)
+        stop = min(cancel.first + cancel.count, work.first + work.count)
+        held.cancelled.update(range(first, stop))
+        self._drop_cancelled(held)
+        self._end_unwanted(next(iter(self._fed), None))
+
+    def _drop_cancelled(self, held: _Held) -> None:
+        """Account for cancelled jobs that are next to be handed to the worker."""
+        while held.next < held.stop and held.next in held.cancelled:
+            held.next += 1
+            self._reported(held, 1)
+
+    def _end_unwanted(self, job: int | None) -> None:
+        """End the worker if the job it runs was cancelled.
+
+        That is the first it was handed, or a later one: results of quick jobs gather
+        in the worker before they are told.
+        """
+        held = self._held.get(self._fed.get(job, 0)) if job is not None else None
+        if held is not None and job in held.cancelled and not self._killing:
+            # Nothing is handed to a worker that is to end, lest it be lost with it.
+            self._killing, self._ready = True, False
             self._out.append(KillWorker())
 
     def _stop(self, stop: m.Stop, now: float) -> None:
@@ -295,19 +326,17 @@ class RunnerMachine:
 
     def _feed(self) -> None:
         """Keep a short slice of work ahead of the worker."""
-        if not self._ready:
+        if not self._ready or self._farewell is not None:
             return
-        for held in self._held.values():
+        for held in list(self._held.values()):
             while held.next < held.stop:
                 room = self._room()
                 if room < 1:
                     return
-                if held.next in held.cancelled:
-                    held.next += 1
-                    self._skip(held)
-                    continue
                 stop = min(held.stop, held.next + room)
                 stop = min([stop, *(j for j in held.cancelled if held.next < j < stop)])
+                if held.again and any(j in self._fed for j in range(held.next, stop)):
+                    return  # the worker has it yet, from the grant before
                 self._fed.update(dict.fromkeys(range(held.next, stop), held.work.grant))
                 self._out.append(
                     Feed(
@@ -318,9 +347,7 @@ class RunnerMachine:
                     )
                 )
                 held.next = stop
-
-    def _skip(self, held: _Held) -> None:
-        self._reported(held, 1)
+                self._drop_cancelled(held)
 
     def _room(self) -> int:
         if not self._fed:
@@ -360,6 +387,7 @@ class RunnerMachine:
         )
         self._tell(message, frames, now)
         self._reported(held, count)
+        self._end_unwanted(next(iter(self._fed), None))
         self._feed()
         self._go_if_done()
         return self._flush()
@@ -373,14 +401,19 @@ class RunnerMachine:
     def worker_ended(self, end: WorkerEnd, now: float) -> list[Action]:
         """Take in the worker's end, after all results it had written."""
         self._ready = False
+        killed, self._killing = self._killing and end.signal == _SIGKILL, False
         job = end.job if end.job in self._fed else None
-        self._take_back(job)
+        held = self._held.get(self._fed[job]) if job is not None else None
+        if killed and held is not None and job not in held.cancelled:
+            held = None  # it was meant for the job before, which had just ended
+        self._take_back(None if held is None else job)
         if self._farewell is not None:
-            self._say_goodbye(job, end.tail, now)
+            self._say_goodbye(None if held is None else job, end.tail, now)
             return self._flush()
-        if job is not None:
-            self._job_ended(job, end, now)
-        else:
+        if job is not None and held is not None:
+            self._idle_deaths = 0
+            self._job_ended(held, job, end, now)
+        elif not killed:
             self._idle_deaths += 1
         if self._idle_deaths >= MOST_IDLE_DEATHS:
             said = f"signal {end.signal}" if end.signal else f"status {end.status}"
@@ -401,14 +434,11 @@ class RunnerMachine:
             if held is not None and job != running:
                 held.next = min(held.next, job)
         self._fed.clear()
+        for held in list(self._held.values()):
+            self._drop_cancelled(held)
 
-    def _job_ended(self, job: int, end: WorkerEnd, now: float) -> None:
-        held = next((h for h in self._held.values() if h.holds(job)), None)
-        if held is None:
-            return
-        held.next = max(held.next, job + 1)
-        doomed, self._doomed = self._doomed, None
-        if job != doomed and job not in held.cancelled:
+    def _job_ended(self, held: _Held, job: int, end: WorkerEnd, now: float) -> None:
+        if job not in held.cancelled:
             message = m.WorkerLost(
                 number=self.outbox.number(),
                 grant=held.work.grant,
@@ -421,7 +451,10 @@ class RunnerMachine:
                 tail=end.tail,
             )
             self._tell(message, (), now)
-        self._reported(held, 1)
+        if held.next > job:
+            self._reported(held, 1)
+        else:  # jobs before it are to be run again, it is not
+            held.cancelled.add(job)
 
     # Time and the end ---------------------------------------------------------------
 
@@ -429,7 +462,8 @@ class RunnerMachine:
         self, vitals: Vitals, running: tuple[int | None, float], tail: str, now: float
     ) -> list[Action]:
         """Time has passed: beat, report, and say again what was not acknowledged."""
-        if self.phase is not Phase.GREETING and now >= self._beat_at:
+        self._end_unwanted(running[0])
+        if self.beat_due(now):
             self._beat(vitals, running, tail, now)
             for message, frames in self.outbox.due(now, max(5.0, self.interval)):
                 self._say(message, frames)
@@ -440,7 +474,8 @@ class RunnerMachine:
 
     def beat_due(self, now: float) -> bool:
         """Whether the next tick is to beat, so that vitals have to be measured."""
-        return self.phase is not Phase.GREETING and now >= self._beat_at
+        serving = self.phase is not Phase.GREETING and not self._goodbye
+        return serving and now >= self._beat_at
 
     def _beat(
         self, vitals: Vitals, running: tuple[int | None, float], tail: str, now: float
