@@ -8,7 +8,7 @@ import attrs
 
 from gridmap.backend import Capabilities
 from gridmap.events import AnyEvent, JobFailed
-from gridmap.lifecycle import JobState, JobStep, RunnerState, RunnerStep, move_jobs
+from gridmap.lifecycle import JobState, JobStep, RunnerState, RunnerStep
 from gridmap.monitor.fleet import Fleet, Runner
 from gridmap.monitor.instructions import DeliverVerdict, Instruction, Publish
 from gridmap.monitor.jobs import Grant, Group, JobTable, Span
@@ -32,6 +32,7 @@ class Books:
         now: The present, seconds on a monotonic clock.
         out: Instructions given while the present fact is handled.
         sealed: Whether no more jobs will come.
+        starving: Groups that lack a runner for want of room.
         closing: Whether the run is ending.
         killing: Whether it is ending by force.
     """
@@ -43,6 +44,7 @@ class Books:
     now: float = 0.0
     out: list[Instruction] = attrs.field(factory=list)
     sealed: bool = False
+    starving: list[Group] = attrs.field(factory=list)
     closing: bool = False
     killing: bool = False
 
@@ -55,31 +57,80 @@ class Books:
         at = self.policy.epoch_s + self.now
         self.out.append(Publish(event=event(run=self.policy.token, at=at, **fields)))
 
+    def request(self, group: Group) -> Runner:
+        """Add a runner that is about to be asked for."""
+        runner = self.fleet.request(group, self.now)
+        runner.avoid = group.avoid
+        for crew in (group.crew, self.fleet.crew):
+            crew.moved(None, runner.state)
+        return runner
+
     def move(self, runner: Runner, step: RunnerStep) -> None:
-        """Move a runner on, and keep count of those that are up."""
-        was_up = runner.state is RunnerState.UP
+        """Move a runner on, and keep count of its group's runners."""
+        before = runner.state
         runner.move(step, self.now)
-        runner.group.up += (runner.state is RunnerState.UP) - was_up
+        if runner.state is not before:
+            for crew in (runner.group.crew, self.fleet.crew):
+                crew.moved(before, runner.state)
+            self._rest(runner)
+
+    def _rest(self, runner: Runner) -> None:
+        """Keep the list of those that have nothing to do."""
+        if runner.state is RunnerState.UP and not runner.left:
+            runner.group.idle.setdefault(runner.number, self.now)
+        else:
+            runner.group.idle.pop(runner.number, None)
+
+    def give(self, runner: Runner, span: Span) -> Grant:
+        """Give jobs that were taken off the queue to a runner."""
+        grant = self.jobs.grant(
+            span, runner.group, runner=runner.number, now=self.now, beat=runner.beat
+        )
+        runner.grants[grant.number] = grant
+        runner.given += len(span)
+        runner.left += len(span)
+        runner.group.idle.pop(runner.number, None)
+        return grant
 
     def settle(self, grant: Grant, first: int, stop: int) -> None:
         """Account for jobs of a grant; close it when none is left."""
-        grant.left -= stop - first
-        grant.next = max(grant.next, stop)
-        runner = self.fleet.runners.get(grant.runner)
-        if runner is not None:
-            runner.left -= stop - first
-        if grant.left <= 0:
-            self.jobs.grants.pop(grant.number, None)
-            if runner is not None:
-                runner.grants.pop(grant.number, None)
+        self.jobs.settle(grant, first, stop)
+        runner = self.fleet.runners[grant.runner]
+        runner.left -= stop - first
+        if runner.job is not None and first <= runner.job < stop:
+            runner.job = None
+        if not grant.left:
+            del runner.grants[grant.number]
+        if not runner.left:
+            self._rest(runner)
 
-    def put_back(self, grant: Grant, group: Group, first: int, stop: int) -> None:
+    def put_back(self, grant: Grant, first: int, stop: int) -> None:
         """Return granted jobs to the head of the queue, as the same attempt."""
-        runs = list(self.jobs.runs(first, stop, JobState.GRANTED))
-        for run_first, run_stop in reversed(runs):
-            span = attrs.evolve(grant.span, first=run_first, stop=run_stop)
-            self.jobs.again(span, group, None)
+        runner = self.fleet.runners[grant.runner]
+        for run_first, run_stop in reversed(list(grant.runs(first, stop))):
             self.settle(grant, run_first, run_stop)
+            runner.given -= run_stop - run_first  # it did not run them
+            if self.closing:
+                self.jobs.end(grant.group, run_first, run_stop, JobStep.CANCEL)
+            else:
+                span = grant.span.part(run_first, run_stop)
+                self.jobs.again(span, grant.group, None)
+
+    def put_back_all(self, runner: Runner) -> None:
+        """Return all that a runner holds, so that the oldest comes first."""
+        for grant in reversed(list(runner.grants.values())):
+            self.put_back(grant, grant.span.first, grant.span.stop)
+
+    def cancel_waiting(self) -> None:
+        """End all jobs that no runner holds, as the user's wish."""
+        jobs = self.jobs
+        for group in jobs.groups.values():
+            while (span := jobs.take(group, max(group.queued, 1))) is not None:
+                jobs.end(group, span.first, span.stop, JobStep.CANCEL)
+        for _, _, span, group in jobs.delayed:
+            if jobs.states[span.first] == JobState.DELAYED:
+                jobs.end(group, span.first, span.stop, JobStep.CANCEL)
+        jobs.delayed.clear()
 
     def verdict(
         self,
@@ -103,36 +154,36 @@ class Books:
             log_tail=runner.log_tail if runner else "",
         )
 
-    def end_attempt(self, span: Span, verdict: Verdict) -> bool:
+    def end_attempt(self, grant: Grant, job: int, verdict: Verdict) -> bool:
         """End the attempt of one granted job badly; tell whether it runs again.
 
         Where it does not, the job is final, and the caller delivers it.
         """
-        job, group = span.first, self.jobs.group_of(span.first)
-        history = self.jobs.histories.setdefault(job, [])
+        group, history = grant.group, self.jobs.histories.get(job, ())
         decision = (
             GiveUp()
             if self.closing
             else self.policy.decide(verdict, tuple(history), group.resources)
         )
-        history.append(verdict)
         again = isinstance(decision, Again)
         self.publish(JobFailed, job=job, verdict=verdict, again=again)
+        self.settle(grant, job, job + 1)
         if isinstance(decision, Again):
-            self._again(span, group, decision)
+            self.jobs.histories[job] = [*history, verdict]
+            self._again(grant.span, job, group, decision)
         else:
-            move_jobs(self.jobs.states, job, job + 1, JobStep.FAIL)
-            group.open -= 1
+            self.jobs.end(group, job, job + 1, JobStep.FAIL)
         return again
 
-    def _again(self, span: Span, group: Group, decision: Again) -> None:
+    def _again(self, span: Span, job: int, group: Group, decision: Again) -> None:
         if decision.resources is not None and decision.resources != group.resources:
             group.open -= 1
-            group = self.jobs.reassign(span.first, decision.resources)
+            group = self.jobs.reassign(job, decision.resources)
             group.open += 1
         group.avoid |= decision.avoid
         at = self.now + decision.delay_s if decision.delay_s > 0 else None
-        self.jobs.again(attrs.evolve(span, attempt=span.attempt + 1), group, at)
+        again = Span(job, job + 1, span.attempt + 1, span.function)
+        self.jobs.again(again, group, at)
 
     def fail_waiting(
         self, group: Group, statements: Iterable[Statement], cause: Cause
@@ -142,8 +193,6 @@ class Books:
         while (span := self.jobs.take(group, max(group.queued, 1))) is not None:
             for job in range(span.first, span.stop):
                 verdict = self.verdict(job, span.attempt, said, cause=cause)
-                move_jobs(self.jobs.states, job, job + 1, JobStep.FAIL)
-                group.open -= 1
-                self.jobs.histories.setdefault(job, []).append(verdict)
                 self.publish(JobFailed, job=job, verdict=verdict, again=False)
                 self.ask(DeliverVerdict(job=job, verdict=verdict))
+                self.jobs.end(group, job, job + 1, JobStep.FAIL)

@@ -8,6 +8,7 @@ import attrs
 
 from gridmap.backend import Handle, Seen
 from gridmap.lifecycle import RunnerState, RunnerStep, move_runner
+from gridmap.monitor.crew import Crew
 from gridmap.monitor.jobs import Grant, Group
 from gridmap.verdict import Statement
 
@@ -28,20 +29,30 @@ class Runner:
         peer: Its routing id, once it said hello.
         nonce: Tells one life of its process from the next.
         node: Where it runs, once known.
+        came_at: When this life of it said hello.
         heard: When it was last heard.
         deadline: When the scheduler will end it; None if unlimited.
         grants: What it holds, oldest first.
-        given: Jobs ever given to it.
+        given: Jobs ever given to it, those it handed back excepted.
         left: Jobs it holds that are not accounted for.
-        job: The job it said it is running.
-        busy_s: Processor seconds plus I/O marks at the last change, for stalls.
+        job: The job it said it is running; None if it ended meanwhile.
+        beat: Number of its last heartbeat.
+        vitals: Processor seconds and bytes of I/O at the last change, for stalls.
+        vitals_since: When that was.
+        peak: Most memory its workers held, bytes.
         seen: What the scheduler last showed of it.
         running_since: When the scheduler first showed it running.
         statements: What witnesses said so far.
         look_at: When to ask the scheduler about it; None if there is no reason.
         look_pause: Seconds between the last two questions.
         autopsies: How often accounting was asked.
-        over: Whether the scheduler no longer has it.
+        over: Whether the scheduler said that it has ended or is not known.
+        absent: Whether the scheduler did not know it when it was last asked.
+        avoid: Nodes it was asked to be kept from.
+        parted: Whether it said goodbye.
+        past: Nonces of its earlier lives, which count no more.
+        restarting: Its nonce when it was asked to be started again; None if it was
+            not, or the answer came.
         log_tail: The last lines of its log.
         starts: How often it was started.
         kill_sent: When it was last asked to be killed; None if it was not.
@@ -55,12 +66,14 @@ class Runner:
     peer: bytes | None = None
     nonce: str = ""
     node: str | None = None
+    came_at: float = 0.0
     heard: float = 0.0
     deadline: float | None = None
     grants: dict[int, Grant] = attrs.field(factory=dict)
     given: int = 0
     left: int = 0
     job: int | None = None
+    beat: int = 0
     vitals: tuple[float, int] = (0.0, 0)
     vitals_since: float = 0.0
     peak: int = 0
@@ -71,9 +84,28 @@ class Runner:
     look_pause: float = 0.0
     autopsies: int = 0
     over: bool = False
+    absent: bool = False
+    avoid: frozenset[str] = frozenset()
+    parted: bool = False
+    past: set[str] = attrs.field(factory=set)
+    restarting: str | None = None
     log_tail: str = ""
     starts: int = 1
     kill_sent: float | None = None
+
+    def holding(self, job: int) -> Grant | None:
+        """Return the grant in which it holds a job; None if it does not."""
+        return next((g for g in self.grants.values() if g.holds(job)), None)
+
+    def begin_again(self) -> None:
+        """Forget what was known of the life that ended."""
+        if self.nonce:
+            self.past.add(self.nonce)
+        self.nonce = ""
+        self.given = self.beat = self.autopsies = 0
+        self.job = self.deadline = self.seen = self.running_since = None
+        self.statements.clear()
+        self.over = self.absent = self.parted = False
 
     def move(self, step: RunnerStep, now: float) -> None:
         """Go on to the next state, which the table must allow."""
@@ -90,6 +122,7 @@ class Fleet:
     runners: dict[int, Runner] = attrs.field(factory=dict)
     by_peer: dict[bytes, Runner] = attrs.field(factory=dict)
     by_handle: dict[Handle, Runner] = attrs.field(factory=dict)
+    crew: Crew = attrs.field(factory=Crew)
     _next: int = 1
 
     def __iter__(self) -> Iterator[Runner]:
@@ -122,6 +155,13 @@ class Fleet:
         runner.peer = peer
         self.by_peer[peer] = runner
         return before if before != peer else None
+
+    def parted(self, runner: Runner) -> bytes | None:
+        """Forget a runner's peer, if it has one, and return it."""
+        peer, runner.peer = runner.peer, None
+        if peer is not None:
+            self.by_peer.pop(peer, None)
+        return peer
 
     def remove(self, runner: Runner) -> None:
         """Forget a runner that is gone."""

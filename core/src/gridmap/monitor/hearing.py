@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
-
 from gridmap.errors import RemoteProtocolError
 from gridmap.events import JobsDone, RunnerVitals
-from gridmap.lifecycle import JobState, JobStep, RunnerState, move_jobs
+from gridmap.lifecycle import JobStep, RunnerState
 from gridmap.monitor import diagnosis
-from gridmap.monitor.instructions import Deliver, Send
+from gridmap.monitor.instructions import Deliver
 from gridmap.protocol import messages as m
 from gridmap.verdict import Cause, Statement, Witness
 
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from gridmap.monitor.supply import Supply
 
 _LOST_S: Final = 5.0
+_LOST_BEATS: Final = 2
 """Beyond two heartbeats: work a runner does not know of by then was lost."""
 
 
@@ -46,12 +45,33 @@ class Hearing:
             m.Goodbye: self._goodbye,
         }
 
-    def hear(self, runner: Runner, message: m.FromRunner) -> None:
-        """Take in one message.
+    def check(self, runner: Runner, message: m.FromRunner) -> None:
+        """See that a message can be true.
 
         Raises:
             RemoteProtocolError: If it speaks of jobs its grant does not have.
         """
+        match message:
+            case m.Report():
+                stop = message.first + message.count
+                self._check_span(runner, message.grant, message.first, stop)
+                if any(fail.offset >= message.count for fail in message.failures):
+                    msg = f"runner {runner.handle} reported failures beyond its report"
+                    raise RemoteProtocolError(msg)
+            case m.Returned():
+                stop = message.first + message.count
+                self._check_span(runner, message.grant, message.first, stop)
+            case m.WorkerLost():
+                self._check_span(runner, message.grant, message.job, message.job + 1)
+
+    def _check_span(self, runner: Runner, number: int, first: int, stop: int) -> None:
+        grant = runner.grants.get(number)
+        if grant and (first < grant.span.first or stop > grant.span.stop):
+            msg = f"runner {runner.handle} spoke of jobs that grant {number} has not"
+            raise RemoteProtocolError(msg)
+
+    def hear(self, runner: Runner, message: m.FromRunner) -> None:
+        """Take in one message, which was checked."""
         self._messages[type(message)](runner, message)
 
     def _beat(self, runner: Runner, beat: m.Beat) -> None:
@@ -70,15 +90,25 @@ class Hearing:
         )
         if beat.job is None or beat.job != runner.job or self._moved(runner, beat):
             runner.vitals, runner.vitals_since = (beat.cpu, io_bytes), books.now
-        runner.job = beat.job
-        old = books.now - 2 * policy.interval_s - _LOST_S
-        for grant in list(runner.grants.values()):
-            if grant.number not in beat.holds and grant.at < old:
-                books.put_back(grant, runner.group, grant.span.first, grant.span.stop)
-                self._supply.dispatch(runner.group)
+        runner.job, runner.beat = beat.job, beat.number
+        self._find_lost(runner, beat)
         idle = books.now - runner.vitals_since
         if policy.stall_s is not None and idle > policy.stall_s:
             self._stalled(runner, idle)
+
+    def _find_lost(self, runner: Runner, beat: m.Beat) -> None:
+        """Take back work that a runner does not know of, long after it was sent.
+
+        Long by its clock as well as by ours: where this process was stopped, many
+        beats are heard at once that were sent before the work arrived.
+        """
+        old = self._books.now - 2 * self._books.policy.interval_s - _LOST_S
+        for grant in list(runner.grants.values()):
+            unknown = grant.number not in beat.holds
+            if unknown and grant.at < old and grant.beat < beat.number - _LOST_BEATS:
+                self._books.put_back(grant, grant.span.first, grant.span.stop)
+                self._supply.revoke(runner, grant.number)
+                self._supply.dispatch(runner.group)
 
     def _moved(self, runner: Runner, beat: m.Beat) -> bool:
         cpu, io_bytes = runner.vitals
@@ -89,8 +119,8 @@ class Hearing:
     def _stalled(self, runner: Runner, idle: float) -> None:
         job = runner.job
         runner.vitals_since = self._books.now
-        grant = self._books.jobs.grant_of(job) if job is not None else None
-        if grant is None or job is None or grant.runner != runner.number:
+        grant = runner.holding(job) if job is not None else None
+        if grant is None or job is None:
             return
         text = f"no processor time, no I/O and no progress for {idle:.0f} s"
         said = Statement(
@@ -99,32 +129,20 @@ class Hearing:
             cause=Cause.STALLED,
             peak_memory=runner.peak or None,
         )
-        if runner.peer is not None:
-            message = m.Cancel(grant=grant.number, first=job, count=1)
-            self._books.ask(Send(peer=runner.peer, message=message))
+        self._supply.revoke(runner, grant.number, job, job + 1)
         self._inquest.end_job(runner, grant, job, [said])
         self._supply.dispatch(runner.group)
 
-    def _held(self, runner: Runner, number: int, first: int, stop: int) -> Grant | None:
-        """Return the open grant these jobs belong to; None if it is no longer open."""
-        grant = self._books.jobs.grants.get(number)
-        if grant is None or grant.runner != runner.number:
-            return None
-        if first < grant.span.first or stop > grant.span.stop:
-            msg = f"runner {runner.handle} spoke of jobs that grant {number} has not"
-            raise RemoteProtocolError(msg)
-        return grant
-
     def _report(self, runner: Runner, report: m.Report) -> None:
-        books = self._books
-        stop = report.first + report.count
-        grant = self._held(runner, report.grant, report.first, stop)
+        grant = runner.grants.get(report.grant)
         if grant is None:
-            return
+            return  # revoked, or heard before
+        stop = report.first + report.count
         runner.group.measured(report.seconds, report.count)
+        runner.group.start_failures = 0
         failed = {report.first + fail.offset: fail for fail in report.failures}
         queued = runner.group.queued
-        for first, last in list(books.jobs.runs(report.first, stop, JobState.GRANTED)):
+        for first, last in list(grant.runs(report.first, stop)):
             start = first
             for job in sorted(job for job in failed if first <= job < last):
                 self._succeed(runner, grant, report, start, job)
@@ -141,9 +159,8 @@ class Hearing:
         if first >= stop:
             return
         books = self._books
-        move_jobs(books.jobs.states, first, stop, JobStep.SUCCEED)
-        runner.group.open -= stop - first
         books.settle(grant, first, stop)
+        books.jobs.end(grant.group, first, stop, JobStep.SUCCEED)
         offset = first - report.first
         books.ask(Deliver(first=first, stop=stop, offset=offset, failures=()))
         seconds = report.seconds * (stop - first) / report.count
@@ -161,11 +178,8 @@ class Hearing:
             cause=_KIND_CAUSES[failure.kind],
             exit_status=failure.status,
         )
-        span = attrs.evolve(grant.span, first=job, stop=job + 1)
-        verdict = books.verdict(job, span.attempt, [said], runner)
-        again = books.end_attempt(span, verdict)
-        books.settle(grant, job, job + 1)
-        if not again:
+        verdict = books.verdict(job, grant.span.attempt, [said], runner)
+        if not books.end_attempt(grant, job, verdict):
             only = m.Failure(offset=0, kind=failure.kind, status=failure.status)
             books.ask(
                 Deliver(
@@ -174,39 +188,54 @@ class Hearing:
             )
 
     def _worker_lost(self, runner: Runner, lost: m.WorkerLost) -> None:
-        grant = self._held(runner, lost.grant, lost.job, lost.job + 1)
-        if grant is None or self._books.jobs.states[lost.job] != JobState.GRANTED:
+        grant = runner.grants.get(lost.grant)
+        if grant is None or not grant.holds(lost.job):
             return
         runner.log_tail = lost.tail
+        runner.group.start_failures = 0
         self._inquest.end_job(runner, grant, lost.job, diagnosis.from_worker(lost))
         self._supply.dispatch(runner.group)
         self._supply.supply(runner)
 
     def _returned(self, runner: Runner, back: m.Returned) -> None:
-        stop = back.first + back.count
-        grant = self._held(runner, back.grant, back.first, stop)
+        grant = runner.grants.get(back.grant)
         if grant is not None:
-            self._books.put_back(grant, runner.group, back.first, stop)
-            grant.recalled = False
+            self._books.put_back(grant, back.first, back.first + back.count)
             self._supply.dispatch(runner.group)
 
     def _goodbye(self, runner: Runner, goodbye: m.Goodbye) -> None:
-        runner.job = goodbye.job
+        """Take in last words: all that was finished was said before them."""
+        if runner.parted:
+            return
+        runner.parted = True
         runner.log_tail = goodbye.tail or runner.log_tail
         statement = diagnosis.from_goodbye(goodbye)
+        self._keep_only(runner, goodbye.job)
         if goodbye.reason == "broken":
             self._inquest.broken(runner, statement)
-        elif goodbye.reason == "signal" and runner.state is not RunnerState.STOPPING:
+            return
+        stopping = runner.state is RunnerState.STOPPING
+        if runner.restarting is not None or (
+            goodbye.reason == "signal" and not stopping
+        ):
             runner.statements.append(statement)
             self._inquest.doubt(runner)
         else:
-            if goodbye.job is not None:
-                self._inquest.release(runner, [statement])
-            for grant in list(runner.grants.values()):
-                span = grant.span
-                self._books.put_back(grant, runner.group, span.first, span.stop)
+            self._inquest.release(runner, [statement])
             self._staffing.remove(runner, goodbye.text or goodbye.reason)
-            self._staffing.staff_all()
+        self._supply.dispatch(runner.group)
+        self._staffing.staff_all()
+
+    def _keep_only(self, runner: Runner, job: int | None) -> None:
+        """Take back what a runner had not begun, all but the job it ended in."""
+        books = self._books
+        for grant in reversed(list(runner.grants.values())):
+            first, stop = grant.span.first, grant.span.stop
+            if job is not None and grant.holds(job):
+                books.put_back(grant, job + 1, stop)
+                stop = job
+            books.put_back(grant, first, stop)
+        runner.job = job
 
 
 _KIND_TEXTS: Final = {

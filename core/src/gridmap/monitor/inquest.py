@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import attrs
-
 from gridmap.backend import Handle, NotAsked, Seen, SeenState
 from gridmap.events import RunnerPending
-from gridmap.lifecycle import JobState, RunnerState, RunnerStep
+from gridmap.lifecycle import RunnerState, RunnerStep
 from gridmap.monitor import diagnosis
 from gridmap.monitor.instructions import (
     DeliverVerdict,
@@ -22,6 +20,7 @@ from gridmap.monitor.instructions import (
     Look,
     ResubmitRunner,
 )
+from gridmap.monitor.staffing import MOST_DOUBLINGS
 from gridmap.verdict import Cause, Statement, Witness, judge
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from gridmap.monitor.books import Books
     from gridmap.monitor.facts import Autopsied, Looked
     from gridmap.monitor.fleet import Runner
-    from gridmap.monitor.jobs import Grant
+    from gridmap.monitor.jobs import Grant, Group
     from gridmap.monitor.staffing import Staffing
 
 _AUTOPSIES: Final = 5
@@ -41,7 +40,12 @@ _SETTLING_S: Final = 2.0
 
 _KILL_AGAIN_S: Final = 10.0
 
+_AVOID_S: Final = 300.0
+"""How long runners may wait in the queue before nodes are no longer avoided."""
+
 _NEVER_HEARD: Final = (RunnerState.QUEUED,)
+_HEARD: Final = (RunnerState.UP, RunnerState.SUSPECT)
+_WAITS: Final = (SeenState.QUEUED, SeenState.HELD)
 
 
 class Inquest:
@@ -51,6 +55,7 @@ class Inquest:
         self._books = books
         self._staffing = staffing
         self._looking = False
+        self._asked_at = 0.0
         self._autopsies: dict[Handle, float] = {}
 
     def doubt(self, runner: Runner, delay_s: float = 0.0) -> None:
@@ -62,38 +67,48 @@ class Inquest:
 
     def tick(self) -> None:
         """Ask what is due to be asked."""
-        self._hear_silence()
         books = self._books
-        if not self._looking and any(
-            r.look_at is not None and r.look_at <= books.now for r in books.fleet
-        ):
-            handles = {r.handle for r in books.fleet if self._worth_a_look(r)}
-            self._looking = True
-            books.ask(Look(handles=frozenset(h for h in handles if h is not None)))
+        looks_due = False
+        for runner in books.fleet:
+            if runner.state in _HEARD:
+                self._mind_silence(runner)
+            if runner.look_at is not None and runner.look_at <= books.now:
+                looks_due = True
+        if looks_due and not self._looking:
+            self._look()
         due = frozenset(h for h, at in self._autopsies.items() if at <= books.now)
         if due:
             for handle in due:
                 self._autopsies[handle] = float("inf")  # until it is answered
             books.ask(HoldAutopsy(handles=due))
 
-    def _worth_a_look(self, runner: Runner) -> bool:
-        return runner.look_at is not None and not runner.over
+    def _look(self) -> None:
+        """Ask about all that are in question, due or not, with one question."""
+        books = self._books
+        handles = {
+            runner.handle
+            for runner in books.fleet
+            if runner.look_at is not None and not runner.over
+        }
+        handles.discard(None)
+        if handles:
+            self._looking, self._asked_at = True, books.now
+            books.ask(Look(handles=frozenset(h for h in handles if h is not None)))
 
-    def _hear_silence(self) -> None:
+    def _mind_silence(self, runner: Runner) -> None:
         books, policy = self._books, self._books.policy
-        for runner in books.fleet:
-            if runner.state not in (RunnerState.UP, RunnerState.SUSPECT):
-                continue
-            silent = books.now - runner.heard
-            if silent > policy.silence_s and not runner.over:
-                self._give_up(runner, silent)
-            elif silent > 2.5 * policy.interval_s and runner.look_at is None:
-                self.doubt(runner)
+        silent = books.now - runner.heard
+        if runner.over or runner.restarting is not None:
+            return
+        if silent > policy.silence_s:
+            self._give_up(runner, silent)
+        elif silent > 2.5 * policy.interval_s and runner.look_at is None:
+            self.doubt(runner)
 
     def _give_up(self, runner: Runner, silent: float) -> None:
         """Take a silent runner's jobs away, whatever the scheduler shows of it."""
         books = self._books
-        said = [diagnosis.from_silence(silent), diagnosis.from_sight(runner.seen)]
+        said = [diagnosis.from_silence(silent), *self._sight(runner)]
         self.release(runner, [*runner.statements, *said])
         capabilities = books.capabilities
         if (
@@ -105,6 +120,7 @@ class Inquest:
             if runner.state is RunnerState.UP:
                 books.move(runner, RunnerStep.DOUBT)
             runner.heard, runner.look_at = books.now, None
+            runner.restarting = runner.nonce
             books.ask(
                 ResubmitRunner(
                     runner=runner.number,
@@ -123,8 +139,10 @@ class Inquest:
         self._looking = False
         for handle in fact.asked:
             runner = books.fleet.by_handle.get(handle)
-            if runner is None or runner.over:
+            if runner is None or runner.over or runner.restarting is not None:
                 continue
+            if runner.since > self._asked_at:
+                continue  # the answer is about what it was before
             if isinstance(fact.observation, NotAsked):
                 self._look_again(runner, least=1.0, most=books.policy.query_s)
             else:
@@ -132,24 +150,32 @@ class Inquest:
 
     def _saw(self, runner: Runner, seen: Seen | None) -> None:
         books = self._books
+        runner.absent = seen is None
         if seen is not None:
             runner.seen = seen
             runner.node = runner.node or seen.node
         if seen is None or seen.state is SeenState.ENDED:
-            self._over(runner, absent=seen is None)
+            self._over(runner)
         elif runner.state is RunnerState.QUEUED:
             self._pending(runner, seen)
         elif runner.state is RunnerState.STOPPING:
             self._lingering(runner)
+        elif runner.state is RunnerState.SUSPECT and seen.state in _WAITS:
+            self._requeued(runner)
         elif runner.state is RunnerState.SUSPECT:
             self._look_again(runner, least=0.25, most=books.policy.interval_s)
         else:
             runner.look_at = None
 
-    def _over(self, runner: Runner, *, absent: bool) -> None:
+    def _requeued(self, runner: Runner) -> None:
+        """A runner waits in the scheduler's queue again: its process has ended."""
+        self.release(runner, [*runner.statements, REQUEUED])
+        self._staffing.queued_again(runner)
+
+    def _over(self, runner: Runner) -> None:
         books = self._books
         young = books.now - runner.since < _SETTLING_S
-        if runner.state is RunnerState.QUEUED and absent and young:
+        if runner.state is RunnerState.QUEUED and runner.absent and young:
             self._look_again(runner, least=0.5, most=1.0)
             return
         if runner.state is RunnerState.STOPPING:
@@ -179,13 +205,22 @@ class Inquest:
             )
         waited = books.now - runner.since
         timeout = policy.start_timeout_s
+        if runner.avoid and waited > _AVOID_S and not runner.group.crew.up:
+            self._relent(runner.group)
+            return
         if seen.state is SeenState.BLOCKED or (
-            timeout is not None and waited > timeout and not runner.group.up
+            timeout is not None and waited > timeout and not runner.group.crew.up
         ):
             self._never(runner, seen, waited)
             return
         most = policy.query_s if seen.state is not SeenState.RUNNING else 5.0
         self._look_again(runner, least=1.0, most=most)
+
+    def _relent(self, group: Group) -> None:
+        """Where runners wait for long, it may be for the nodes that are avoided."""
+        group.avoid = frozenset()
+        waiting = self._books.fleet.of(group, *_NEVER_HEARD)
+        self._staffing.kill([runner for runner in waiting if runner.avoid])
 
     def _never(self, runner: Runner, seen: Seen, waited: float) -> None:
         text = f"did not start it within {waited:.0f} s: {seen.reason or seen.raw}"
@@ -218,6 +253,13 @@ class Inquest:
                 books.ask(KillRunners(handles=frozenset({runner.handle})))
         self._look_again(runner, least=0.2, most=2.0)
 
+    @staticmethod
+    def _sight(runner: Runner) -> list[Statement]:
+        """Return what the scheduler showed last, if it was ever asked."""
+        if runner.absent:
+            return [diagnosis.from_sight(None)]
+        return [diagnosis.from_sight(runner.seen)] if runner.seen else []
+
     def _look_again(self, runner: Runner, *, least: float, most: float) -> None:
         runner.look_pause = min(max(least, 2 * runner.look_pause), most)
         runner.look_at = self._books.now + runner.look_pause
@@ -241,26 +283,25 @@ class Inquest:
                 runner.statements.append(diagnosis.from_autopsy(finding))
                 runner.node = runner.node or finding.node
             self._conclude(runner)
+        self._staffing.staff_all()
 
     def _conclude(self, runner: Runner) -> None:
-        said = [*runner.statements, diagnosis.from_sight(runner.seen)]
+        said = [*runner.statements, *self._sight(runner)]
         if runner.nonce:
-            said.append(diagnosis.from_silence(self._books.now - runner.heard))
+            if not runner.parted:
+                said.append(diagnosis.from_silence(self._books.now - runner.heard))
             self.release(runner, said)
             if judge(said) is Cause.KILLED:
-                runner.group.dismissed = True
+                self._staffing.killed(runner.group, runner.since)
             self._staffing.remove(runner, "gone")
         else:
             log = diagnosis.from_log(runner.log_tail)
             said += [log] if log else []
             self._staffing.remove(runner, "ended before it said hello")
             self._failed_start(runner, said)
-        self._staffing.staff_all()
 
     def broken(self, runner: Runner, statement: Statement) -> None:
         """A runner that is up cannot do its work: give its jobs to others."""
-        for grant in list(runner.grants.values()):
-            self._books.put_back(grant, runner.group, grant.span.first, grant.span.stop)
         self._staffing.remove(runner, statement.text)
         self._failed_start(runner, [statement])
         self._staffing.staff(runner.group)
@@ -272,19 +313,21 @@ class Inquest:
         books, group = self._books, runner.group
         cause = judge(said)
         if cause is Cause.KILLED:
-            group.dismissed = True
+            self._staffing.killed(group, runner.since)
             return
         if cause is Cause.LOST:
             cause = Cause.NEVER_STARTED
         group.start_failures += 1
-        group.hire_at = books.now + min(30.0, 0.25 * 2**group.start_failures)
+        doublings = min(group.start_failures, MOST_DOUBLINGS)
+        group.hire_at = books.now + 0.25 * 2.0**doublings
         if runner.node:
             group.avoid |= {runner.node}
         enough = group.start_failures > books.policy.resubmits
         # One node of many may be broken; but a Python that does not fit is everywhere.
-        if (enough or final) and not group.up:
+        if (enough or final) and not group.crew.up:
             self._staffing.kill(books.fleet.of(group, *_NEVER_HEARD))
             self._fail_group(runner, said, cause)
+            group.start_failures = 0
 
     def _fail_group(self, runner: Runner, said: list[Statement], cause: Cause) -> None:
         if runner.log_tail:
@@ -295,25 +338,20 @@ class Inquest:
         self._books.fail_waiting(runner.group, [*said, where], cause)
 
     def release(self, runner: Runner, said: Iterable[Statement]) -> None:
-        """End a runner's attempts: the job it ran gets the verdict, the rest go back."""
-        books, statements = self._books, tuple(said)
-        blamed = False
-        for grant in list(runner.grants.values()):
-            job = None if blamed else self._culprit(runner, grant)
-            blamed = blamed or job is not None
-            if job is not None:
-                self.end_job(runner, grant, job, statements)
-            books.put_back(grant, runner.group, grant.span.first, grant.span.stop)
-        runner.job = None
+        """End a runner's attempts: the job it ran gets the verdict, the rest go back.
 
-    def _culprit(self, runner: Runner, grant: Grant) -> int | None:
-        states, span = self._books.jobs.states, grant.span
-        said = runner.job
-        inside = said is not None and span.first <= said < span.stop
-        if said is not None and inside and states[said] == JobState.GRANTED:
-            return said
-        runs = self._books.jobs.runs(grant.next, span.stop, JobState.GRANTED)
-        return next((first for first, _ in runs), None)
+        Jobs are run in the order they were given, so the first it still answers for
+        is the one it ran, unless it said itself which one that was.
+        """
+        job = runner.job
+        grant = runner.holding(job) if job is not None else None
+        if grant is None and not runner.parted:
+            grant = next(iter(runner.grants.values()), None)
+            job = grant.next if grant is not None else None
+        if grant is not None and job is not None:
+            self.end_job(runner, grant, job, said)
+        self._books.put_back_all(runner)
+        runner.job = None
 
     def end_job(
         self,
@@ -325,9 +363,13 @@ class Inquest:
     ) -> None:
         """End the attempt of one job with a verdict, and deliver it if it is final."""
         books = self._books
-        span = attrs.evolve(grant.span, first=job, stop=job + 1)
-        verdict = books.verdict(job, span.attempt, statements, runner, cause)
-        again = books.end_attempt(span, verdict)
-        books.settle(grant, job, job + 1)
-        if not again:
+        verdict = books.verdict(job, grant.span.attempt, statements, runner, cause)
+        if not books.end_attempt(grant, job, verdict):
             books.ask(DeliverVerdict(job=job, verdict=verdict))
+
+
+REQUEUED: Final = Statement(
+    witness=Witness.SCHEDULER,
+    text="started the runner again under the same handle",
+    cause=Cause.PREEMPTED,
+)

@@ -7,12 +7,14 @@ its first grant, and a report of a thousand results moves one slice of bytes.
 from __future__ import annotations
 
 import bisect
+import heapq
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from gridmap.lifecycle import JobState, JobStep, move_jobs
+from gridmap.monitor.crew import Crew
 from gridmap.resources import Resources
 from gridmap.verdict import Verdict
 
@@ -36,31 +38,68 @@ class Span:
         """Return how many jobs there are."""
         return self.stop - self.first
 
+    def part(self, first: int, stop: int) -> Span:
+        """Return some of these jobs."""
+        return Span(first, stop, self.attempt, self.function)
 
-@attrs.define
+
+@attrs.define(eq=False)
 class Grant:
     """Jobs given to a runner; open until each of them is accounted for.
+
+    A job leaves its grant by a result, a verdict, a cancellation or by being handed
+    back, and may be in another grant right after. So a grant keeps for itself which
+    of its jobs it still answers for, one byte each; the job's state cannot tell.
 
     Attributes:
         number: Unique in the run.
         runner: Who has them.
+        group: The group they were taken from.
         span: The jobs.
         at: When they were given.
+        beat: The runner's last heartbeat before.
         left: How many are not accounted for.
-        next: The first that was not accounted for yet: the one being run, if any.
-        recalled: Whether the unstarted ones were asked back.
+        held: Which those are: 1 for each, from the span's first.
     """
 
     number: int
     runner: int
+    group: Group = attrs.field(repr=False)
     span: Span
     at: float
+    beat: int
     left: int
-    next: int
-    recalled: bool = False
+    held: bytearray = attrs.field(repr=False)
+
+    def holds(self, job: int) -> bool:
+        """Whether it still answers for a job."""
+        span = self.span
+        return span.first <= job < span.stop and self.held[job - span.first] == 1
+
+    def runs(self, first: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Yield the stretches it still answers for between two jobs, in order."""
+        base, held = self.span.first, self.held
+        end = min(stop, self.span.stop) - base
+        at = held.find(1, max(first - base, 0), end)
+        while at >= 0:
+            gap = held.find(0, at, end)
+            yield at + base, (end if gap < 0 else gap) + base
+            at = held.find(1, gap, end) if gap >= 0 else -1
+
+    def drop(self, first: int, stop: int) -> None:
+        """Account for jobs, all of which it answers for."""
+        base = self.span.first
+        self.held[first - base : stop - base] = bytes(stop - first)
+        self.left -= stop - first
+
+    @property
+    def next(self) -> int | None:
+        """The first job it answers for: the one being run, if any is."""
+        at = self.held.find(1)
+        return None if at < 0 else at + self.span.first
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Group:
     """Jobs with equal resources and surroundings, and what is known about their runners.
 
@@ -70,12 +109,18 @@ class Group:
         waiting: Jobs without a runner, in order.
         queued: How many those are.
         open: How many jobs of the group are not final.
+        loaded: Open grants of several jobs, oldest first: there an idle runner may
+            find something to do.
+        crew: How many of its runners are in each state.
+        idle: Numbers of its runners that are up and hold nothing, and since when.
         mean_s: Mean duration of a job as measured lately; None before the first.
-        start_failures: Runners that ended before they said hello, in a row.
-        came_up: Whether any runner ever said hello.
-        up: How many of its runners are up.
-        rejections: Submissions that were turned away for now, in a row.
-        dismissed: Whether a person killed one of its runners.
+        start_failures: Runners that never did any work, in a row.
+        rejections: Submissions that were turned away, in a row.
+        dismissed: Whether a person killed one of its runners, and it is not known
+            yet whether any survived.
+        relieved_at: When a runner of it was last let go in good health.
+        starved_since: Since when it lacks a runner for want of room; None if it does
+            not.
         hire_at: No runner is asked for before this time.
         avoid: Nodes its runners shall not use.
     """
@@ -85,12 +130,15 @@ class Group:
     waiting: deque[Span] = attrs.field(factory=deque)
     queued: int = 0
     open: int = 0
+    loaded: dict[int, Grant] = attrs.field(factory=dict, repr=False)
+    crew: Crew = attrs.field(factory=Crew)
+    idle: dict[int, float] = attrs.field(factory=dict)
     mean_s: float | None = None
     start_failures: int = 0
-    came_up: bool = False
-    up: int = 0
     rejections: int = 0
     dismissed: bool = False
+    relieved_at: float = 0.0
+    starved_since: float | None = None
     hire_at: float = 0.0
     avoid: frozenset[str] = frozenset()
 
@@ -111,10 +159,11 @@ class JobTable:
     groups: dict[tuple[Resources, int], Group] = attrs.field(factory=dict)
     grants: dict[int, Grant] = attrs.field(factory=dict)
     histories: dict[int, list[Verdict]] = attrs.field(factory=dict)
-    delayed: list[tuple[float, Span, Group]] = attrs.field(factory=list)
+    delayed: list[tuple[float, int, Span, Group]] = attrs.field(factory=list)
     _segments: list[tuple[int, Group]] = attrs.field(factory=list)
     _moved: dict[int, Group] = attrs.field(factory=dict)
     _next_grant: int = 1
+    _next_delay: int = 1
 
     def group(self, resources: Resources, surroundings: int = 0) -> Group:
         """Return the group of jobs that are alike in this, new if need be."""
@@ -155,30 +204,48 @@ class JobTable:
         while group.waiting:
             span = group.waiting.popleft()
             stop = min(span.stop, span.first + most)
-            runs = list(self.runs(span.first, stop, JobState.QUEUED))
-            if not runs:  # all of them were cancelled
+            run = next(self.runs(span.first, stop, JobState.QUEUED), None)
+            if run is None:  # all of them were cancelled
                 if stop < span.stop:
-                    group.waiting.appendleft(attrs.evolve(span, first=stop))
+                    group.waiting.appendleft(span.part(stop, span.stop))
                 continue
-            first, stop = runs[0]
+            first, stop = run
             if stop < span.stop:
-                group.waiting.appendleft(attrs.evolve(span, first=stop))
+                group.waiting.appendleft(span.part(stop, span.stop))
             group.queued -= stop - first
-            return attrs.evolve(span, first=first, stop=stop)
+            return span.part(first, stop)
         return None
 
-    def grant(self, span: Span, runner: int, now: float) -> Grant:
+    def grant(
+        self, span: Span, group: Group, *, runner: int, now: float, beat: int
+    ) -> Grant:
         """Give jobs that were taken to a runner."""
         move_jobs(self.states, span.first, span.stop, JobStep.GRANT)
-        grant = Grant(self._next_grant, runner, span, now, len(span), span.first)
+        count = len(span)
+        held = bytearray(b"\1") * count
+        grant = Grant(self._next_grant, runner, group, span, now, beat, count, held)
         self._next_grant += 1
         self.grants[grant.number] = grant
+        if count > 1:
+            group.loaded[grant.number] = grant
         return grant
 
-    def grant_of(self, job: int) -> Grant | None:
-        """Return the open grant that holds a job; None if none does."""
-        grants = self.grants.values()
-        return next((g for g in grants if g.span.first <= job < g.span.stop), None)
+    def settle(self, grant: Grant, first: int, stop: int) -> None:
+        """Account for jobs of a grant; close it when none is left."""
+        grant.drop(first, stop)
+        if grant.left <= 1:
+            grant.group.loaded.pop(grant.number, None)
+        if grant.left <= 0:
+            self.grants.pop(grant.number, None)
+
+    def end(self, group: Group, first: int, stop: int, step: JobStep) -> None:
+        """Move jobs of a group to a final state and forget what led there."""
+        move_jobs(self.states, first, stop, step)
+        group.open -= stop - first
+        for memory in (self.histories, self._moved):
+            if memory:
+                for job in range(first, stop):
+                    memory.pop(job, None)
 
     def again(self, span: Span, group: Group, at: float | None) -> None:
         """Queue a granted job of its own for another attempt, at once or later."""
@@ -188,18 +255,20 @@ class JobTable:
             group.queued += len(span)
         else:
             move_jobs(self.states, span.first, span.stop, JobStep.DELAY)
-            self.delayed.append((at, span, group))
+            heapq.heappush(self.delayed, (at, self._next_delay, span, group))
+            self._next_delay += 1
 
     def wake(self, now: float) -> bool:
         """Queue delayed jobs whose time has come; tell whether there were any."""
-        due = [entry for entry in self.delayed if entry[0] <= now]
-        self.delayed = [entry for entry in self.delayed if entry[0] > now]
-        for _, span, group in due:
+        woken = False
+        while self.delayed and self.delayed[0][0] <= now:
+            _, _, span, group = heapq.heappop(self.delayed)
             if self.states[span.first] == JobState.DELAYED:
                 move_jobs(self.states, span.first, span.stop, JobStep.WAKE)
                 group.waiting.append(span)
                 group.queued += len(span)
-        return bool(due)
+                woken = True
+        return woken
 
     def runs(self, first: int, stop: int, state: JobState) -> Iterator[tuple[int, int]]:
         """Yield the longest stretches of jobs in *state* between first and stop."""

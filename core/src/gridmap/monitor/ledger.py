@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gridmap.backend import Handle
 from gridmap.events import JobsQueued, RunnerUp
-from gridmap.lifecycle import JobState, JobStep, RunnerState, RunnerStep, move_jobs
+from gridmap.lifecycle import JobState, JobStep, RunnerState, RunnerStep
 from gridmap.monitor import diagnosis
 from gridmap.monitor import facts as f
 from gridmap.monitor.books import Books
 from gridmap.monitor.hearing import Hearing
-from gridmap.monitor.inquest import Inquest
+from gridmap.monitor.inquest import REQUEUED, Inquest
 from gridmap.monitor.instructions import (
+    Deliver,
     Forget,
     Instruction,
+    Publish,
     Send,
 )
 from gridmap.monitor.staffing import Staffing
@@ -104,10 +106,9 @@ class Ledger:
     @property
     def restless(self) -> bool:
         """Whether something is to be looked into soon, so that ticks matter."""
-        waits = self._books.jobs.delayed or self._books.closing
-        return bool(waits) or any(
-            runner.state is not RunnerState.UP for runner in self._books.fleet
-        )
+        books = self._books
+        waits = books.jobs.delayed or books.closing
+        return bool(waits) or len(books.fleet) > books.fleet.crew.up
 
     # Jobs ---------------------------------------------------------------------------
 
@@ -116,38 +117,46 @@ class Ledger:
         self._staffing.staff_all()
 
     def _jobs_added(self, fact: f.JobsAdded) -> None:
-        group = self._books.jobs.group(fact.resources, fact.surroundings)
-        self._books.jobs.add(fact.first, fact.stop, fact.function, group)
-        self._books.publish(JobsQueued, first=fact.first, stop=fact.stop)
-        self._books.sealed = self._books.sealed or fact.final
+        books = self._books
+        group = books.jobs.group(fact.resources, fact.surroundings)
+        if not group.open:
+            group.dismissed = False  # whoever killed runners did not mean these jobs
+        books.jobs.add(fact.first, fact.stop, fact.function, group)
+        books.publish(JobsQueued, first=fact.first, stop=fact.stop)
+        books.sealed = books.sealed or fact.final
+        if books.closing:
+            books.cancel_waiting()
+            return
         self._supply.dispatch(group)
         self._staffing.expect(group)
         if not fact.more:
             self._staffing.staff_all()
 
     def _jobs_cancelled(self, fact: f.JobsCancelled) -> None:
-        books, states = self._books, self._books.jobs.states
+        jobs = self._books.jobs
+        if jobs.states.count(JobState.GRANTED, fact.first, fact.stop):
+            for grant in list(jobs.grants.values()):
+                self._cancel_granted(grant, fact.first, fact.stop)
         for job in range(fact.first, fact.stop):
-            state = JobState(states[job])
-            if state.final:
-                continue
-            group = books.jobs.group_of(job)
-            grant = books.jobs.grant_of(job) if state is JobState.GRANTED else None
-            move_jobs(states, job, job + 1, JobStep.CANCEL)
-            group.open -= 1
-            group.queued -= state is JobState.QUEUED
-            if grant is not None:
-                self._cancel_granted(grant, job)
-        for group in books.jobs.groups.values():
+            state = JobState(jobs.states[job])
+            if not state.final:
+                group = jobs.group_of(job)
+                group.queued -= state is JobState.QUEUED
+                jobs.end(group, job, job + 1, JobStep.CANCEL)
+        for group in jobs.groups.values():
+            if not group.queued:
+                group.waiting.clear()
             self._staffing.drop_surplus(group)
 
-    def _cancel_granted(self, grant: Grant, job: int) -> None:
-        runner = self._books.fleet.runners[grant.runner]
-        if runner.peer is not None:
-            message = m.Cancel(grant=grant.number, first=job, count=1)
-            self._books.ask(Send(peer=runner.peer, message=message))
-        self._books.settle(grant, job, job + 1)
-        self._supply.supply(runner)
+    def _cancel_granted(self, grant: Grant, first: int, stop: int) -> None:
+        books, runner = self._books, self._books.fleet.runners[grant.runner]
+        runs = list(grant.runs(first, stop))
+        for run_first, run_stop in runs:
+            books.settle(grant, run_first, run_stop)
+            books.jobs.end(grant.group, run_first, run_stop, JobStep.CANCEL)
+            self._supply.revoke(runner, grant.number, run_first, run_stop)
+        if runs:
+            self._supply.supply(runner)
 
     def _sealed(self, _: f.Sealed) -> None:
         self._books.sealed = True
@@ -167,37 +176,58 @@ class Ledger:
 
     def _unsent(self, fact: f.Unsent) -> None:
         grant = self._books.jobs.grants.get(fact.grant)
-        runner = self._books.fleet.runners.get(grant.runner) if grant else None
-        if grant is not None and runner is not None:
-            span = grant.span
-            self._books.put_back(grant, runner.group, span.first, span.stop)
+        if grant is None:
+            return
+        runner = self._books.fleet.runners[grant.runner]
+        self._books.put_back(grant, grant.span.first, grant.span.stop)
+        if runner.state is not RunnerState.STOPPING:
             self._inquest.doubt(runner)
-            self._supply.dispatch(runner.group)
+        self._supply.dispatch(grant.group)
 
     def _resubmit_answered(self, fact: f.ResubmitAnswered) -> None:
         runner = self._books.fleet.runners.get(fact.runner)
-        if runner is not None and not self._staffing.resubmitted(runner, fact.answer):
-            self._staffing.kill([runner])
+        if runner is not None:
+            self._staffing.resubmitted(runner, fact.answer)
             self._staffing.staff_all()
 
     def _heard(self, fact: f.Heard) -> None:
-        if isinstance(fact.message, m.Hello):
-            self._hello(fact.peer, fact.message)
+        books, message = self._books, fact.message
+        if isinstance(message, m.Hello):
+            self._hello(fact.peer, message)
             return
-        if isinstance(fact.message, m.Beat):
-            echo = m.Echo(number=fact.message.number)
-            self._books.ask(Send(peer=fact.peer, message=echo))
-        else:
-            ack = m.Ack(numbers=(fact.message.number,))
-            self._books.ask(Send(peer=fact.peer, message=ack))
-        runner = self._books.fleet.by_peer.get(fact.peer)
-        if runner is None:
-            return  # struck off long ago: acknowledged, so that it can end in peace
-        runner.heard = self._books.now
-        if runner.state is RunnerState.SUSPECT and not runner.over:
-            self._books.move(runner, RunnerStep.HELLO)
-            runner.look_at = None
-        self._hearing.hear(runner, fact.message)
+        runner = books.fleet.by_peer.get(fact.peer)
+        if runner is not None:
+            self._hearing.check(runner, message)
+        answer = (
+            m.Echo(number=message.number)
+            if isinstance(message, m.Beat)
+            else m.Ack(numbers=(message.number,))
+        )
+        if runner is None:  # struck off: it can end in peace
+            books.ask(Send(peer=fact.peer, message=answer))
+            return
+        runner.heard = books.now
+        revived = isinstance(message, m.Beat) and self._shown_alive(runner)
+        at = len(books.out)
+        self._hearing.hear(runner, message)
+        # Behind what was delivered, which must be safe before it is acknowledged, and
+        # before anything that the message led to.
+        while at < len(books.out) and isinstance(books.out[at], Deliver | Publish):
+            at += 1
+        books.out.insert(at, Send(peer=fact.peer, message=answer))
+        if revived:
+            self._supply.supply(runner)
+
+    def _shown_alive(self, runner: Runner) -> bool:
+        """A runner in doubt spoke: that counts more than that others do not know it."""
+        if runner.parted or runner.state is not RunnerState.SUSPECT:
+            return False
+        if runner.over and not runner.absent:
+            return False
+        runner.over = False
+        self._books.move(runner, RunnerStep.HELLO)
+        runner.look_at = None
+        return True
 
     def _hello(self, peer: bytes, hello: m.Hello) -> None:
         books = self._books
@@ -211,15 +241,20 @@ class Ledger:
                 self._refuse(peer, f"this run has no runner {handle}")
             return
         text = diagnosis.refusal(hello, version=m.VERSION, python=books.policy.python)
-        if runner.state is RunnerState.STOPPING or runner.over or books.closing:
-            self._refuse(peer, "it is no longer wanted")
-        elif text is not None:
+        ended = runner.over and not runner.absent
+        unwanted = runner.state is RunnerState.STOPPING or ended or books.closing
+        if text is None and unwanted:
+            text = "it is no longer wanted"
+        if text is None and hello.nonce in runner.past:
+            text, unwanted = "it was started again elsewhere", True
+        if text is not None:
             self._refuse(peer, text)
-            runner.node = hello.node
-            statement = Statement(
-                witness=Witness.RUNNER, text=text, cause=Cause.ENVIRONMENT_BROKEN
-            )
-            self._inquest.broken(runner, statement)
+            if not unwanted:
+                runner.node = hello.node
+                statement = Statement(
+                    witness=Witness.RUNNER, text=text, cause=Cause.ENVIRONMENT_BROKEN
+                )
+                self._inquest.broken(runner, statement)
         else:
             self._admit(runner, peer, hello)
 
@@ -230,21 +265,19 @@ class Ledger:
     def _admit(self, runner: Runner, peer: bytes, hello: m.Hello) -> None:
         books = self._books
         if runner.nonce and runner.nonce != hello.nonce:
-            self._inquest.release(runner, [_STARTED_AGAIN])
-            runner.given = 0
-        for grant in list(runner.grants.values()):
-            if grant.number not in hello.holds:  # it was lost on the way
-                books.put_back(grant, runner.group, grant.span.first, grant.span.stop)
+            self._inquest.release(runner, [*runner.statements, REQUEUED])
+            runner.begin_again()
         before = books.fleet.joined(runner, peer)
         if before is not None:
             books.ask(Forget(peer=before))
         books.move(runner, RunnerStep.HELLO)
-        runner.nonce, runner.node = hello.nonce, hello.node
-        runner.heard, runner.look_at = books.now, None
-        runner.vitals_since, runner.job = books.now, None
+        if runner.nonce != hello.nonce:
+            runner.nonce, runner.came_at = hello.nonce, books.now
+        runner.node, runner.job = hello.node, None
+        runner.heard = runner.vitals_since = books.now
+        runner.look_at, runner.over, runner.parted = None, False, False
         if hello.remaining is not None:
             runner.deadline = books.now + hello.remaining
-        runner.group.came_up, runner.group.start_failures = True, 0
         books.publish(
             RunnerUp,
             runner=runner.number,
@@ -253,7 +286,9 @@ class Ledger:
             pid=hello.pid,
         )
         books.ask(Send(peer=peer, message=self._welcome(runner.group)))
+        self._supply.compare(runner, hello.holds)
         self._supply.supply(runner)
+        self._supply.dispatch(runner.group)
 
     def _welcome(self, group: Group) -> m.Welcome:
         policy = self._books.policy
@@ -273,7 +308,7 @@ class Ledger:
         runner = self._books.fleet.by_peer.get(fact.peer)
         if runner is None or runner.over:
             return
-        if runner.state is RunnerState.STOPPING and not self._books.killing:
+        if runner.state is RunnerState.STOPPING and runner.kill_sent is None:
             self._staffing.remove(runner, "ended")
             self._staffing.staff_all()
         else:
@@ -288,29 +323,26 @@ class Ledger:
         if gap > _HICCUP_S:  # this process was stopped: nobody was silent but we
             for runner in books.fleet:
                 runner.heard = min(books.now, runner.heard + gap)
-        if books.jobs.wake(books.now):
-            for group in books.jobs.groups.values():
-                self._supply.dispatch(group)
+        books.jobs.wake(books.now)
+        for group in books.jobs.groups.values():
+            self._supply.dispatch(group)
+            self._staffing.let_go(group)
         self._inquest.tick()
         self._staffing.staff_all()
 
     def _closed(self, fact: f.Closed) -> None:
         books = self._books
         books.closing, books.killing = True, fact.kill or books.killing
+        books.cancel_waiting()
         doomed = []
         for runner in books.fleet:
+            if books.killing:
+                books.put_back_all(runner)
             if runner.state in (RunnerState.UP, RunnerState.STOPPING) and runner.peer:
-                self._staffing.dismiss(runner, now=fact.kill)
+                self._staffing.dismiss(runner, now=books.killing)
             if runner.state is RunnerState.QUEUED or (
                 runner.state is not RunnerState.REQUESTED
                 and (books.killing or runner.state is RunnerState.SUSPECT)
             ):
                 doomed.append(runner)
         self._staffing.kill(doomed)
-
-
-_STARTED_AGAIN: Final = Statement(
-    witness=Witness.SCHEDULER,
-    text="started the runner again under the same handle",
-    cause=Cause.PREEMPTED,
-)

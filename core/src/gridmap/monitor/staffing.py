@@ -9,7 +9,7 @@ from gridmap.backend import Handle, Killed, Reach, Rejected, Resubmitted
 from gridmap.events import RunnerGone, RunnersSubmitted
 from gridmap.lifecycle import RunnerState, RunnerStep
 from gridmap.monitor.instructions import Forget, KillRunners, Send, SubmitRunners
-from gridmap.protocol.messages import Stop
+from gridmap.protocol.messages import Refuse, Stop
 from gridmap.verdict import Cause, Statement, Witness
 
 if TYPE_CHECKING:
@@ -28,8 +28,17 @@ SETTLE_S: Final = 0.05
 MOST_REJECTIONS: Final = 10
 """Submissions that may be turned away "for now" before it counts as for good."""
 
-_WAITING: Final = (RunnerState.REQUESTED, RunnerState.QUEUED)
-_LIVING: Final = (*_WAITING, RunnerState.UP, RunnerState.SUSPECT)
+IDLE_S: Final = 30.0
+"""How long a runner may be idle while its group only waits for its last jobs."""
+
+STARVING_S: Final = 60.0
+"""How long a group may lack runners before another group gives one up for it."""
+
+_KILLED_SOON_S: Final = 5.0
+"""How long a runner that was told to end may take before it is killed."""
+
+MOST_DOUBLINGS: Final = 7
+"""Pauses between two tries are doubled so often at most."""
 
 
 class Staffing:
@@ -54,23 +63,35 @@ class Staffing:
         for group in self._books.jobs.groups.values():
             if group.queued:
                 self.staff(group)
+            else:
+                self._fed(group)
+
+    def let_go(self, group: Group) -> None:
+        """Let runners go that have nothing to do and will have nothing.
+
+        None is kept once its group has ended; and not for long, on the chance of a
+        retry, while the group waits for its last jobs.
+        """
+        books = self._books
+        if not books.sealed or books.closing or group.queued:
+            return
+        while group.idle:
+            number, since = next(iter(group.idle.items()))
+            if group.open and books.now - since < IDLE_S:
+                return
+            self.dismiss(books.fleet.runners[number])
 
     def staff(self, group: Group) -> None:
         """Ask for the runners a group lacks, with one submission."""
         books = self._books
         if books.closing or books.capabilities is None or books.now < group.hire_at:
             return
-        living = books.fleet.of(group, *_LIVING)
-        if group.dismissed and not living:
-            statement = Statement(
-                witness=Witness.SCHEDULER, text="all runners were killed from outside"
-            )
-            books.fail_waiting(group, [statement], Cause.KILLED)
+        if group.dismissed and not self._survived(group):
             return
-        lacking = self._lacking(group, living)
+        lacking = self._lacking(group)
         if lacking <= 0:
             return
-        runners = [books.fleet.request(group, books.now) for _ in range(lacking)]
+        runners = [books.request(group) for _ in range(lacking)]
         books.ask(
             SubmitRunners(
                 runners=tuple(runner.number for runner in runners),
@@ -79,18 +100,62 @@ class Staffing:
             )
         )
 
-    def _lacking(self, group: Group, living: list[Runner]) -> int:
+    def killed(self, group: Group, at: float) -> None:
+        """A person killed a runner: see whether it was meant for all of them.
+
+        Args:
+            group: Its group.
+            at: When it was last known to live.
+        """
+        if group.relieved_at > at:
+            return  # another did its share and left since
+        group.dismissed = True
+        for runner in self._books.fleet.of(group, RunnerState.QUEUED):
+            runner.look_at = self._books.now
+
+    def _survived(self, group: Group) -> bool:
+        """Tell whether a group is to have runners although a person killed some.
+
+        What a person ended is not started again: not one by one while he is at it,
+        and not at all when he ended every runner there was.
+        """
         books = self._books
-        waiting = sum(runner.state in _WAITING for runner in living)
-        wanted = group.open
-        if books.policy.jobs_per_runner:
-            per_runner = books.policy.jobs_per_runner
-            wanted = math.ceil(group.open / per_runner)
-            waiting *= per_runner
-        free = self._limit() - sum(r.state in _LIVING for r in books.fleet)
-        if free <= 0 and not living:
-            self._make_room(group)
-        return min(wanted - len(living), free, group.queued - waiting)
+        crew = group.crew
+        doubtful = crew[RunnerState.SUSPECT] or any(
+            runner.look_at is not None and runner.look_at <= books.now
+            for runner in books.fleet.of(group, RunnerState.QUEUED)
+        )
+        if doubtful:
+            return False
+        group.dismissed = False
+        if crew.living:
+            return True
+        statement = Statement(
+            witness=Witness.SCHEDULER, text="all runners were killed from outside"
+        )
+        books.fail_waiting(group, [statement], Cause.KILLED)
+        return False
+
+    def _lacking(self, group: Group) -> int:
+        books = self._books
+        share = books.policy.jobs_per_runner or 1
+        crew = group.crew
+        wanted = math.ceil(group.open / share) - crew.living
+        waiting = math.ceil(group.queued / share) - crew.awaited
+        full = books.fleet.crew.living >= self._limit()
+        if (full and not crew.living) or (crew.awaited and not crew.up):
+            self._make_room(group, full=full)
+        free = self._limit() - books.fleet.crew.living
+        lacking = min(wanted, waiting, free)
+        if crew.up:
+            self._fed(group)
+        return lacking
+
+    def _fed(self, group: Group) -> None:
+        if group.starved_since is not None:
+            group.starved_since = None
+            if group in self._books.starving:
+                self._books.starving.remove(group)
 
     def _limit(self) -> int:
         policy, capabilities = self._books.policy, self._books.capabilities
@@ -99,18 +164,39 @@ class Staffing:
         largest = capabilities.largest_fleet if capabilities else None
         return min(policy.most_workers, largest or policy.most_workers)
 
-    def _make_room(self, group: Group) -> None:
-        for runner in self._books.fleet:
-            idle = runner.state is RunnerState.UP and not runner.left
-            if runner.group is not group and idle and not runner.group.queued:
-                self.dismiss(runner)
+    def _make_room(self, group: Group, *, full: bool) -> None:
+        """Let another group's runner go for a group that has none: one not missed.
+
+        Args:
+            group: The group.
+            full: Whether the run has all the runners it may have; else it is the
+                scheduler that may have no room for more.
+        """
+        books = self._books
+        if group.starved_since is None:
+            group.starved_since = books.now
+        if full and not group.crew.living and group not in books.starving:
+            books.starving.append(group)
+        if not full and books.now - group.starved_since < STARVING_S:
+            return
+        for other in books.jobs.groups.values():
+            if other is not group and other.idle and not other.queued:
+                self.dismiss(books.fleet.runners[next(iter(other.idle))])
                 return
+        if not full or group.crew.living:
+            return
+        others = [r for r in books.fleet if r.group is not group]
+        queued = [r for r in others if r.state is RunnerState.QUEUED]
+        spare = max(queued, key=lambda r: r.group.crew.living, default=None)
+        if spare is not None and spare.group.crew.living > 1:
+            self.kill([spare])
 
     def dismiss(self, runner: Runner, *, now: bool = False) -> None:
         """Tell a runner that is up to end itself."""
         books = self._books
         books.move(runner, RunnerStep.STOP)
-        runner.look_at, runner.look_pause = books.now + 5.0, 1.0
+        runner.group.relieved_at = books.now
+        runner.look_at, runner.look_pause = books.now + _KILLED_SOON_S, 1.0
         if runner.peer is not None:
             books.ask(Send(peer=runner.peer, message=Stop(now=now)))
 
@@ -121,6 +207,7 @@ class Staffing:
         for runner in runners:
             if runner.handle is None:
                 continue
+            books.put_back_all(runner)
             books.move(runner, RunnerStep.STOP)
             runner.kill_sent = books.now
             runner.look_at, runner.look_pause = None, 0.0
@@ -130,8 +217,9 @@ class Staffing:
 
     def drop_surplus(self, group: Group) -> None:
         """Take a group's queued runners out of the queue when no job waits for one."""
-        if self._books.sealed and group.queued == 0:
-            self.kill(self._books.fleet.of(group, RunnerState.QUEUED))
+        books = self._books
+        if books.sealed and not group.queued and group.crew[RunnerState.QUEUED]:
+            self.kill(books.fleet.of(group, RunnerState.QUEUED))
 
     def submitted(self, answers: Mapping[int, Handle | Rejected]) -> list[Runner]:
         """Take in the scheduler's answers; return the runners it accepted."""
@@ -170,15 +258,20 @@ class Staffing:
         books, group = self._books, runner.group
         group.rejections += 1
         if answer.transient and group.rejections < MOST_REJECTIONS:
-            group.hire_at = books.now + min(60.0, 2.0**group.rejections / 2)
+            pause = 2.0 ** min(group.rejections, MOST_DOUBLINGS) / 2
+            group.hire_at = books.now + pause
             return
-        if books.fleet.of(group, *_LIVING):
+        if group.crew.living:
             group.hire_at = books.now + books.policy.query_s
+            return
+        if group.avoid and not answer.transient:
+            group.avoid = frozenset()  # it may be we who left it no node
             return
         statement = Statement(
             witness=Witness.SCHEDULER, text=answer.text, cause=Cause.REJECTED
         )
         books.fail_waiting(group, [statement], Cause.REJECTED)
+        group.rejections = 0
 
     def kill_answered(self, results: Mapping[Handle, Killed]) -> None:
         """Take in what became of requests to kill."""
@@ -195,24 +288,45 @@ class Staffing:
             else:
                 runner.look_at, runner.look_pause = books.now + 1.0, 1.0
 
-    def resubmitted(self, runner: Runner, answer: Resubmitted | None) -> bool:
-        """Take in whether a runner starts again; False: it has to be replaced."""
+    def resubmitted(self, runner: Runner, answer: Resubmitted | None) -> None:
+        """Take in whether a runner starts again; if not, it has to be replaced."""
         books = self._books
-        if answer is None or runner.state is not RunnerState.SUSPECT:
-            return False
+        before, runner.restarting = runner.restarting, None
+        if answer is None:
+            if runner.state is RunnerState.SUSPECT:  # it has not come back meanwhile
+                self.kill([runner])
+            return
+        starts_anew = answer.handle != runner.handle or before == runner.nonce
         books.fleet.accepted(runner, answer.handle)
-        books.move(runner, RunnerStep.REQUEUED)
-        runner.nonce, runner.starts = "", runner.starts + 1
-        runner.seen, runner.running_since = None, None
+        runner.starts += 1
+        if runner.state is RunnerState.STOPPING:
+            self.kill([runner])  # it was to end meanwhile, whatever it is called now
+        elif starts_anew:
+            books.put_back_all(runner)
+            self.queued_again(runner)
+
+    def queued_again(self, runner: Runner) -> None:
+        """A runner's process ended, and the scheduler will start it once more."""
+        books = self._books
+        runner.begin_again()
+        if runner.state is not RunnerState.QUEUED:
+            books.move(runner, RunnerStep.REQUEUED)
+        peer = books.fleet.parted(runner)
+        if peer is not None:
+            books.ask(Forget(peer=peer))
+        runner.since = books.now
         runner.look_at = books.now + FIRST_LOOK_S
         runner.look_pause = FIRST_LOOK_S
-        return True
 
     def remove(self, runner: Runner, text: str) -> None:
-        """Strike a runner off: it is over, and holds nothing any more."""
+        """Strike a runner off: it is over, or as good as that."""
         books = self._books
+        books.put_back_all(runner)
         books.move(runner, RunnerStep.END)
         books.fleet.remove(runner)
         if runner.peer is not None:
+            if not runner.parted:  # should it live after all, it shall not go on
+                refusal = Refuse(text="it was given up")
+                books.ask(Send(peer=runner.peer, message=refusal))
             books.ask(Forget(peer=runner.peer))
         books.publish(RunnerGone, runner=runner.number, text=text)

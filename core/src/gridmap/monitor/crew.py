@@ -1,0 +1,42 @@
+"""How many runners there are in each state, kept and not counted anew. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import attrs
+
+from gridmap.lifecycle import RunnerState
+
+
+@attrs.define
+class Crew:
+    """The runners of a group or of a run, as numbers."""
+
+    _counts: Counter[RunnerState] = attrs.field(factory=Counter)
+
+    def __getitem__(self, state: RunnerState) -> int:
+        """Return how many are in a state."""
+        return self._counts[state]
+
+    def moved(self, before: RunnerState | None, after: RunnerState) -> None:
+        """Count a runner elsewhere; None: it is new."""
+        if before is not None:
+            self._counts[before] -= 1
+        if after is not RunnerState.GONE:
+            self._counts[after] += 1
+
+    @property
+    def up(self) -> int:
+        """How many are up."""
+        return self._counts[RunnerState.UP]
+
+    @property
+    def awaited(self) -> int:
+        """How many were asked for and have not come yet."""
+        return self._counts[RunnerState.REQUESTED] + self._counts[RunnerState.QUEUED]
+
+    @property
+    def living(self) -> int:
+        """How many there are or will be; those that are to end do not count."""
+        return self.awaited + self.up + self._counts[RunnerState.SUSPECT]
