@@ -3,6 +3,7 @@
 import socket
 import threading
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,15 +13,17 @@ from gridmap.runner.records import Reader, Record, RecordType
 
 RECORDS = st.builds(
     Record,
-    st.sampled_from(RecordType),
-    st.lists(
-        st.binary(max_size=30) | st.just(b"x" * 70_000), max_size=4
-    ).map(tuple),
-    st.integers(-1, 2**62),
-    st.integers(0, 3),
-    st.integers(-1, 255),
-    st.floats(0, 1e9),
-)  # fmt: skip
+    type=st.sampled_from(RecordType),
+    frames=st.lists(st.binary(max_size=30) | st.just(b"x" * 70_000), max_size=4).map(
+        tuple
+    ),
+    job=st.integers(-1, 2**62),
+    count=st.integers(0, 2**20),
+    kind=st.integers(0, 3),
+    status=st.integers(-1, 255),
+    seconds=st.floats(0, 1e9),
+    grant=st.integers(0, 2**53),
+)
 
 
 def stream(sent: list[Record]) -> bytes:
@@ -45,21 +48,18 @@ def test_records_come_back_however_the_stream_is_cut(
 @given(RECORDS)
 def test_byte_by_byte_a_record_is_complete_only_at_its_end(record: Record) -> None:
     """Once its sizes are known, the reader says how much is missing."""
-    whole = stream([attrs_small(record)])
+    whole = stream([shortened(record)])
     reader = Reader()
     for at in range(len(whole) - 1):
         assert not list(reader.feed(whole[at : at + 1]))
         missing = reader.missing()
         assert missing in {0, len(whole) - at - 1}
-    assert list(reader.feed(whole[-1:])) == [attrs_small(record)]
+    assert list(reader.feed(whole[-1:])) == [shortened(record)]
 
 
-def attrs_small(record: Record) -> Record:
+def shortened(record: Record) -> Record:
     """Return a record whose frames are short enough to go byte by byte."""
-    frames = tuple(bytes(frame)[:30] for frame in record.frames)
-    return Record(
-        record.type, frames, record.job, record.kind, record.status, record.seconds
-    )
+    return attrs.evolve(record, frames=tuple(bytes(f)[:30] for f in record.frames))
 
 
 @given(st.lists(RECORDS, min_size=1, max_size=3), st.data())

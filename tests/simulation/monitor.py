@@ -1,0 +1,221 @@
+"""The monitor: the real ledger and sessions, in a shell of ours."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from gridmap import backend as b
+from gridmap.errors import RemoteProtocolError
+from gridmap.monitor import facts as f
+from gridmap.monitor import instructions as i
+from gridmap.monitor.ledger import Ledger
+from gridmap.protocol import codec
+from gridmap.protocol import messages as m
+from gridmap.protocol.sessions import SessionState, advance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.simulation.network import Connection
+    from tests.simulation.simulation import Simulation
+
+
+class SimMonitor:
+    """The user's process."""
+
+    def __init__(self, sim: Simulation, ledger: Ledger) -> None:
+        self._sim = sim
+        self._world = sim.world
+        self.ledger = ledger
+        self.connections: dict[bytes, Connection] = {}
+        self.sessions: dict[bytes, SessionState] = {}
+        self.closed = False
+        self._inbox: deque[f.Fact] = deque()
+        self._errands: deque[Any] = deque()
+        self._busy = False
+        self._stopped = False
+        self._backlog: list[Callable[[], None]] = []
+        self._acts: dict[type[Any], Callable[[Any], None]] = {
+            i.Send: self._send,
+            i.SendWork: self._send_work,
+            i.Forget: self._forget,
+            i.Deliver: lambda _: None,
+            i.DeliverVerdict: sim.truth.verdict_delivered,
+            i.Publish: sim.truth.published,
+            i.SubmitRunners: self._errand,
+            i.KillRunners: self._errand,
+            i.Look: self._errand,
+            i.HoldAutopsy: self._errand,
+            i.ResubmitRunner: self._errand,
+        }
+        self._world.after(0.1, self._tick)
+
+    # Life ---------------------------------------------------------------------------
+
+    def stop(self, seconds: float) -> None:
+        """Stop this process, as SIGSTOP does."""
+        if not self._stopped:
+            self._stopped = True
+            self._world.after(seconds, self._go_on)
+
+    def _go_on(self) -> None:
+        self._stopped = False
+        backlog, self._backlog = self._backlog, []
+        for act in backlog:
+            act()
+
+    def _when_awake(self, act: Callable[[], None]) -> None:
+        if self._stopped:
+            self._backlog.append(act)
+        else:
+            act()
+
+    def _tick(self) -> None:
+        if self.closed:
+            return
+        if not self._stopped:
+            self.feed(f.Tick())
+        self._world.after(0.1 if self.ledger.restless else 0.5, self._tick)
+
+    def feed(self, fact: f.Fact, batch: list[Any] | None = None) -> None:
+        """Tell the ledger, do what it asks, and see whether all is well."""
+        if self.closed:
+            return
+        self._when_awake(lambda: self._feed(fact, batch))
+
+    def _feed(self, fact: f.Fact, batch: list[Any] | None) -> None:
+        if self.closed:
+            return
+        self._handle(fact, batch)
+        while self._inbox:
+            self._handle(self._inbox.popleft(), None)
+        self.closed = self.ledger.closed
+
+    def _handle(self, fact: f.Fact, batch: list[Any] | None) -> None:
+        for instruction in self.ledger.handle(fact, self._world.now):
+            if isinstance(instruction, i.Deliver):
+                assert isinstance(fact, f.Heard)
+                assert isinstance(fact.message, m.Report)
+                assert batch is not None
+                self._sim.truth.delivered(instruction, fact.message, batch)
+            self._acts[type(instruction)](instruction)
+        self._sim.check()
+
+    # Connections --------------------------------------------------------------------
+
+    def accept(self, connection: Connection) -> None:
+        """A runner connected; a connection it had before is replaced."""
+        self.connections[connection.peer] = connection
+
+    def hang_up(self, connection: Connection) -> None:
+        """A connection ended, and the monitor notices."""
+        self._when_awake(lambda: self._hang_up(connection))
+
+    def _hang_up(self, connection: Connection) -> None:
+        if self.connections.get(connection.peer) is connection:
+            del self.connections[connection.peer]
+            self.feed(f.Disconnected(peer=connection.peer))
+
+    def arrive(self, connection: Connection, data: bytes, parcels: list[Any]) -> None:
+        """A message came."""
+        self._when_awake(lambda: self._arrive(connection, data, parcels))
+
+    def _arrive(self, connection: Connection, data: bytes, parcels: list[Any]) -> None:
+        if self.connections.get(connection.peer) is not connection or self.closed:
+            return  # taken over meanwhile: what was not read is lost
+        message = codec.decode_from_runner(data)
+        state = self.sessions.get(connection.peer, SessionState.GREETING)
+        try:
+            self.sessions[connection.peer] = advance(state, message)
+        except RemoteProtocolError:
+            # An honest runner breaks no rule: it was struck off and does not know.
+            assert state is SessionState.GREETING, f"{message} in {state}"
+            self.sessions.pop(connection.peer, None)
+            return
+        self.feed(f.Heard(peer=connection.peer, message=message), parcels)
+
+    def _send(self, send: i.Send) -> None:
+        connection = self.connections.get(send.peer)
+        if connection is not None:
+            connection.down.send(codec.encode(send.message))
+
+    def _send_work(self, send: i.SendWork) -> None:
+        self._sim.truth.sent(send.work)
+        connection = self.connections.get(send.peer)
+        if connection is None or self._world.chance(self._sim.plan.backlogged):
+            self._inbox.append(f.Unsent(grant=send.work.grant))
+        else:
+            connection.down.send(codec.encode(send.work))
+
+    def _forget(self, forget: i.Forget) -> None:
+        self.sessions.pop(forget.peer, None)
+
+    # Errands ------------------------------------------------------------------------
+
+    def _errand(self, errand: Any) -> None:
+        self._errands.append(errand)
+        if not self._busy:
+            self._next_errand()
+
+    def _next_errand(self) -> None:
+        self._busy = bool(self._errands)
+        if not self._busy:
+            return
+        errand = self._errands.popleft()
+        slow = self._world.chance(0.1)
+        before, after = (
+            self._world.between(0, 2 if slow else 0.05),
+            self._world.between(0, 4 if slow else 0.05),
+        )
+
+        def act() -> None:
+            answer = self._ask(errand)
+
+            def done() -> None:
+                self.feed(answer)
+                self._next_errand()
+
+            self._world.after(after, done)
+
+        self._world.after(before, act)
+
+    def _ask(self, errand: Any) -> f.Fact:
+        scheduler = self._sim.scheduler
+        self._world.tell(f"monitor asks: {_short(errand)}")
+        match errand:
+            case i.SubmitRunners():
+                return f.Submitted(answers=scheduler.submit(errand))
+            case i.KillRunners():
+                return f.KillAnswered(results=scheduler.kill(errand.handles))
+            case i.Look():
+                seen = scheduler.observe(errand.handles)
+                return f.Looked(asked=errand.handles, observation=seen)
+            case i.HoldAutopsy():
+                return self._autopsies(errand.handles)
+            case i.ResubmitRunner():
+                answer = scheduler.resubmit(errand.handle, errand.cause)
+                return f.ResubmitAnswered(runner=errand.runner, answer=answer)
+        raise AssertionError(errand)
+
+    def _autopsies(self, handles: frozenset[b.Handle]) -> f.Fact:
+        scheduler = self._sim.scheduler
+        tails = {}
+        for handle in sorted(handles):
+            node = scheduler.tasks[handle].node
+            if node is not None and node.broken:
+                tails[handle] = "python3: No module named gridmap"
+        findings = scheduler.postmortem(handles)
+        return f.Autopsied(asked=handles, findings=findings, tails=tails)
+
+
+def _short(errand: Any) -> str:
+    match errand:
+        case i.SubmitRunners():
+            avoid = f", not on {sorted(errand.avoid)}" if errand.avoid else ""
+            return f"submit runners {errand.runners}{avoid}"
+        case i.ResubmitRunner():
+            return f"resubmit {errand.handle}"
+        case _:
+            names = ", ".join(sorted(map(str, errand.handles)))
+            return f"{type(errand).__name__} {names}"

@@ -1,0 +1,119 @@
+"""What a simulated run is like; drawn from its seed, or given by a test."""
+
+from __future__ import annotations
+
+import random
+
+import attrs
+from tests.simulation.jobs import Deed
+
+from gridmap.resources import Resources
+from gridmap.retry import Again, Decision, GiveUp
+from gridmap.verdict import Cause, Verdict
+
+OTHER = Resources(cores=2)
+MORE = Resources(memory="8G")
+
+
+@attrs.define(kw_only=True)
+class Plan:
+    """One run and its surroundings.
+
+    Attributes:
+        jobs: How many jobs there are.
+        groups: What they may need.
+        deeds: What they may do.
+        seconds: How long they take, least and most.
+        batches: In how many pieces they are handed in.
+        max_workers: As the policy has it.
+        jobs_per_runner: As the policy has it.
+        resubmits: As the policy has it.
+        start_timeout_s: As the policy has it.
+        retry: Which retry hook there is: none, one that waits, one that escalates.
+        nodes: Slots of each node.
+        broken_nodes: How many of them lack gridmap.
+        walltime: How long the scheduler lets a runner live.
+        queue_s: How long the scheduler lets it wait at most.
+        arrays: Whether runners share a job id.
+        accounting: Whether the scheduler keeps books.
+        requeue: Whether it starts runners again in place.
+        warns: Whether it sends SIGTERM before SIGKILL.
+        rejects_hopeless: Whether it refuses what no node can take.
+        backlogged: How often work cannot be sent.
+        faults: Things that go wrong, at most.
+        faulty_s: For how long they may.
+        close_early: Whether the user ends the run while jobs are left.
+        kill: Whether he ends it by force.
+    """
+
+    jobs: int = 20
+    groups: tuple[Resources, ...] = (Resources(),)
+    deeds: tuple[Deed, ...] = (Deed.VALUE,)
+    seconds: tuple[float, float] = (0.01, 2.0)
+    batches: int = 1
+    max_workers: int | None = 4
+    jobs_per_runner: int | None = None
+    resubmits: int = 3
+    start_timeout_s: float | None = None
+    retry: str = ""
+    nodes: tuple[int, ...] = (4, 4)
+    broken_nodes: int = 0
+    walltime: float | None = None
+    queue_s: float = 5.0
+    arrays: bool = True
+    accounting: bool = True
+    requeue: bool = False
+    warns: bool = False
+    rejects_hopeless: bool = False
+    backlogged: float = 0.0
+    faults: int = 0
+    faulty_s: float = 100.0
+    close_early: bool = False
+    kill: bool = False
+
+    def decide(
+        self, failure: Verdict, history: tuple[Verdict, ...], _: Resources
+    ) -> Decision | None:
+        """Be the retry hook of a site."""
+        mine = {Cause.EXITED, Cause.SIGNALLED, Cause.OUT_OF_MEMORY, Cause.RAISED}
+        if not self.retry or failure.cause not in mine:
+            return None
+        if len(history) >= self.resubmits:
+            return GiveUp()
+        if self.retry == "escalate":
+            return Again(resources=MORE)
+        return Again(delay_s=3.0 * len(history))
+
+
+def draw(chance: random.Random) -> Plan:
+    """Return a plan."""
+    rude = chance.random()
+    ordinary = (Deed.VALUE,) * 6
+    deeds = (*ordinary, *Deed) if chance.random() < 0.5 else ordinary
+    short = chance.choice([(0.0001, 0.01), (0.01, 0.5), (0.1, 5.0), (0.0001, 5.0)])
+    return Plan(
+        jobs=chance.choice([1, 2, 5, 20, 60]),
+        groups=chance.choice([(Resources(),), (Resources(),), (Resources(), OTHER)]),
+        deeds=deeds,
+        seconds=short,
+        batches=chance.choice([1, 1, 2, 8]),
+        max_workers=chance.choice([None, 1, 2, 4, 8]),
+        jobs_per_runner=chance.choice([None, None, None, 1, 3]),
+        resubmits=chance.choice([0, 1, 3]),
+        start_timeout_s=chance.choice([None, None, 20.0]),
+        retry=chance.choice(["", "", "wait", "escalate"]),
+        nodes=tuple(chance.randint(1, 4) for _ in range(chance.randint(1, 3))),
+        broken_nodes=chance.choice([0, 0, 0, 0, 1]),
+        walltime=chance.choice([None, None, 45.0]),
+        queue_s=chance.choice([0.0, 0.5, 5.0, 30.0]),
+        arrays=chance.random() < 0.7,
+        accounting=chance.random() < 0.7,
+        requeue=chance.random() < 0.5,
+        warns=chance.random() < 0.5,
+        rejects_hopeless=chance.random() < 0.5,
+        backlogged=chance.choice([0.0, 0.0, 0.0, 0.05]),
+        faults=0 if rude < 0.1 else chance.choice([1, 2, 5, 20, 60]),
+        faulty_s=chance.choice([10.0, 60.0, 200.0]),
+        close_early=chance.random() < 0.15,
+        kill=chance.random() < 0.5,
+    )

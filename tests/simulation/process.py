@@ -1,0 +1,328 @@
+"""A runner's process: the real machine in a shell of ours, and a worker of ours."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation.jobs import Deed, Parcel, SimJob
+from tests.simulation.network import Connection
+
+from gridmap.protocol import codec
+from gridmap.protocol import messages as m
+from gridmap.runner import machine as rm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tests.simulation.network import Node
+    from tests.simulation.scheduler import Task
+    from tests.simulation.simulation import Simulation
+
+_GATHER_S = 0.01
+_TICK_S = 0.5
+_CRASHES = {
+    Deed.CRASH: (None, 11, False),
+    Deed.CRASH_ONCE: (3, None, False),
+    Deed.MEMORY: (None, 9, True),
+}
+_KINDS = {
+    Deed.RAISE: m.Kind.RAISED,
+    Deed.EXIT: m.Kind.EXITED,
+    Deed.UNPICKLABLE: m.Kind.UNPICKLABLE,
+}
+
+
+class SimWorker:
+    """The process in which jobs are run, one after another.
+
+    Values of quick jobs gather in memory that outlives it, as those of the real one.
+    """
+
+    def __init__(self, runner: SimRunner) -> None:
+        self._runner = runner
+        self._world = runner.sim.world
+        self._queue: deque[tuple[int, int]] = deque()
+        self._gathered: list[Parcel] = []
+        self._seconds = 0.0
+        self._grant = 0
+        self._sent = 0.0
+        self.alive = True
+        self.job: SimJob | None = None
+        self.since = 0.0
+
+    def feed(self, grant: int, jobs: range) -> None:
+        """Take in jobs."""
+        if self.alive:
+            self._queue.extend((grant, job) for job in jobs)
+            if self.job is None:
+                self._begin()
+
+    def _begin(self) -> None:
+        if not self._queue:
+            self.job = None
+            self._flush()
+            return
+        grant, number = self._queue.popleft()
+        if grant != self._grant:
+            self._flush()
+            self._grant = grant
+        job = self.job = self._runner.sim.jobs[number]
+        self.since = self._world.now
+        job.runs += 1
+        run = job.runs
+        if job.deed is Deed.STALL and run == 1:
+            return
+        self._world.after(job.seconds, lambda: self._end(job, run))
+
+    def _end(self, job: SimJob, run: int) -> None:
+        if not self.alive or self.job is not job:
+            return
+        crash = _CRASHES.get(job.deed)
+        if job.deed is Deed.CRASH_ONCE and job.crashes:
+            crash = None
+        if crash is not None:
+            job.crashes += 1
+            self.die(*crash)
+            return
+        job.finished += 1
+        kind = _KINDS.get(job.deed)
+        if kind is not None:
+            self._flush()
+        self._gathered.append(Parcel(job.number, run, str(self._runner.task.handle)))
+        self._seconds += self._world.now - self.since
+        status = 3 if job.deed is Deed.EXIT else None
+        failure = m.Failure(offset=0, kind=kind, status=status) if kind else None
+        if failure is not None or self._world.now - self._sent > _GATHER_S:
+            self._flush(failure)
+        self._begin()
+
+    def _flush(self, failure: m.Failure | None = None) -> None:
+        parcels, self._gathered = self._gathered, []
+        seconds, self._seconds = self._seconds, 0.0
+        self._sent = self._world.now
+        if not parcels:
+            return
+        runner, failures = self._runner, (failure,) if failure else ()
+        runner.later(
+            0.0005,
+            lambda: runner.machine.results(
+                parcels[0].job,
+                len(parcels),
+                failures,
+                seconds,
+                parcels,
+                runner.sim.world.now,
+            ),
+        )
+
+    def die(
+        self, status: int | None, number: int | None, out_of_memory: bool = False
+    ) -> None:
+        """End; the runner reads what was written and then hears of it."""
+        if not self.alive:
+            return
+        self.alive = False
+        self._flush()
+        end = rm.WorkerEnd(
+            job=self.job.number if self.job else None,
+            seconds=self._world.now - self.since,
+            status=status,
+            signal=number,
+            peak=1000,
+            out_of_memory=out_of_memory,
+            tail="the end",
+        )
+        runner = self._runner
+        delay = self._world.between(0.001, 0.01)
+        runner.later(
+            delay, lambda: runner.machine.worker_ended(end, runner.sim.world.now)
+        )
+
+
+class SimRunner:
+    """A runner's process on a node."""
+
+    def __init__(self, sim: Simulation, task: Task, node: Node, nonce: str) -> None:
+        self.sim = sim
+        self.world = sim.world
+        self.task = task
+        self.node = node
+        self.peer = nonce.encode()
+        self.alive = True
+        self.connection: Connection | None = None
+        self.worker = SimWorker(self)
+        self._frozen = False
+        self._backlog: list[Callable[[], None]] = []
+        self._cpu = 0.0
+        remaining = None
+        if task.walltime is not None:
+            remaining = task.started + task.walltime - self.world.now
+        hello = m.Hello(
+            version=m.VERSION,
+            nonce=nonce,
+            job=task.handle.job,
+            task=task.handle.task,
+            node=node.name,
+            pid=1,
+            python=(3, 11, 0),
+            gridmap="0",
+            remaining=remaining,
+        )
+        self.machine = rm.RunnerMachine(hello, self.world.now)
+        node.processes.append(self)
+        if node.broken:
+            self.world.after(self.world.between(0.1, 1), lambda: self.exit(1))
+        else:
+            self.world.after(self.world.between(0.1, 1), self._connect)
+
+    # Being a process ----------------------------------------------------------------
+
+    def later(
+        self, seconds: float, act: Callable[[], Iterable[rm.Action] | None]
+    ) -> None:
+        """Let something happen in this process, once it is not frozen and if it lives."""
+
+        def happen() -> None:
+            if not self.alive:
+                return
+            if self._frozen:
+                self._backlog.append(happen)
+                return
+            self._do(act() or ())
+
+        self.world.after(seconds, happen)
+
+    def freeze(self, seconds: float) -> None:
+        """Stop it, as SIGSTOP does; its worker goes on."""
+        if self.alive and not self._frozen:
+            self._frozen = True
+            self.world.after(seconds, self.thaw)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._frozen = False
+        backlog, self._backlog = self._backlog, []
+        for act in backlog:
+            act()
+
+    def signal(self, number: int = 15) -> None:
+        """Tell it to end."""
+        self.later(
+            0.0,
+            lambda: self.machine.depart(
+                "signal", "told to end", self.world.now, signal=number
+            ),
+        )
+
+    def exit(self, status: int) -> None:
+        """End in order: what was said is sent."""
+        if self.connection is not None:
+            self.connection.close()
+        self._gone(status, None)
+
+    def crash(self, *, hint: bool = True) -> None:
+        """Be ended by SIGKILL, or lose power."""
+        if self.connection is not None:
+            self.connection.tear(hint=hint)
+        self._gone(None, 9)
+
+    def _gone(self, status: int | None, number: int | None) -> None:
+        if not self.alive:
+            return
+        self.alive = self.worker.alive = False
+        self.node.processes.remove(self)
+        self.sim.scheduler.process_ended(self, status, number)
+
+    # Being connected ----------------------------------------------------------------
+
+    def _connect(self) -> None:
+        if not self.alive or self.connection is not None:
+            return
+        if self._frozen or not self.node.cable:
+            self.world.after(self.world.between(0.2, 2), self._connect)
+            return
+        first = self.machine.phase is rm.Phase.GREETING
+        self.connection = Connection(self.world, self, self.sim.monitor)
+        self.sim.monitor.accept(self.connection)
+        self._do(self.machine.connected(self.world.now))
+        if first and not self._ticking:
+            self._ticking = True
+            self.later(0.0, self._tick)
+
+    _ticking = False
+
+    def hung_up(self, connection: Connection) -> None:
+        """Notice that the connection broke, and look for another."""
+        if self.connection is connection:
+            self.connection = None
+            self.world.after(self.world.between(0.05, 1), self._connect)
+            self.later(0.0, self.machine.disconnected)
+
+    def arrive(self, data: bytes) -> None:
+        """Hear a message."""
+        message = codec.decode_from_monitor(data)
+        self.later(0.0, lambda: self.machine.heard(message, self.world.now))
+
+    # Being a runner -----------------------------------------------------------------
+
+    def _tick(self) -> Iterable[rm.Action]:
+        worker, now = self.worker, self.world.now
+        job = worker.job if worker.alive else None
+        if job is not None and job.deed is not Deed.STALL:
+            self._cpu = now
+        running = (job.number, now - worker.since) if job else (None, 0.0)
+        vitals = rm.Vitals(cpu=self._cpu, rss=1, peak=2)
+        actions = self.machine.tick(vitals, running, "", now)
+        if self.machine.orphaned(now):
+            self.world.tell(f"{self.task.handle}: orphaned")
+            self.machine.phase = rm.Phase.GONE
+            self.exit(1)
+            return ()
+        self.later(_TICK_S, self._tick)
+        return actions
+
+    def _do(self, actions: Iterable[rm.Action]) -> None:
+        for action in actions:
+            if not self.alive:
+                return
+            match action:
+                case rm.Say():
+                    self._say(action.message, action.frames)
+                case rm.SetUp():
+                    self._set_up()
+                case rm.Feed():
+                    self._feed(action)
+                case rm.KillWorker():
+                    self._kill_worker()
+                case rm.StartWorker():
+                    assert not self.worker.alive
+                    self.worker = SimWorker(self)
+                case rm.Leave():
+                    self.exit(action.status)
+
+    def _say(self, message: Any, parcels: Any) -> None:
+        if isinstance(message, m.Report):
+            assert len(parcels) == message.count
+            jobs = [parcel.job for parcel in parcels]
+            assert jobs == list(range(message.first, message.first + message.count))
+        if self.connection is not None:
+            self.connection.up.send(codec.encode(message), list(parcels))
+
+    def _set_up(self) -> None:
+        worker = self.worker
+
+        def ready() -> Iterable[rm.Action]:
+            return self.machine.worker_ready() if worker is self.worker else ()
+
+        self.later(self.world.between(0.01, 0.3), ready)
+
+    def _feed(self, feed: rm.Feed) -> None:
+        jobs = range(feed.first, feed.stop)
+        worker = self.worker
+        self.later(0.0002, lambda: worker.feed(feed.grant, jobs))
+
+    def _kill_worker(self) -> None:
+        worker = self.worker
+        delay = self.world.between(0, 0.005)  # the signal takes its time
+        self.later(delay, lambda: worker.die(None, 9))

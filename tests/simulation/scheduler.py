@@ -1,0 +1,320 @@
+"""A scheduler: queues, nodes, accounting, and people who kill."""
+
+from __future__ import annotations
+
+import enum
+import functools
+from typing import TYPE_CHECKING
+
+import attrs
+from tests.simulation.process import SimRunner
+
+from gridmap import backend as b
+from gridmap.verdict import Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.simulation.network import Node  # noqa: TC004 - nobody resolves it
+    from tests.simulation.simulation import Simulation
+
+    from gridmap.monitor.instructions import SubmitRunners
+
+
+class TaskState(enum.Enum):
+    """Where a task of the scheduler's is."""
+
+    QUEUED = "queued"
+    HELD = "held"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+class Fault(enum.Enum):
+    """What really happened to a task, for the judgement of verdicts."""
+
+    PERSON = "killed by a person"
+    OURS = "killed by the monitor"
+    CRASHED = "its process crashed"
+    NODE = "its node died"
+    CUT_OFF = "its connection broke or its node was cut off"
+    FROZEN = "its process was stopped"
+    REQUEUED = "the scheduler started it again"
+    RESUBMITTED = "the monitor had it started again"
+    LIMIT = "its time was up"
+    BROKEN = "gridmap was missing"
+    SIGNALLED = "somebody told it to end"
+    ORPHANED = "it was an orphan"
+
+
+@attrs.define(eq=False)
+class Task:
+    """A runner, as the scheduler knows it."""
+
+    handle: b.Handle
+    group: object
+    avoid: frozenset[str]
+    walltime: float | None
+    state: TaskState = TaskState.QUEUED
+    process: SimRunner | None = None
+    node: Node | None = None
+    started: float = 0.0
+    ended: float = 0.0
+    lingers: float = 0.0
+    starts: int = 0
+    ending: b.Ending | None = None
+    limit: b.Limit | None = None
+    exit_status: int | None = None
+    signal: int | None = None
+    booked: float = 0.0
+    faults: set[Fault] = attrs.field(factory=set)
+
+    @property
+    def over(self) -> bool:
+        """Whether it will not run any more."""
+        return self.state is TaskState.ENDED
+
+
+class SimScheduler:
+    """The scheduler; its verbs are those of a backend."""
+
+    def __init__(self, sim: Simulation) -> None:
+        self._sim = sim
+        self._world = sim.world
+        self.tasks: dict[b.Handle, Task] = {}
+        self.down = False
+        self.rejects = 0.0
+        self.full = False
+        self.refused = False
+        self._jobs = 0
+        self._nonces = 0
+
+    # Verbs --------------------------------------------------------------------------
+
+    def submit(self, errand: SubmitRunners) -> dict[int, b.Handle | b.Rejected]:
+        """Take runners in, as one array."""
+        if self.down:
+            text = b.Rejected(transient=True, text="cannot reach the master")
+            return dict.fromkeys(errand.runners, text)
+        self._jobs += 1
+        return {
+            runner: self._submit_one(errand, index)
+            for index, runner in enumerate(errand.runners, 1)
+        }
+
+    def _submit_one(self, errand: SubmitRunners, index: int) -> b.Handle | b.Rejected:
+        world, plan = self._world, self._sim.plan
+        if world.chance(self.rejects):
+            final = world.chance(0.1)
+            self.refused |= final
+            return b.Rejected(transient=not final, text="over quota")
+        nodes = {node.name for node in self._sim.nodes}
+        if plan.rejects_hopeless and nodes <= errand.avoid:
+            self.refused = True
+            return b.Rejected(transient=False, text="no node is left")
+        handle = b.Handle(str(self._jobs), str(index) if plan.arrays else None)
+        if handle in self.tasks:
+            self._jobs += 1
+            handle = b.Handle(str(self._jobs))
+        task = Task(handle, errand.resources, errand.avoid, plan.walltime)
+        self.tasks[handle] = task
+        self._queue(task)
+        return handle
+
+    def kill(self, handles: Iterable[b.Handle]) -> dict[b.Handle, b.Killed]:
+        """End tasks, as the monitor asks."""
+        return {handle: self._kill_one(handle) for handle in sorted(handles)}
+
+    def _kill_one(self, handle: b.Handle) -> b.Killed:
+        if self.down or self._world.chance(self.rejects / 2):
+            return b.Killed.FAILED
+        task = self.tasks.get(handle)
+        if task is None or task.over:
+            return b.Killed.GONE
+        task.faults.add(Fault.OURS)
+        self.end(task, b.Ending.PERSON)
+        return b.Killed.KILLED
+
+    def observe(self, handles: Iterable[b.Handle]) -> b.Observation:
+        """Show tasks."""
+        if self.down:
+            return b.NotAsked(text="cannot reach the master")
+        seen, absent = {}, set()
+        for handle in sorted(handles):
+            task = self.tasks.get(handle)
+            shown = self._show(task) if task else None
+            if shown is None:
+                absent.add(handle)
+            else:
+                seen[handle] = shown
+        return b.Observed(seen=seen, absent=frozenset(absent))
+
+    def _show(self, task: Task) -> b.Seen | None:
+        node = task.node.name if task.node else None
+        if task.state is TaskState.ENDED:
+            if self._world.now - task.ended > task.lingers:
+                return None
+            return b.Seen(state=b.SeenState.ENDED, node=node)
+        state = {
+            TaskState.QUEUED: b.SeenState.QUEUED,
+            TaskState.HELD: b.SeenState.HELD,
+            TaskState.RUNNING: b.SeenState.RUNNING,
+        }[task.state]
+        return b.Seen(state=state, node=node, reason="busy" if node is None else "")
+
+    def postmortem(self, handles: Iterable[b.Handle]) -> dict[b.Handle, b.Autopsy]:
+        """Say what is in the books."""
+        if self.down or not self._sim.plan.accounting:
+            return {}
+        tasks = [self.tasks[handle] for handle in sorted(handles)]
+        return {
+            task.handle: b.Autopsy(
+                ending=task.ending,
+                limit=task.limit,
+                exit_status=task.exit_status,
+                signal=task.signal,
+                node=task.node.name if task.node else None,
+            )
+            for task in tasks
+            if task.over and self._world.now >= task.booked
+        }
+
+    def resubmit(self, handle: b.Handle, _: Cause) -> b.Resubmitted | None:
+        """Start a task again in place, or as another one."""
+        task = self.tasks[handle]
+        if self.down or task.over or self._world.chance(0.2):
+            return None
+        task.faults.add(Fault.RESUBMITTED)
+        if self._world.chance(0.7):
+            self.requeue(task)
+            return b.Resubmitted(handle=handle, in_place=True)
+        self.end(task, b.Ending.PERSON)
+        self._jobs += 1
+        other = Task(b.Handle(str(self._jobs)), task.group, task.avoid, task.walltime)
+        other.faults |= task.faults
+        self.tasks[other.handle] = other
+        self._queue(other)
+        return b.Resubmitted(handle=other.handle, in_place=False)
+
+    # Life of a task -----------------------------------------------------------------
+
+    def _queue(self, task: Task) -> None:
+        task.state = TaskState.QUEUED
+        task.starts += 1
+        start = task.starts
+        wait = self._world.between(0, self._sim.plan.queue_s)
+        self._world.after(wait, lambda: self._try_to_start(task, start))
+
+    def _try_to_start(self, task: Task, start: int) -> None:
+        if task.state is not TaskState.QUEUED or task.starts != start:
+            return
+        nodes = [n for n in self._sim.nodes if n.free and n.name not in task.avoid]
+        if self.full or self.down or not nodes:
+            self._world.after(2.0, lambda: self._try_to_start(task, start))
+            return
+        task.node = self._world.random.choice(nodes)
+        task.state = TaskState.RUNNING
+        task.started = self._world.now
+        self._nonces += 1
+        if task.node.broken:
+            task.faults.add(Fault.BROKEN)
+        self._world.tell(f"{task.handle}: starts on {task.node.name}")
+        task.process = SimRunner(self._sim, task, task.node, f"n{self._nonces}")
+        if task.walltime is not None:
+            self._world.after(task.walltime, lambda: self._time_is_up(task, start))
+
+    def _time_is_up(self, task: Task, start: int) -> None:
+        if task.state is TaskState.RUNNING and task.starts == start:
+            self._world.tell(f"{task.handle}: its time is up")
+            task.faults.add(Fault.LIMIT)
+            task.limit = b.Limit.TIME
+            self.end(task, b.Ending.SCHEDULER_LIMIT)
+
+    def process_ended(
+        self, process: SimRunner, status: int | None, number: int | None
+    ) -> None:
+        """A process ended by itself, or was ended; the scheduler notices."""
+        task = process.task
+        if task.process is not process:
+            return
+        self._world.tell(f"{task.handle}: process ended ({status}, {number})")
+        task.process = None
+        if task.state is TaskState.RUNNING:
+            if task.ending is None:
+                task.ending = b.Ending.ITSELF
+            task.exit_status, task.signal = status, number
+            delay = self._world.between(0, 1)
+            start = task.starts
+            self._world.after(delay, lambda: self._over(task, start))
+
+    def _over(self, task: Task, start: int) -> None:
+        if task.state is not TaskState.RUNNING or task.starts != start:
+            return
+        task.state = TaskState.ENDED
+        task.ended = self._world.now
+        task.lingers = self._world.random.choice([0.0, 0.0, 5.0, 300.0])
+        task.booked = self._world.now + self._world.random.choice([0, 0, 1, 3, 1000])
+
+    def end(self, task: Task, ending: b.Ending) -> None:
+        """End a task for some reason."""
+        if task.over:
+            return
+        if task.state is not TaskState.RUNNING:
+            task.ending = ending
+            task.state = TaskState.RUNNING
+            self._over(task, task.starts)
+            return
+        task.ending = task.ending or ending
+        process = task.process
+        if process is None:
+            return  # ended already; about to be noticed
+        if not process.node.cable:
+            return  # the order does not get through; see `plugged_in`
+        if self._sim.plan.warns:
+            process.signal()
+            self._world.after(2.0, process.crash)
+        else:
+            self._world.after(self._world.between(0, 0.5), process.crash)
+
+    def plugged_in(self, node: Node) -> None:
+        """A node is back: it hears what it is to end, and what no longer exists."""
+        for process in list(node.processes):
+            if process.task.ending is not None or process.task.process is not process:
+                process.crash()
+
+    def requeue(self, task: Task) -> None:
+        """End a task's process and queue the task again under the same handle."""
+        process, task.process = task.process, None
+        if task.over:
+            return
+        task.ending = task.limit = task.signal = task.exit_status = None
+        task.node = None
+        if process is not None and process.node.cable:
+            if self._sim.plan.warns:
+                process.signal()
+                self._world.after(2.0, process.crash)
+            else:
+                process.crash()
+        self._queue(task)
+
+    def node_dies(self, node: Node) -> None:
+        """A node loses power; the scheduler finds out after a while."""
+        node.alive = False
+        for process in list(node.processes):
+            task = process.task
+            task.faults.add(Fault.NODE)
+            task.process = None
+            process.crash(hint=False)
+            start = task.starts
+            missed = functools.partial(self._missed, task, start)
+            self._world.after(self._world.between(1, 60), missed)
+
+    def _missed(self, task: Task, start: int) -> None:
+        if task.starts != start or task.state is not TaskState.RUNNING:
+            return
+        if self._world.chance(0.3):
+            task.faults.add(Fault.REQUEUED)
+            self.requeue(task)
+        else:
+            task.ending = task.ending or b.Ending.NODE
+            self._over(task, start)

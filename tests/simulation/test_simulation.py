@@ -1,0 +1,110 @@
+"""The promises of DESIGN §1, against everything that can go wrong at once."""
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+)
+from tests.simulation.jobs import Deed
+from tests.simulation.plan import OTHER, Plan
+from tests.simulation.simulation import Simulation, run_seed
+
+from gridmap.resources import Resources
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("block", range(4))
+def test_the_promises_hold_in_random_runs(block: int) -> None:
+    """A few of the seeds that ``python -m tests.simulation`` runs by the thousand."""
+    for seed in range(25 * block, 25 * block + 25):
+        failure = run_seed(seed)
+        if failure is not None:
+            failure.error.add_note("\n".join(failure.story[-200:]))
+            raise failure.error
+
+
+def test_a_seed_replays_exactly() -> None:
+    """A failure that cannot be had again cannot be understood."""
+    stories = []
+    for _ in range(2):
+        simulation = Simulation(12)
+        simulation.run()
+        stories.append(simulation.world.story)
+    assert stories[0] == stories[1]
+    assert len(stories[0]) > 10
+
+
+class Run(RuleBasedStateMachine):
+    """Hypothesis plays the user, the network and the scheduler; the rest is real."""
+
+    @initialize(
+        seed=st.integers(0, 2**16),
+        max_workers=st.none() | st.integers(1, 4),
+        jobs_per_runner=st.sampled_from([None, None, 1, 3]),
+        accounting=st.booleans(),
+        requeue=st.booleans(),
+        warns=st.booleans(),
+        walltime=st.sampled_from([None, None, 45.0]),
+        retry=st.sampled_from(["", "wait", "escalate"]),
+    )
+    def begin(
+        self,
+        seed: int,
+        max_workers: int | None,
+        jobs_per_runner: int | None,
+        accounting: bool,
+        requeue: bool,
+        warns: bool,
+        walltime: float | None,
+        retry: str,
+    ) -> None:
+        plan = Plan(
+            groups=(Resources(), OTHER),
+            deeds=(*(Deed.VALUE,) * 6, *Deed),
+            max_workers=max_workers,
+            jobs_per_runner=jobs_per_runner,
+            accounting=accounting,
+            requeue=requeue,
+            warns=warns,
+            walltime=walltime,
+            retry=retry,
+        )
+        self.sim = Simulation(seed, plan)
+
+    @rule(count=st.integers(1, 12))
+    def jobs_are_handed_in(self, count: int) -> None:
+        self.sim.add(count)
+
+    @rule(seconds=st.sampled_from([0.001, 0.05, 1.0, 10.0, 60.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.sim.world.run(seconds)
+
+    @rule(kind=st.integers(0, 15))
+    def something_goes_wrong(self, kind: int) -> None:
+        self.sim.faults.kinds[kind]()
+
+    @precondition(lambda self: self.sim.jobs)
+    @rule(data=st.data())
+    def the_user_cancels(self, data: st.DataObject) -> None:
+        first = data.draw(st.integers(0, len(self.sim.jobs) - 1))
+        stop = data.draw(st.integers(first + 1, len(self.sim.jobs)))
+        self.sim.cancel(first, stop)
+
+    def teardown(self) -> None:
+        if hasattr(self, "sim"):
+            self.sim.add(1, final=True)
+            self.sim.finish()
+
+
+Run.TestCase.settings = settings(
+    max_examples=40,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+TestRun = pytest.mark.slow(pytest.mark.timeout(180)(Run.TestCase))
