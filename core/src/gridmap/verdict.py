@@ -183,7 +183,8 @@ class Verdict:
         return "\n".join(lines)
 
     def _headline(self) -> str:
-        text = f"{self.job or 'the job'}: {self.cause.value}"
+        name = " ".join(self.job.split())  # a user may put line breaks into a name
+        text = f"{name or 'the job'}: {self.cause.value}"
         if self.cause is Cause.EXITED and self.exit_status is not None:
             text += f" with status {self.exit_status}"
         if self.signal is not None:

@@ -152,7 +152,14 @@ class Books:
             runner=str(runner.handle) if runner and runner.handle else None,
             asked_memory=memory,
             log_tail=runner.log_tail if runner else "",
+            log_path=self._log_path(runner),
         )
+
+    def _log_path(self, runner: Runner | None) -> str | None:
+        path = self.policy.log_path
+        if path is None or runner is None or runner.handle is None:
+            return None
+        return path(runner.handle)
 
     def end_attempt(self, grant: Grant, job: int, verdict: Verdict) -> bool:
         """End the attempt of one granted job badly; tell whether it runs again.

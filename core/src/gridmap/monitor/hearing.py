@@ -183,7 +183,11 @@ class Hearing:
             only = m.Failure(offset=0, kind=failure.kind, status=failure.status)
             books.ask(
                 Deliver(
-                    first=job, stop=job + 1, offset=failure.offset, failures=(only,)
+                    first=job,
+                    stop=job + 1,
+                    offset=failure.offset,
+                    failures=(only,),
+                    verdict=verdict,
                 )
             )
 

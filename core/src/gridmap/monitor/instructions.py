@@ -86,12 +86,15 @@ class Deliver:
         offset: Place of the first job's payload in the report.
         failures: Those among them that hold an exception, with offsets that count
             from ``first``.
+        verdict: What the ledger found of the one job that failed; None if all
+            returned. Jobs that fail are delivered one by one.
     """
 
     first: int
     stop: int
     offset: int
-    failures: tuple[Failure, ...]
+    failures: tuple[Failure, ...] = ()
+    verdict: Verdict | None = None
 
 
 @attrs.frozen(kw_only=True)

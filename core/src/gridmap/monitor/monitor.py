@@ -117,7 +117,7 @@ class JobMonitor:
         )
         self.name = name
         self.home_address = ""
-        self.outcomes = Outcomes()
+        self.outcomes = Outcomes(job_name)
         self._sink = sink or self.outcomes
         self._max_workers = max_workers or self.settings.max_workers
         self._jobs_per_runner = jobs_per_runner
@@ -164,7 +164,7 @@ class JobMonitor:
         self._surroundings.clear()
         self.surround(os.environ, working_directory())
         self._watch = Observers([*self._observers, ("gridmap", self._watched)])
-        self._store = Store(self.settings.compression)
+        self._store = Store(self.settings.compression, self.settings.max_message_bytes)
         policy = self._policy(opened)
         self._service = MonitorService(
             opened.socket,
@@ -205,6 +205,7 @@ class JobMonitor:
             surroundings=self._surroundings,
             compression=settings.compression,
             retry=opened.plugins.retry,
+            log_path=None if settings.keep_logs == "never" else opened.log_path,
             name=self._job_name,
             epoch_s=_now() - time.monotonic(),
         )
@@ -317,8 +318,8 @@ class JobMonitor:
         self._check(resources or Resources())
         with self._lock:
             first = self._jobs
-            self._jobs = stop = first + len(inputs)
             self._store.add_inputs(first, inputs)
+            self._jobs = stop = first + len(inputs)
             if inputs:
                 self._service.tell(
                     facts.JobsAdded(

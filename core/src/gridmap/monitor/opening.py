@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, SupportsIndex
 import attrs
 
 from gridmap import connection, plugins
-from gridmap.backend import Capabilities, Reach, RunContext
+from gridmap.backend import Capabilities, Handle, Reach, RunContext
 from gridmap.connection import ConnectionFile, new_token
 from gridmap.errors import (
     BackendUnavailableError,
@@ -59,6 +59,10 @@ class Opened:
     capabilities: Capabilities
     launch: Launch
     backend: str
+
+    def log_path(self, handle: Handle) -> str:
+        """Return where a runner's log lies."""
+        return str(self.directory.logs / f"{handle}.log")
 
 
 def check_count(name: str, number: SupportsIndex | None) -> int | None:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 
 from gridmap import payload
-from gridmap.errors import JobException
+from gridmap.errors import JobException, RemoteTraceback
 from gridmap.protocol.messages import Failure, Kind
 from gridmap.verdict import Cause, Statement, Verdict, Witness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from gridmap.payload import Parcel
 
@@ -26,9 +26,16 @@ class Sink(Protocol):
     """Where the monitor puts what came of jobs. Called in the monitor's thread."""
 
     def results(
-        self, first: int, parcels: Sequence[Parcel], failures: Sequence[Failure]
+        self,
+        first: int,
+        parcels: Sequence[Parcel],
+        failures: Sequence[Failure],
+        verdict: Verdict | None,
     ) -> None:
-        """Jobs from *first* on ended by themselves; failures hold exceptions."""
+        """Jobs from *first* on ended by themselves; failures hold exceptions.
+
+        Where one failed, it is the only one, and there is a verdict.
+        """
 
     def verdict(self, job: int, verdict: Verdict) -> None:
         """A job ended without a payload."""
@@ -52,7 +59,7 @@ class Outcome:
     error: BaseException | None = None
 
 
-def open_result(job: int, parcel: Parcel) -> Outcome:
+def open_result(job: int, parcel: Parcel, name: Callable[[int], str]) -> Outcome:
     """Unpickle a value; one that cannot be is an error of that job alone."""
     try:
         return Outcome(job, payload.load(parcel))
@@ -63,40 +70,53 @@ def open_result(job: int, parcel: Parcel) -> Outcome:
             f"{type(error).__name__}: {error}",
             cause=Cause.UNPICKLABLE,
         )
-        verdict = Verdict(cause=Cause.UNPICKLABLE, statements=(said,), job=f"job {job}")
+        verdict = Verdict(cause=Cause.UNPICKLABLE, statements=(said,), job=name(job))
         failure = JobException(verdict)
         failure.__cause__ = error
         return Outcome(job, None, failure)
 
 
-def open_failure(job: int, parcel: Parcel, failure: Failure) -> Outcome:
-    """Unpickle an exception, which never fails."""
+def open_failure(
+    job: int, parcel: Parcel, failure: Failure, verdict: Verdict
+) -> Outcome:
+    """Unpickle an exception, which never fails; its traceback tells where it was."""
     error = payload.load_exception(parcel)
-    if failure.kind is not Kind.EXITED:
-        return Outcome(job, None, error)
-    said = Statement(
-        witness=Witness.WORKER,
-        text=f"the function called sys.exit({getattr(error, 'code', '')!r})",
-        cause=Cause.EXITED,
-        exit_status=failure.status,
-    )
-    verdict = Verdict(cause=Cause.EXITED, statements=(said,), job=f"job {job}")
-    exited = JobException(verdict)
-    exited.__cause__ = error.__cause__
-    return Outcome(job, None, exited)
+    if failure.kind is Kind.EXITED:
+        said = Statement(
+            witness=Witness.WORKER,
+            text=f"the function called sys.exit({getattr(error, 'code', '')!r})",
+        )
+        statements = (*verdict.statements, said)
+        exited = JobException(attrs.evolve(verdict, statements=statements))
+        exited.__cause__ = error.__cause__
+        return Outcome(job, None, exited)
+    if isinstance(error.__cause__, RemoteTraceback):
+        where = f"{verdict.job}, attempt {verdict.attempt}, on {verdict.node}"
+        error.__cause__ = RemoteTraceback(f"{where}:\n{error.__cause__.text}")
+    return Outcome(job, None, error)
 
 
 class Outcomes:
     """A sink from which one thread takes outcomes, one by one, as they come."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: Callable[[int], str] = "job {}".format) -> None:
+        """Begin with nothing.
+
+        Args:
+            name: How the user knows a job.
+        """
+        self._name = name
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def results(
-        self, first: int, parcels: Sequence[Parcel], failures: Sequence[Failure]
+        self,
+        first: int,
+        parcels: Sequence[Parcel],
+        failures: Sequence[Failure],
+        verdict: Verdict | None,
     ) -> None:
         """See `Sink`."""
-        self._queue.put((first, parcels, failures))
+        self._queue.put((first, parcels, failures, verdict))
 
     def verdict(self, job: int, verdict: Verdict) -> None:
         """See `Sink`."""
@@ -118,11 +138,11 @@ class Outcomes:
         if isinstance(item, Outcome):
             yield item
             return
-        first, parcels, failures = item
+        first, parcels, failures, verdict = item
         failed = {failure.offset: failure for failure in failures}
         for offset, parcel in enumerate(parcels):
             job = first + offset
             if offset in failed:
-                yield open_failure(job, parcel, failed[offset])
+                yield open_failure(job, parcel, failed[offset], verdict)
             else:
-                yield open_result(job, parcel)
+                yield open_result(job, parcel, self._name)

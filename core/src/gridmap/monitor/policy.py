@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import attrs
 
+from gridmap.backend import Handle
 from gridmap.monitor.surroundings import Surroundings
 from gridmap.resources import Resources
 from gridmap.retry import Decision, decide
@@ -45,6 +46,7 @@ class Policy:
         surroundings: What jobs find on their nodes; grows as jobs are added.
         compression: How runners compress results.
         retry: The hook; None leaves it to `gridmap.retry.decide`.
+        log_path: Where a runner's log lies; None if logs are not kept.
         name: How the user knows a job.
         epoch_s: Seconds since the epoch at the ledger's time 0.
     """
@@ -65,6 +67,7 @@ class Policy:
     surroundings: list[Surroundings] = attrs.field(factory=list, repr=False)
     compression: str = "auto"
     retry: RetryPolicy = no_opinion
+    log_path: Callable[[Handle], str] | None = None
     name: Callable[[int], str] = "job {}".format
     epoch_s: float = 0.0
 

@@ -215,7 +215,7 @@ class MonitorService:
         stop = deliver.offset + deliver.stop - deliver.first
         parcels = self._batch.parcels(deliver.offset, stop)
         self._store.drop(deliver.first, deliver.stop)
-        self._sink.results(deliver.first, parcels, deliver.failures)
+        self._sink.results(deliver.first, parcels, deliver.failures, deliver.verdict)
 
     def _deliver_verdict(self, deliver: i.DeliverVerdict) -> None:
         self._store.drop(deliver.job, deliver.job + 1)

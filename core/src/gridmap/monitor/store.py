@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gridmap import payload
+from gridmap.errors import UnpicklableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from gridmap.payload import Frame, Parcel
 
@@ -27,8 +28,15 @@ def encode_call(
 class Store:
     """What the jobs of a run are made of. Filled by the user's threads, read by one."""
 
-    def __init__(self, compression: str) -> None:
+    def __init__(self, compression: str, largest: int) -> None:
+        """Begin empty.
+
+        Args:
+            compression: The setting.
+            largest: Bytes one piece may have: runners take no more.
+        """
         self._compression = compression
+        self._largest = largest
         self._functions: dict[bytes, list[Frame]] = {}
         self._digests: dict[int, tuple[object, bytes]] = {}
         self._inputs: dict[int, bytes | Parcel] = {}
@@ -43,15 +51,33 @@ class Store:
         if known is not None and known[0] is function:
             return known[1]
         parcel = payload.dump(function, what=_describe(function))
+        self._check(parcel, _describe(function))
         digest = payload.digest(parcel)
         frames = [parcel.head, *parcel.buffers]
         self._functions[digest] = payload.encode(frames, self._compression)
         self._digests[id(function)] = (function, digest)
         return digest
 
-    def add_inputs(self, first: int, inputs: Iterable[bytes | Parcel]) -> None:
-        """Take in the inputs of jobs from *first* on."""
+    def add_inputs(self, first: int, inputs: Sequence[bytes | Parcel]) -> None:
+        """Take in the inputs of jobs from *first* on.
+
+        Raises:
+            UnpicklableError: If one of them is too large to be sent.
+        """
+        for number, call in enumerate(inputs):
+            if type(call) is not bytes or len(call) > self._largest:
+                self._check(call, f"input {first + number}")
         self._inputs.update(enumerate(inputs, first))
+
+    def _check(self, call: bytes | Parcel, what: str) -> None:
+        pieces = (call,) if isinstance(call, bytes) else (call.head, *call.buffers)
+        largest = max(memoryview(piece).nbytes for piece in pieces)
+        if largest > self._largest:
+            reason = (
+                f"it has {largest:,} bytes in one piece, more than the "
+                f"{self._largest:,} that the setting max_message_bytes allows"
+            )
+            raise UnpicklableError(what, "", reason)
 
     def function(self, digest: bytes) -> list[Frame]:
         """Return a function's frames."""
