@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import re
@@ -93,8 +94,7 @@ class RunDirectory:
         try:
             for folder in (*reversed(base.parents), base):
                 # One by one: mkdir(parents=True) opens the others as the umask allows.
-                if not folder.is_dir():
-                    folder.mkdir(mode=0o700, exist_ok=True)
+                _make(folder)
             _check_way(base)
             descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
@@ -140,6 +140,19 @@ class RunDirectory:
             else:
                 with contextlib.suppress(OSError):
                     Path(entry.path).unlink()
+
+
+def _make(folder: Path) -> None:
+    """Make a directory that may be there already, or be made by another run now."""
+    if folder.is_dir():
+        return
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise NotADirectoryError(
+                errno.ENOTDIR, f"Not a directory: {folder}"
+            ) from None
 
 
 def _note(_function: object, path: str, error: object) -> None:
