@@ -58,7 +58,7 @@ def test_a_base_anybody_can_write_to_is_refused(tmp_path: Path) -> None:
 def test_a_base_that_is_a_file_is_refused(tmp_path: Path) -> None:
     """The text has the system's reason."""
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match="File exists"):
+    with pytest.raises(RunError, match="Not a directory"):
         RunDirectory.create(tmp_path / "file", "x", NOW)
 
 
