@@ -41,6 +41,7 @@ class Faults:
             self.queue_disabled,
             self.held,
             self.user_cancels,
+            self.user_cancels,
         )
 
     def strike(self) -> None:

@@ -84,7 +84,7 @@ class Run(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.sim.world.run(seconds)
 
-    @rule(kind=st.integers(0, 15))
+    @rule(kind=st.integers(0, 16))
     def something_goes_wrong(self, kind: int) -> None:
         self.sim.faults.kinds[kind]()
 

@@ -79,7 +79,7 @@ class Grant:
     def runs(self, first: int, stop: int) -> Iterator[tuple[int, int]]:
         """Yield the stretches it still answers for between two jobs, in order."""
         base, held = self.span.first, self.held
-        end = min(stop, self.span.stop) - base
+        end = max(0, min(stop, self.span.stop) - base)
         at = held.find(1, max(first - base, 0), end)
         while at >= 0:
             gap = held.find(0, at, end)

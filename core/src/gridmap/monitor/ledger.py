@@ -133,16 +133,16 @@ class Ledger:
             self._staffing.staff_all()
 
     def _jobs_cancelled(self, fact: f.JobsCancelled) -> None:
-        jobs = self._books.jobs
-        if jobs.states.count(JobState.GRANTED, fact.first, fact.stop):
-            for grant in list(jobs.grants.values()):
-                self._cancel_granted(grant, fact.first, fact.stop)
-        for job in range(fact.first, fact.stop):
+        jobs, first, stop = self._books.jobs, fact.first, fact.stop
+        for job in range(first, stop):  # first those that a runner could be given
             state = JobState(jobs.states[job])
-            if not state.final:
+            if state in (JobState.QUEUED, JobState.DELAYED):
                 group = jobs.group_of(job)
                 group.queued -= state is JobState.QUEUED
                 jobs.end(group, job, job + 1, JobStep.CANCEL)
+        if jobs.states.count(JobState.GRANTED, first, stop):
+            for grant in list(jobs.grants.values()):
+                self._cancel_granted(grant, first, stop)
         for group in jobs.groups.values():
             if not group.queued:
                 group.waiting.clear()

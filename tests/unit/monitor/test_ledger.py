@@ -1,0 +1,760 @@
+"""The rules of a run, one case at a time; all together they are in tests/simulation."""
+
+import pytest
+from tests.unit.monitor.desk import OTHER, PLAIN, Desk
+
+from gridmap import backend as b
+from gridmap.errors import RemoteProtocolError
+from gridmap.lifecycle import JobState, RunnerState
+from gridmap.monitor import facts as f
+from gridmap.monitor import instructions as i
+from gridmap.protocol import messages as m
+from gridmap.retry import Again
+from gridmap.verdict import Cause
+
+KILLED = b.Autopsy(ending=b.Ending.PERSON)
+NODE = b.Autopsy(ending=b.Ending.NODE)
+BOOKS = b.Capabilities(accounting=True)
+
+
+def returned(work: m.Work, first: int) -> m.Returned:
+    count = work.first + work.count - first
+    return m.Returned(number=1, grant=work.grant, first=first, count=count)
+
+
+def batched(desk: Desk, jobs: int) -> tuple[bytes, m.Work]:
+    """Bring a runner to hold several jobs in one grant."""
+    desk.add(jobs)
+    (peer,) = desk.start()
+    (work,) = desk.work()
+    desk.report(peer, work, seconds=0.001)
+    return peer, desk.work()[0]
+
+
+# Grants and their fence ---------------------------------------------------------------
+
+
+def test_a_job_handed_back_is_not_taken_from_its_next_holder() -> None:
+    """Not by hearing the hand-back twice, and not by the old holder's death."""
+    desk = Desk(BOOKS, max_workers=2)
+    desk.add(9, final=False)
+    desk.tick(1.0)
+    one, two = desk.accept()
+    peer = desk.hello(one)
+    (work,) = desk.work()
+    desk.report(peer, work, seconds=0.001)
+    work = desk.work()[0]
+    back = returned(work, work.first + 1)
+    desk.hear(peer, back)
+    other = desk.hello(two)
+    again = desk.work()[0]
+    assert again.first == back.first
+    desk.hear(peer, back)
+    die(desk, peer, NODE)
+    assert desk.books.jobs.states[again.first] == JobState.GRANTED
+    desk.take(i.Deliver)
+    desk.report(other, again)
+    assert [d.first for d in desk.take(i.Deliver)] == [again.first]
+
+
+def test_a_revoked_grant_delivers_nothing() -> None:
+    """A runner that was given up may say what it likes; it is acknowledged."""
+    desk = Desk(max_workers=1)
+    desk.add(1)
+    (peer,) = desk.start()
+    (old,) = desk.work()
+    desk.tick(100.0)
+    assert desk.take(i.KillRunners)
+    desk.take(m.Ack)
+    desk.report(peer, old)
+    assert len(desk.take(m.Ack)) == 1
+    assert not desk.take(i.Deliver)
+    (new_peer,) = desk.start()
+    (new,) = desk.work()
+    assert (new.first, new.attempt) == (0, 2)
+    desk.report(new_peer, new)
+    assert [d.first for d in desk.take(i.Deliver)] == [0]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        m.Report(number=1, grant=1, first=0, count=2),
+        m.Report(number=1, grant=1, first=0, count=1,
+                 failures=(m.Failure(offset=1, kind=m.Kind.RAISED),)),
+        m.Returned(number=1, grant=1, first=1, count=1),
+        m.WorkerLost(number=1, grant=1, job=7, status=1, signal=None),
+    ],
+    ids=lambda x: type(x).__name__ + str(getattr(x, "count", "")),
+)  # fmt: skip
+def test_what_cannot_be_changes_nothing(message: m.FromRunner) -> None:
+    """A runner that speaks of jobs it has not got breaks the protocol."""
+    desk = Desk(max_workers=1)
+    desk.add(8)
+    (peer,) = desk.start()
+    desk.work()
+    before = bytes(desk.books.jobs.states)
+    with pytest.raises(RemoteProtocolError):
+        desk.hear(peer, message)
+    assert bytes(desk.books.jobs.states) == before
+    assert not any(isinstance(x, i.Send) for x in desk.tell(f.Tick()))
+
+
+def test_results_are_acknowledged_after_they_are_delivered() -> None:
+    """Who acknowledges first loses them if he dies in between."""
+    desk = Desk(max_workers=1)
+    desk.add(2)
+    (peer,) = desk.start()
+    (work,) = desk.work()
+    desk.take(i.Send)
+    desk.asked.clear()
+    desk.report(peer, work)
+    kinds = [
+        type(getattr(x, "message", x))
+        for x in desk.asked
+        if not isinstance(x, i.Publish)
+    ]
+    assert kinds == [i.Deliver, m.Ack, i.SendWork]
+
+
+def test_failures_within_a_report_are_delivered_apart() -> None:
+    """Offsets lead from each piece to its payload."""
+    desk = Desk(max_workers=1)
+    peer, work = batched(desk, 9)
+    assert work.count == 4
+    desk.take(i.Deliver)
+    failure = m.Failure(offset=1, kind=m.Kind.RAISED)
+    desk.hear(
+        peer,
+        m.Report(
+            number=1, grant=work.grant, first=work.first, count=4, failures=(failure,)
+        ),
+    )
+    told = [(d.first, d.stop, d.offset, len(d.failures)) for d in desk.take(i.Deliver)]
+    one = work.first
+    assert told == [
+        (one, one + 1, 0, 0),
+        (one + 1, one + 2, 1, 1),
+        (one + 2, one + 4, 2, 0),
+    ]
+
+
+# Connections --------------------------------------------------------------------------
+
+
+def test_work_lost_with_a_connection_is_given_again() -> None:
+    """Hello says what is held; what is not, is revoked lest it comes late."""
+    desk = Desk(max_workers=1)
+    desk.add(1)
+    (handle,) = desk.accept()
+    peer = desk.hello(handle)
+    (work,) = desk.work()
+    desk.tell(f.Disconnected(peer=peer))
+    desk.hello(handle)
+    assert [c.grant for c in desk.take(m.Cancel)] == [work.grant]
+    assert [w.first for w in desk.work()] == [0]
+
+
+def test_what_is_held_in_vain_is_told_once_more() -> None:
+    """A Cancel that was lost with the connection must not leave a job running."""
+    desk = Desk(max_workers=1)
+    peer, work = batched(desk, 9)
+    desk.tell(f.JobsCancelled(first=work.first, stop=work.first + 1))
+    desk.take(m.Cancel)
+    desk.tell(f.Disconnected(peer=peer))
+    desk.hello(b.Handle("1"), holds=(work.grant, 999))
+    cancels = [(c.grant, c.first, c.count) for c in desk.take(m.Cancel)]
+    assert (work.grant, work.first, 1) in cancels
+    assert (999, 0, 2**53) in cancels
+
+
+def test_a_beat_brings_a_runner_in_doubt_back_to_work() -> None:
+    """Work that could not be sent made it doubtful; then it speaks."""
+    desk = Desk(max_workers=1)
+    desk.add(1)
+    (peer,) = desk.start()
+    (work,) = desk.work()
+    desk.tell(f.Unsent(grant=work.grant))
+    assert desk.crew(RunnerState.SUSPECT) == 1
+    assert not desk.work()
+    desk.hear(peer, m.Beat(number=1, holds=()))
+    assert [w.first for w in desk.work()] == [0]
+
+
+def test_a_beat_sent_before_the_work_came_takes_nothing_back() -> None:
+    """After a SIGSTOP of this process many beats are heard at once."""
+    desk = Desk(max_workers=1)
+    desk.add(1)
+    (peer,) = desk.start()
+    desk.work()
+    desk.now += 60.0
+    desk.hear(peer, m.Beat(number=1, holds=()))
+    assert not desk.work()
+    for number in (2, 3):
+        desk.hear(peer, m.Beat(number=number, holds=()))
+    assert [w.first for w in desk.work()] == [0]
+
+
+def test_a_stopped_process_does_not_take_its_own_silence_for_the_runners() -> None:
+    """Nobody was silent but we."""
+    desk = Desk(max_workers=1)
+    desk.add(1)
+    desk.start()
+    desk.tell(f.Tick(), 1000.0)
+    assert not desk.take(i.KillRunners)
+    assert desk.crew(RunnerState.UP) == 1
+
+
+def test_a_hello_before_the_schedulers_answer_waits_for_it() -> None:
+    """A runner may be faster than the submission that started it."""
+    desk = Desk(max_workers=1)
+    desk.add(1)
+    desk.hello(b.Handle("1"))
+    desk.hello(b.Handle("77"))
+    assert not desk.take(m.Refuse)
+    assert not desk.work()
+    desk.accept()
+    assert len(desk.work()) == 1
+    assert len(desk.take(m.Refuse)) == 1  # the other is nobody's
+
+
+def test_an_early_hello_of_a_rejected_runner_is_refused() -> None:
+    """Some of a submission were taken, and who else said hello is told."""
+    desk = Desk(max_workers=2)
+    desk.add(2)
+    (submission,) = desk.take(i.SubmitRunners)
+    desk.hello(b.Handle("1"))
+    desk.hello(b.Handle("2"))
+    one, two = submission.runners
+    busy = b.Rejected(transient=True, text="busy")
+    desk.tell(f.Submitted(answers={one: b.Handle("1"), two: busy}))
+    assert len(desk.work()) == 1
+    assert len(desk.take(m.Refuse)) == 1
+    assert not desk.ledger._early
+
+
+# Lives under one handle ---------------------------------------------------------------
+
+
+def test_a_start_in_place_ends_the_attempt_of_the_life_before() -> None:
+    """A new nonce under an old handle: what that life ran was preempted."""
+    desk = Desk(max_workers=1)
+    desk.add(1)
+    (handle,) = desk.accept()
+    desk.hello(handle, "one")
+    desk.work()
+    desk.hello(handle, "two")
+    (work,) = desk.work()
+    assert work.attempt == 2
+    assert desk.books.jobs.histories[0][0].cause is Cause.PREEMPTED
+    desk.take(m.Refuse)
+    desk.hello(handle, "one")
+    assert "started again" in desk.take(m.Refuse)[0].text
+
+
+def test_a_runner_back_in_the_queue_is_waited_for() -> None:
+    """The scheduler shows that it ended its process and will start it again."""
+    desk = Desk(max_workers=1)
+    desk.add(1)
+    (handle,) = desk.accept()
+    peer = desk.hello(handle, "one")
+    desk.work()
+    desk.tell(f.Disconnected(peer=peer), 5.0)
+    desk.tick(1.0)
+    desk.looked(h1=b.SeenState.QUEUED)
+    assert desk.runner(handle).state is RunnerState.QUEUED
+    desk.tick(200.0)
+    assert not desk.take(i.KillRunners)
+    desk.hello(handle, "two")
+    (work,) = desk.work()
+    assert work.attempt == 2
+
+
+def test_an_answer_about_an_earlier_state_is_not_believed() -> None:
+    """Asked while it was silent, answered after it had been started again."""
+    desk = Desk(b.Capabilities(requeue=True), max_workers=1)
+    desk.add(1)
+    (handle,) = desk.accept()
+    peer = desk.hello(handle)
+    desk.tell(f.Disconnected(peer=peer))
+    desk.tick()
+    (look,) = desk.take(i.Look)
+    desk.tick(95.0)
+    (again,) = desk.take(i.ResubmitRunner)
+    answer = b.Resubmitted(handle=handle, in_place=True)
+    desk.tell(f.ResubmitAnswered(runner=again.runner, answer=answer))
+    ended = b.Observed(seen={handle: b.Seen(state=b.SeenState.ENDED)})
+    desk.tell(f.Looked(asked=look.handles, observation=ended))
+    assert desk.runner(handle).state is RunnerState.QUEUED
+    assert not desk.runner(handle).over
+
+
+def test_a_restart_loses_neither_jobs_nor_the_new_handle() -> None:
+    """The runner came back before the answer, and had work by then."""
+    desk = Desk(b.Capabilities(requeue=True), max_workers=1)
+    desk.add(1)
+    (handle,) = desk.accept()
+    peer = desk.hello(handle)
+    desk.work()
+    desk.tick(95.0)
+    (again,) = desk.take(i.ResubmitRunner)
+    desk.hear(peer, m.Beat(number=9, holds=()))
+    assert len(desk.work()) == 1
+    new = b.Handle("50")
+    answer = b.Resubmitted(handle=new, in_place=False)
+    desk.tell(f.ResubmitAnswered(runner=again.runner, answer=answer))
+    assert desk.runner(new).state is RunnerState.QUEUED
+    desk.hello(new, "other")
+    assert len(desk.work()) == 1
+
+
+# Deaths -------------------------------------------------------------------------------
+
+
+def die(desk: Desk, peer: bytes, finding: b.Autopsy | None) -> None:
+    """Let a runner vanish and be looked into to the end."""
+    desk.tell(f.Disconnected(peer=peer), 3.0)
+    desk.tick()
+    desk.looked()
+    desk.tick()
+    desk.autopsy(finding)
+
+
+def test_only_the_running_job_pays_for_a_death() -> None:
+    """The rest goes back as the same attempt, and in order."""
+    desk = Desk(BOOKS, max_workers=1, resubmits=3)
+    peer, work = batched(desk, 9)
+    desk.hear(peer, m.Beat(number=1, holds=(work.grant,), job=work.first))
+    die(desk, peer, NODE)
+    histories = desk.books.jobs.histories
+    assert list(histories) == [work.first]
+    assert histories[work.first][0].cause is Cause.NODE_LOST
+    assert desk.books.jobs.states.count(JobState.GRANTED) == 0
+
+
+def test_a_stale_beat_does_not_choose_the_culprit() -> None:
+    """The job it named has been reported since: the next one ran."""
+    desk = Desk(BOOKS, max_workers=1)
+    peer, work = batched(desk, 9)
+    first = work.first
+    desk.hear(peer, m.Beat(number=1, holds=(work.grant,), job=first))
+    desk.hear(peer, m.Report(number=1, grant=work.grant, first=first, count=1))
+    die(desk, peer, NODE)
+    assert list(desk.books.jobs.histories) == [first + 1]
+
+
+def test_who_took_leave_idle_harmed_no_job() -> None:
+    """It was told to end before it began what it held."""
+    desk = Desk(BOOKS, max_workers=1)
+    desk.add(1)
+    (peer,) = desk.start()
+    desk.work()
+    desk.hear(peer, m.Goodbye(number=1, reason="signal", signal=15, job=None))
+    assert desk.books.jobs.states[0] == JobState.QUEUED
+    die(desk, peer, KILLED)
+    assert not desk.books.jobs.histories
+
+
+def test_what_a_person_killed_stays_killed() -> None:
+    """One after another of an array: none is replaced, and the rest ends with it."""
+    desk = Desk(BOOKS, max_workers=2)
+    desk.add(5)
+    one, two = desk.start()
+    desk.take(i.SubmitRunners)
+    desk.tell(f.Disconnected(peer=one), 3.0)
+    desk.tell(f.Disconnected(peer=two))
+    desk.tick()
+    desk.looked()
+    desk.tick()
+    asked = sorted(desk.take(i.HoldAutopsy)[-1].handles)
+    for handle in asked:
+        fact = f.Autopsied(
+            asked=frozenset({handle}), findings={handle: KILLED}, tails={}
+        )
+        desk.tell(fact)
+    assert not desk.take(i.SubmitRunners)
+    assert set(desk.verdicts().values()) == {"killed by someone else"}
+    assert desk.ledger.settled
+
+
+def test_one_killed_runner_of_two_is_no_end() -> None:
+    """Only the job it ran is; what else there is goes on."""
+    desk = Desk(BOOKS, max_workers=2)
+    desk.add(5)
+    one, _ = desk.start()
+    die(desk, one, KILLED)
+    assert len(desk.verdicts()) == 1
+    desk.tick(1.0)
+    assert desk.take(i.SubmitRunners)
+
+
+def test_new_jobs_after_a_kill_are_a_new_wish() -> None:
+    """Whoever killed the runners did not mean jobs that were not there."""
+    desk = Desk(BOOKS, max_workers=1)
+    desk.add(1, final=False)
+    desk.tick(1.0)
+    (peer,) = desk.start()
+    die(desk, peer, KILLED)
+    assert desk.verdicts() == {0: "killed by someone else"}
+    desk.add(1, final=False)
+    desk.tick(1.0)
+    assert not desk.verdicts()
+    assert desk.take(i.SubmitRunners)
+
+
+def test_a_silent_scheduler_ends_nobody() -> None:
+    """A failed query is not an observation."""
+    desk = Desk(BOOKS, max_workers=1, silence_s=1e9)
+    desk.add(1)
+    (peer,) = desk.start()
+    desk.tell(f.Disconnected(peer=peer), 3.0)
+    for _ in range(20):
+        desk.tick(30.0)
+        for look in desk.take(i.Look):
+            said = b.NotAsked(text="no route")
+            desk.tell(f.Looked(asked=look.handles, observation=said))
+    assert desk.crew(RunnerState.SUSPECT) == 1
+    assert not desk.take(i.HoldAutopsy)
+
+
+def test_a_runner_that_is_absent_but_speaks_is_alive() -> None:
+    """Absence is no end; a heartbeat is life."""
+    desk = Desk(BOOKS, max_workers=1)
+    desk.add(1)
+    (peer,) = desk.start()
+    (work,) = desk.work()
+    desk.tell(f.Disconnected(peer=peer), 3.0)
+    desk.tick()
+    desk.looked()
+    desk.hear(peer, m.Beat(number=1, holds=(work.grant,)))
+    desk.tick()
+    desk.autopsy()
+    assert desk.crew(RunnerState.UP) == 1
+    desk.report(peer, work)
+    assert desk.ledger.settled
+
+
+def test_a_worker_that_dies_after_hello_is_a_failed_start() -> None:
+    """However often runners say hello: when none ever works, it is over."""
+    desk = Desk(max_workers=1, resubmits=3)
+    desk.add(2)
+    for _ in range(20):
+        desk.tick(31.0)
+        for peer in desk.start():
+            desk.hear(peer, m.Goodbye(number=1, reason="broken", text="no memory"))
+        if desk.ledger.settled:
+            break
+    assert desk.verdicts() == dict.fromkeys((0, 1), "environment broken")
+
+
+def test_failures_without_end_do_not_break_the_arithmetic() -> None:
+    """One node of many is broken for years while others work."""
+    desk = Desk(max_workers=2)
+    desk.add(9)
+    for _ in range(1100):
+        desk.books.jobs.group(PLAIN).start_failures += 1
+    desk.start()
+    peer = desk.hello(b.Handle("2"))
+    desk.hear(peer, m.Goodbye(number=1, reason="broken"))
+    assert desk.books.jobs.group(PLAIN).hire_at < desk.now + 60.0
+
+
+# Staffing -----------------------------------------------------------------------------
+
+
+def test_one_submission_asks_for_all() -> None:
+    """No more than there are jobs, and no more than there may be runners."""
+    for jobs, limit, asked in [(3, 10, 3), (10, 3, 3), (1, 1, 1)]:
+        desk = Desk(max_workers=limit)
+        desk.add(jobs)
+        (submission,) = desk.take(i.SubmitRunners)
+        assert len(submission.runners) == asked
+
+
+@pytest.mark.parametrize(("jobs", "share", "asked"), [(10, 3, 4), (9, 3, 3), (1, 5, 1)])
+def test_shares_of_jobs_make_runners(jobs: int, share: int, asked: int) -> None:
+    """With jobs_per_runner there are as many as the jobs need."""
+    desk = Desk(max_workers=50, jobs_per_runner=share)
+    desk.add(jobs)
+    (submission,) = desk.take(i.SubmitRunners)
+    assert len(submission.runners) == asked
+
+
+def test_a_runner_that_had_its_share_is_replaced() -> None:
+    """And what it handed back does not count as its share."""
+    desk = Desk(max_workers=1, jobs_per_runner=1)
+    desk.add(2)
+    (peer,) = desk.start()
+    (work,) = desk.work()
+    desk.hear(peer, returned(work, work.first))
+    (work,) = desk.work()
+    desk.report(peer, work)
+    assert desk.take(m.Stop)
+    assert len(desk.accept()) == 1
+
+
+def test_jobs_that_come_one_by_one_are_waited_for() -> None:
+    """Each submission is a burden on a cluster."""
+    desk = Desk(max_workers=9)
+    for _ in range(5):
+        desk.add(1, final=False)
+    assert not desk.take(i.SubmitRunners)
+    desk.tick(0.1)
+    (submission,) = desk.take(i.SubmitRunners)
+    assert len(submission.runners) == 5
+
+
+def test_runners_nobody_waits_for_leave_the_queue() -> None:
+    """And are asked for again when a job needs one after all."""
+    desk = Desk(max_workers=2, resubmits=3)
+    desk.add(2)
+    one, two = desk.accept()
+    peer = desk.hello(one)
+    (work,) = desk.work()
+    desk.report(peer, work)
+    (work,) = desk.work()
+    (kill,) = desk.take(i.KillRunners)
+    assert kill.handles == {two}
+    desk.tell(f.KillAnswered(results={two: b.Killed.KILLED}))
+    die(desk, peer, None)
+    assert len(desk.accept()) == 1
+
+
+def test_a_rejection_for_now_is_tried_again_later() -> None:
+    """With growing pauses, and for good in the end."""
+    desk = Desk(max_workers=1)
+    desk.add(1)
+    tries = 0
+    while not desk.ledger.settled:
+        desk.reject(transient=True)
+        tries += 1
+        assert not desk.take(i.SubmitRunners)
+        desk.tick(70.0)
+    assert tries == 10
+    assert desk.verdicts() == {0: "rejected"}
+
+
+def test_a_rejection_for_good_ends_what_waits() -> None:
+    """With the scheduler's words."""
+    desk = Desk(max_workers=1)
+    desk.add(2)
+    desk.reject(transient=False)
+    told = desk.take(i.DeliverVerdict)
+    assert [t.verdict.cause for t in told] == [Cause.REJECTED] * 2
+    assert "no, said the scheduler" in told[0].verdict.explain()
+
+
+def test_a_rejection_that_we_brought_about_is_mended() -> None:
+    """Where every node is to be avoided, none is."""
+    desk = Desk(max_workers=1)
+    desk.add(1)
+    desk.books.jobs.group(PLAIN).avoid = frozenset({"node1"})
+    desk.reject(transient=False)
+    desk.tick(1.0)
+    assert not desk.verdicts()
+    (submission,) = desk.take(i.SubmitRunners)
+    assert not submission.avoid
+
+
+def test_waiting_for_nodes_that_are_avoided_has_an_end() -> None:
+    """It may be that there is no other."""
+    desk = Desk(max_workers=1)
+    desk.books.jobs.group(PLAIN).avoid = frozenset({"node1"})
+    desk.add(1)
+    (handle,) = desk.accept()
+    for _ in range(40):
+        desk.tick(10.0)
+        if desk.take(i.Look):
+            seen = {handle: b.Seen(state=b.SeenState.QUEUED)}
+            observed = b.Observed(seen=seen)
+            asked = frozenset({handle})
+            desk.tell(f.Looked(asked=asked, observation=observed))
+        if desk.take(i.KillRunners):
+            break
+    desk.tell(f.KillAnswered(results={handle: b.Killed.KILLED}))
+    desk.tick(1.0)
+    (submission,) = desk.take(i.SubmitRunners)
+    assert not submission.avoid
+
+
+def test_an_idle_group_makes_room_for_one_that_has_none() -> None:
+    """Under one limit, who has nothing to do goes."""
+    desk = Desk(max_workers=1)
+    desk.add(1, final=False)
+    desk.tick(1.0)
+    (peer,) = desk.start()
+    (work,) = desk.work()
+    desk.report(peer, work)
+    desk.add(1, OTHER, final=False)
+    desk.tick(1.0)
+    assert desk.take(m.Stop)
+    assert len(desk.accept()) == 1
+
+
+def test_a_busy_group_makes_room_after_a_while() -> None:
+    """A group that always has jobs does not starve the others for ever."""
+    desk = Desk(max_workers=1)
+    desk.add(500, final=False)
+    desk.add(1, OTHER, final=False)
+    desk.tick(1.0)
+    (peer,) = desk.start()
+    for _ in range(200):
+        for work in desk.work():
+            desk.report(peer, work)
+        desk.tick(1.0)
+        if desk.take(m.Stop):
+            break
+    assert desk.now > 60.0
+    (submission,) = desk.take(i.SubmitRunners)
+    assert submission.resources == OTHER
+
+
+def test_a_group_in_the_queue_gives_up_a_place() -> None:
+    """One whose runners all wait, and would take every place."""
+    desk = Desk(max_workers=3)
+    desk.add(9)
+    desk.accept()
+    desk.add(1, OTHER)
+    assert len(desk.take(i.KillRunners)[0].handles) == 1
+    (submission,) = desk.take(i.SubmitRunners)
+    assert submission.resources == OTHER
+
+
+def test_idle_runners_go_when_their_group_has_ended() -> None:
+    """They hold slots that another group may be waiting for."""
+    desk = Desk(max_workers=2)
+    desk.add(1)
+    desk.add(1, OTHER)
+    one, _ = desk.start()
+    work, _ = desk.work()
+    desk.report(one, work)
+    desk.tick()
+    assert len(desk.take(m.Stop)) == 1
+    assert desk.crew(RunnerState.UP) == 1
+
+
+def test_a_fresh_runner_gets_a_job_however_short_its_time() -> None:
+    """The next one would have no more of it."""
+    desk = Desk(max_workers=1)
+    desk.add(2)
+    (handle,) = desk.accept()
+    peer = desk.hello(handle, remaining=60.0)
+    (work,) = desk.work()
+    desk.now += 56.0
+    desk.report(peer, work, seconds=56.0)
+    assert not desk.work()
+    assert desk.take(m.Stop)
+    (handle,) = desk.accept()
+    desk.hello(handle, remaining=60.0)
+    assert len(desk.work()) == 1
+
+
+# The end of jobs and of the run -------------------------------------------------------
+
+
+def test_cancelling_reaches_jobs_wherever_they_are() -> None:
+    """Queued, delayed or with a runner; who runs one is told, and nobody else."""
+    desk = Desk(
+        max_workers=1,
+        retry=lambda *_: Again(delay_s=50.0),
+    )
+    peer, work = batched(desk, 20)
+    lost = m.WorkerLost(
+        number=1, grant=work.grant, job=work.first, status=1, signal=None
+    )
+    desk.hear(peer, lost)
+    assert desk.books.jobs.states[work.first] == JobState.DELAYED
+    desk.take(m.Cancel)
+    desk.tell(f.JobsCancelled(first=0, stop=20))
+    states = desk.books.jobs.states
+    assert states[0] == JobState.DONE
+    assert states.count(JobState.CANCELLED) == 19
+    assert {(c.grant, c.first) for c in desk.take(m.Cancel)} >= {
+        (work.grant, work.first + 1)
+    }
+    assert desk.ledger.settled
+    assert not desk.books.jobs.grants
+
+
+def test_cancelling_leaves_others_alone() -> None:
+    """Jobs before and behind the range are not touched."""
+    desk = Desk(max_workers=1)
+    _, work = batched(desk, 20)
+    desk.tell(f.JobsCancelled(first=work.first + 1, stop=work.first + 2))
+    states = desk.books.jobs.states
+    assert states.count(JobState.CANCELLED) == 1
+    assert states[work.first + 1] == JobState.CANCELLED
+
+
+@pytest.mark.parametrize("kill", [True, False])
+def test_closing_leaves_no_job_open(kill: bool) -> None:
+    """What waits is over at once; what runs, when it ends or by force."""
+    desk = Desk(max_workers=1)
+    peer, work = batched(desk, 20)
+    desk.tell(f.Closed(kill=kill))
+    assert desk.ledger.settled is kill
+    assert [stop.now for stop in desk.take(m.Stop)] == [kill]
+    desk.hear(peer, returned(work, work.first + 1))
+    desk.hear(peer, m.Report(number=2, grant=work.grant, first=work.first, count=1))
+    desk.hear(peer, m.Goodbye(number=3, reason="stopped"))
+    assert desk.ledger.settled
+    done = desk.books.jobs.states.count(JobState.DONE)
+    assert done == (1 if kill else 2)
+    assert desk.ledger.closed
+    assert not desk.take(i.DeliverVerdict)
+
+
+def test_closing_waits_for_runners_that_are_being_asked_for() -> None:
+    """They come up after all, and are killed then."""
+    desk = Desk(max_workers=2)
+    desk.add(2)
+    desk.tell(f.Closed(kill=False))
+    assert not desk.ledger.closed
+    one, two = desk.accept()
+    (kill,) = desk.take(i.KillRunners)
+    assert kill.handles == {one, two}
+    desk.tell(f.KillAnswered(results=dict.fromkeys((one, two), b.Killed.KILLED)))
+    assert desk.ledger.closed
+
+
+def test_a_run_that_kills_believes_only_its_eyes() -> None:
+    """That a kill was accepted is not that it is done."""
+    desk = Desk(max_workers=1)
+    desk.add(1)
+    (handle,) = desk.accept()
+    desk.hello(handle)
+    desk.tell(f.Closed(kill=True))
+    desk.tell(f.KillAnswered(results={handle: b.Killed.KILLED}))
+    assert not desk.ledger.closed
+    desk.tick(1.0)
+    desk.looked(h1=b.SeenState.ENDING)
+    assert not desk.ledger.closed
+    desk.tick(2.0)
+    desk.looked()
+    assert desk.ledger.closed
+
+
+def test_jobs_handed_in_too_late_are_over() -> None:
+    """A run that is closed takes no more."""
+    desk = Desk(max_workers=1)
+    desk.tell(f.Closed(kill=False))
+    desk.add(3)
+    assert desk.ledger.settled
+    assert not desk.take(i.SubmitRunners)
+
+
+def test_nothing_is_remembered_of_jobs_that_ended() -> None:
+    """A run of a million jobs with some retries must not grow for ever."""
+    desk = Desk(BOOKS, max_workers=1)
+    desk.add(2)
+    (peer,) = desk.start()
+    desk.work()
+    die(desk, peer, NODE)
+    assert desk.books.jobs.histories
+    (peer,) = desk.start()
+    for _ in range(2):
+        for work in desk.work():
+            desk.report(peer, work)
+    assert desk.ledger.settled
+    assert not desk.books.jobs.histories
+    assert not desk.books.jobs.grants

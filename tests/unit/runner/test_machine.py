@@ -1,0 +1,473 @@
+"""The rules of a runner, one case at a time."""
+
+from typing import Any, TypeVar
+
+import pytest
+from msgspec.structs import replace
+
+from gridmap.protocol import messages as m
+from gridmap.runner import machine as rm
+
+HELLO = m.Hello(
+    version=1, nonce="n", job="1", task=None, node="a", pid=1, python=(3, 11, 0),
+    gridmap="1",
+)  # fmt: skip
+WELCOME = m.Welcome(version=1, interval=10.0, orphan=60.0)
+VITALS = rm.Vitals()
+IDLE = (None, 0.0)
+
+_T = TypeVar("_T")
+
+
+class Bench:
+    """A machine with its actions sorted, and a clock that is moved by hand."""
+
+    def __init__(self, *, ready: bool = True) -> None:
+        self.now = 100.0
+        self.machine = rm.RunnerMachine(HELLO, self.now)
+        self.actions: list[rm.Action] = []
+        self.do(self.machine.connected(self.now))
+        if ready:
+            self.hear(WELCOME)
+            self.do(self.machine.worker_ready())
+
+    def do(self, actions: list[rm.Action]) -> None:
+        self.actions += actions
+
+    def hear(self, *messages: m.FromMonitor) -> None:
+        for message in messages:
+            self.do(self.machine.heard(message, self.now))
+
+    def take(self, kind: type[_T]) -> list[_T]:
+        """Return and forget the actions of a kind; of messages, what is said."""
+        found: list[_T] = []
+        rest: list[rm.Action] = []
+        for action in self.actions:
+            what: object = action.message if isinstance(action, rm.Say) else action
+            if isinstance(what, kind):
+                found.append(what)
+            else:
+                rest.append(action)
+        self.actions = rest
+        return found
+
+    def fed(self) -> list[tuple[int, int]]:
+        return [
+            (feed.grant, job)
+            for feed in self.take(rm.Feed)
+            for job in range(feed.first, feed.stop)
+        ]
+
+    def result(self, first: int, count: int = 1, seconds: float = 1.0) -> None:
+        self.do(self.machine.results(first, count, (), seconds, ["x"], self.now))
+
+    def worker_ends(
+        self, job: int | None, *, signal: int | None = 9, status: int | None = None
+    ) -> None:
+        end = rm.WorkerEnd(
+            job=job, seconds=1.0, status=status, signal=signal, peak=5,
+            out_of_memory=False, tail="bye",
+        )  # fmt: skip
+        self.do(self.machine.worker_ended(end, self.now))
+
+    def worker_starts(self) -> None:
+        assert self.take(rm.StartWorker)
+        assert self.take(rm.SetUp)
+        self.do(self.machine.worker_ready())
+
+    def tick(self, seconds: float = 0.0, running: Any = IDLE) -> None:
+        self.now += seconds
+        self.do(self.machine.tick(VITALS, running, "", self.now))
+
+    def beat(self) -> m.Beat:
+        self.take(m.Beat)
+        self.tick(10.0)
+        (beat,) = self.take(m.Beat)
+        return beat
+
+
+def work(grant: int, first: int, count: int) -> m.Work:
+    return m.Work(grant=grant, first=first, count=count, attempt=1, function=b"f")
+
+
+def test_nothing_is_done_before_the_welcome() -> None:
+    """Work from a monitor that has not let it in is no work."""
+    bench = Bench(ready=False)
+    assert bench.take(m.Hello) == [HELLO]
+    bench.hear(work(1, 0, 3))
+    bench.tick(20)
+    assert not bench.actions
+    bench.hear(WELCOME)
+    assert bench.take(rm.SetUp) == [rm.SetUp(welcome=WELCOME)]
+
+
+def test_jobs_of_unknown_length_go_one_by_one() -> None:
+    """What is handed to the worker cannot be handed back."""
+    bench = Bench()
+    bench.hear(work(1, 0, 10))
+    assert bench.fed() == [(1, 0)]
+    bench.result(0)
+    assert bench.fed() == [(1, 1)]
+
+
+def test_quick_jobs_go_in_slices_without_a_gap() -> None:
+    """All jobs are handed over once, in order, and their grants are dropped."""
+    bench = Bench()
+    bench.hear(work(1, 0, 40), work(2, 60, 5))
+    done: list[tuple[int, int]] = []
+    while slice_ := bench.fed():
+        for _, job in slice_:
+            bench.result(job, seconds=0.002)
+        done += slice_
+    assert done == [(1, job) for job in range(40)] + [(2, j) for j in range(60, 65)]
+    assert [drop.grant for drop in bench.take(rm.DropGrant)] == [1, 2]
+    assert sum(report.count for report in bench.take(m.Report)) == 45
+
+
+def test_work_heard_twice_is_done_once() -> None:
+    """Hearing of a grant again changes nothing."""
+    bench = Bench()
+    bench.hear(work(1, 0, 1), work(1, 0, 1))
+    assert bench.fed() == [(1, 0)]
+    bench.result(0)
+    assert bench.fed() == []
+
+
+def test_recall_hands_back_what_is_not_started() -> None:
+    """The rest of the grant stays, and a second recall finds nothing."""
+    bench = Bench()
+    bench.hear(work(1, 0, 10), m.Recall(grant=1), m.Recall(grant=1), m.Recall(grant=9))
+    (back,) = bench.take(m.Returned)
+    assert (back.grant, back.first, back.count) == (1, 1, 9)
+    assert not bench.take(rm.DropGrant)
+    bench.result(0)
+    assert [drop.grant for drop in bench.take(rm.DropGrant)] == [1]
+
+
+def test_a_job_that_is_not_started_is_cancelled_in_silence() -> None:
+    """It is left out; the others are run."""
+    bench = Bench()
+    bench.hear(work(1, 0, 4), m.Cancel(grant=1, first=1, count=2))
+    bench.result(0)
+    bench.result(3)
+    assert bench.fed() == [(1, 0), (1, 3)]
+    assert not bench.take(rm.KillWorker)
+    assert bench.beat().holds == (1,)  # the reports are not acknowledged
+    numbers = tuple(report.number for report in bench.take(m.Report))
+    bench.hear(m.Ack(numbers=numbers))
+    assert bench.beat().holds == ()
+
+
+def test_a_whole_grant_can_be_cancelled() -> None:
+    """Whatever its span is: the monitor says all it can say."""
+    bench = Bench()
+    bench.hear(work(1, 5, 3), work(2, 8, 2), m.Cancel(grant=2, first=0, count=2**53))
+    assert [drop.grant for drop in bench.take(rm.DropGrant)] == [2]
+    bench.hear(m.Cancel(grant=1, first=0, count=2**53))
+    assert bench.take(rm.KillWorker)
+    bench.worker_ends(5)
+    assert [drop.grant for drop in bench.take(rm.DropGrant)] == [1]
+    assert not bench.take(m.WorkerLost)
+
+
+def test_cancelling_the_running_job_ends_the_worker() -> None:
+    """Nobody is told of a loss, and the next job is run by a new worker."""
+    bench = Bench()
+    bench.hear(work(1, 0, 2), m.Cancel(grant=1, first=0, count=1))
+    assert bench.take(rm.KillWorker)
+    bench.fed()
+    bench.worker_ends(0)
+    bench.worker_starts()
+    assert bench.fed() == [(1, 1)]
+    assert not bench.take(m.WorkerLost)
+
+
+def test_a_kill_that_hits_the_next_job_is_not_that_jobs_fault() -> None:
+    """The cancelled job ended just before: the next one is run again."""
+    bench = Bench()
+    bench.hear(work(1, 0, 200))
+    bench.result(0, seconds=0.001)
+    bench.fed()
+    bench.hear(m.Cancel(grant=1, first=1, count=1))
+    assert bench.take(rm.KillWorker)
+    bench.result(1, seconds=0.001)
+    bench.worker_ends(2)
+    bench.worker_starts()
+    assert not bench.take(m.WorkerLost)
+    assert bench.fed()[0] == (1, 2)
+
+
+def test_a_crash_at_the_moment_of_a_kill_is_still_a_crash() -> None:
+    """Only SIGKILL is ours."""
+    bench = Bench()
+    bench.hear(work(1, 0, 200))
+    bench.result(0, seconds=0.001)
+    bench.hear(m.Cancel(grant=1, first=1, count=1))
+    bench.result(1, seconds=0.001)
+    bench.worker_ends(2, signal=11)
+    (lost,) = bench.take(m.WorkerLost)
+    assert (lost.job, lost.signal) == (2, 11)
+
+
+def test_a_cancelled_job_behind_gathered_results_is_ended() -> None:
+    """Results of quick jobs gather in the worker: the first handed over is done."""
+    bench = Bench()
+    bench.hear(work(1, 0, 200))
+    bench.result(0, seconds=0.001)
+    bench.hear(m.Cancel(grant=1, first=2, count=1))
+    assert not bench.take(rm.KillWorker)
+    bench.tick(0.5, running=(2, 0.5))
+    assert bench.take(rm.KillWorker)
+
+
+def test_nothing_is_handed_to_a_worker_that_is_to_end() -> None:
+    """It would be lost with it."""
+    bench = Bench()
+    bench.hear(work(1, 0, 1), m.Cancel(grant=1, first=0, count=1))
+    bench.fed()
+    bench.hear(work(2, 0, 1))  # the same job again, as after a stall
+    assert bench.fed() == []
+    bench.worker_ends(0)
+    bench.worker_starts()
+    assert bench.fed() == [(2, 0)]
+    bench.result(0)
+    assert [report.grant for report in bench.take(m.Report)] == [2]
+
+
+def test_a_job_of_two_grants_is_handed_over_once_at_a_time() -> None:
+    """A result says which job it is of, not which grant."""
+    bench = Bench()
+    bench.hear(work(1, 0, 9))
+    bench.result(0, seconds=0.002)
+    assert bench.fed() == [(1, job) for job in range(9)]
+    bench.hear(m.Cancel(grant=1, first=8, count=1), work(2, 7, 2))
+    for job in range(1, 6):
+        bench.result(job, seconds=0.002)
+    assert bench.fed() == []  # there is room, but the worker has both of them yet
+    bench.result(6, seconds=0.002)
+    bench.result(7, seconds=0.002)
+    assert bench.take(rm.KillWorker)
+    bench.worker_ends(8)
+    bench.worker_starts()
+    assert bench.fed() == [(2, 7), (2, 8)]
+
+
+def test_a_death_in_mid_slice_costs_one_job() -> None:
+    """What was finished is reported, what was not begun is handed over anew."""
+    bench = Bench()
+    bench.hear(work(1, 0, 40))
+    bench.result(0, seconds=0.002)
+    fed = bench.fed()
+    assert len(fed) > 3
+    bench.result(1, seconds=0.002)
+    bench.worker_ends(2, signal=11)
+    (lost,) = bench.take(m.WorkerLost)
+    assert (lost.grant, lost.job, lost.signal, lost.tail) == (1, 2, 11, "bye")
+    bench.worker_starts()
+    assert bench.fed()[0] == (1, 3)
+
+
+def test_a_result_lost_with_the_worker_is_made_again() -> None:
+    """A job before the one that died has no result: it is run again, that one not."""
+    bench = Bench()
+    bench.hear(work(1, 0, 4))
+    bench.result(0, seconds=0.002)
+    assert bench.fed() == [(1, job) for job in range(4)]
+    bench.worker_ends(2, signal=11)
+    bench.worker_starts()
+    assert bench.fed() == [(1, 1), (1, 3)]
+    bench.result(1, seconds=0.002)
+    bench.result(3, seconds=0.002)
+    assert [drop.grant for drop in bench.take(rm.DropGrant)] == [1]
+
+
+def test_results_heard_twice_count_once() -> None:
+    """A dead worker's last words may come by two ways."""
+    bench = Bench()
+    bench.hear(work(1, 0, 2))
+    bench.result(0)
+    bench.result(0)
+    assert len(bench.take(m.Report)) == 1
+
+
+def test_a_worker_that_cannot_be_kept_up_ends_the_runner() -> None:
+    """Three idle deaths in a row: the node is broken, and that is said."""
+    bench = Bench()
+    for _ in range(2):
+        bench.worker_ends(None, signal=None, status=1)
+        bench.worker_starts()
+    bench.hear(work(1, 0, 2))
+    bench.worker_ends(0)  # it had a job: that is no idle death
+    bench.worker_starts()
+    for _ in range(2):
+        bench.worker_ends(None, signal=None, status=1)
+        bench.worker_starts()
+    assert not bench.take(m.Goodbye)
+    bench.worker_ends(None, signal=None, status=1)
+    (goodbye,) = bench.take(m.Goodbye)
+    assert goodbye.reason == "broken"
+    assert "status 1: bye" in goodbye.text
+
+
+def test_stop_without_work_is_goodbye_at_once() -> None:
+    """The runner leaves when its last word was heard."""
+    bench = Bench()
+    bench.hear(m.Stop())
+    assert bench.take(rm.KillWorker)
+    bench.worker_ends(None)
+    (goodbye,) = bench.take(m.Goodbye)
+    assert (goodbye.reason, goodbye.job) == ("stopped", None)
+    assert not bench.take(rm.Leave)
+    bench.hear(m.Ack(numbers=(goodbye.number,)))
+    assert bench.take(rm.Leave) == [rm.Leave(status=0)]
+
+
+def test_a_gentle_stop_finishes_the_running_job() -> None:
+    """The others are handed back first; then it says goodbye."""
+    bench = Bench()
+    bench.hear(work(1, 0, 5), m.Stop())
+    (back,) = bench.take(m.Returned)
+    assert (back.first, back.count) == (1, 4)
+    assert not bench.take(rm.KillWorker)
+    bench.result(0)
+    bench.worker_ends(None)
+    (report,) = bench.take(m.Report)
+    (goodbye,) = bench.take(m.Goodbye)
+    assert report.number < goodbye.number
+    bench.hear(m.Ack(numbers=(back.number, goodbye.number)))
+    assert not bench.take(rm.Leave)  # the report has not been heard
+    bench.hear(m.Ack(numbers=(report.number,)))
+    assert bench.take(rm.Leave)
+
+
+def test_a_stop_now_names_the_job_it_ends() -> None:
+    """What it was running is told with the goodbye, not as a loss of its own."""
+    bench = Bench()
+    bench.hear(work(1, 0, 5), m.Stop(now=True))
+    assert bench.take(rm.KillWorker)
+    bench.worker_ends(0)
+    (goodbye,) = bench.take(m.Goodbye)
+    assert goodbye.job == 0
+    assert not bench.take(m.WorkerLost)
+
+
+def test_a_signal_is_told_with_its_number() -> None:
+    """So that a verdict can name it; nothing more is begun."""
+    bench = Bench()
+    bench.hear(work(1, 0, 5))
+    bench.fed()
+    bench.do(bench.machine.depart("signal", "told to end", bench.now, signal=15))
+    bench.do(bench.machine.depart("signal", "again", bench.now, signal=2))
+    bench.result(0)
+    assert bench.fed() == []
+    bench.worker_ends(None)
+    (goodbye,) = bench.take(m.Goodbye)
+    assert (goodbye.reason, goodbye.signal, goodbye.job) == ("signal", 15, None)
+    assert not bench.take(rm.StartWorker)
+
+
+def test_last_words_are_not_waited_for_long() -> None:
+    """A scheduler follows its first signal by SIGKILL."""
+    bench = Bench()
+    bench.do(bench.machine.depart("signal", "told to end", bench.now, signal=15))
+    bench.tick(rm.LAST_WORDS_S + 0.1)
+    assert bench.take(rm.Leave) == [rm.Leave(status=1)]
+
+
+def test_who_was_not_let_in_leaves_without_a_word() -> None:
+    """Nobody knows it, so nobody waits for its goodbye."""
+    bench = Bench(ready=False)
+    bench.do(bench.machine.depart("signal", "told to end", bench.now, signal=15))
+    assert bench.take(rm.Leave) == [rm.Leave(status=1)]
+    assert not bench.take(m.Goodbye)
+
+
+def test_a_refused_runner_leaves_at_once() -> None:
+    """Thrown out in the middle of work just as at the door."""
+    bench = Bench()
+    bench.hear(work(1, 0, 5), m.Refuse(text="no"))
+    assert bench.take(rm.KillWorker)
+    assert bench.take(rm.Leave) == [rm.Leave(status=4)]
+    bench.hear(m.Refuse(text="no"))
+    assert not bench.take(rm.Leave)
+
+
+def test_after_a_reconnection_all_is_said_again() -> None:
+    """Hello names what is held; what was not acknowledged follows, in order."""
+    bench = Bench()
+    bench.take(m.Hello)
+    bench.hear(work(1, 0, 2), work(2, 5, 1))
+    bench.result(0)
+    bench.result(1)
+    reports = bench.take(m.Report)
+    bench.do(bench.machine.connected(bench.now))
+    assert bench.take(m.Hello) == [replace(HELLO, holds=(1, 2))]
+    assert bench.take(m.Report) == reports
+    bench.hear(m.Ack(numbers=tuple(report.number for report in reports)))
+    bench.do(bench.machine.connected(bench.now))
+    assert bench.take(m.Hello) == [replace(HELLO, holds=(2,))]
+    assert bench.take(m.Report) == []
+
+
+def test_a_second_welcome_does_not_set_up_again() -> None:
+    """A reconnection is not a start."""
+    bench = Bench()
+    bench.take(rm.SetUp)
+    bench.hear(replace(WELCOME, interval=3.0))
+    assert not bench.take(rm.SetUp)
+    assert bench.machine.interval == 3.0
+
+
+def test_what_is_not_acknowledged_is_said_again_with_the_beats() -> None:
+    """Not at once, and not twice in one interval."""
+    bench = Bench()
+    bench.tick()
+    bench.hear(work(1, 0, 1))
+    bench.result(0)
+    (report,) = bench.take(m.Report)
+    bench.tick(4.0)
+    assert bench.take(m.Report) == []
+    bench.tick(6.5)
+    assert bench.take(m.Report) == [report]
+
+
+def test_beats_count_and_tell_what_runs() -> None:
+    """The job that runs is told only while it is this runner's."""
+    bench = Bench()
+    bench.hear(work(1, 4, 2))
+    bench.tick(10.0, running=(4, 2.5))
+    bench.tick(10.0, running=(99, 1.0))
+    one, two = bench.take(m.Beat)
+    assert (one.number, one.job, one.running, one.holds) == (1, 4, 2.5, (1,))
+    assert (two.number, two.job) == (2, None)
+
+
+def test_beats_end_with_the_goodbye() -> None:
+    """Who took leave is not there any more."""
+    bench = Bench()
+    bench.hear(m.Stop())
+    bench.worker_ends(None)
+    bench.tick(1.0)
+    assert not bench.take(m.Beat)
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_runner_alone_for_too_long_is_an_orphan(heard: bool) -> None:
+    """Any word of the monitor's counts."""
+    bench = Bench()
+    bench.now += 50.0
+    if heard:
+        bench.hear(m.Echo(number=1))
+    bench.now += 20.0
+    assert bench.machine.orphaned(bench.now) is not heard
+
+
+def test_a_broken_connection_ends_who_has_said_all() -> None:
+    """Told to stop and gone: the monitor does not wait for it either."""
+    bench = Bench()
+    bench.do(bench.machine.disconnected())
+    assert not bench.take(rm.Leave)
+    bench.hear(m.Stop())
+    bench.worker_ends(None)
+    bench.do(bench.machine.disconnected())
+    assert bench.take(rm.Leave)
