@@ -97,11 +97,20 @@ class RunnersSubmitted(Event):
 
 @attrs.frozen(kw_only=True)
 class RunnerPending(Event):
-    """The scheduler said why a runner does not start yet."""
+    """The scheduler said why a runner does not start yet.
+
+    Attributes:
+        runner: Its number.
+        handle: Its handle.
+        reason: The scheduler's reason.
+        up: How many runners for the same jobs are up: if there are some, waiting for
+            one more is no trouble.
+    """
 
     runner: int
     handle: str
     reason: str
+    up: int = 0
 
 
 @attrs.frozen(kw_only=True)

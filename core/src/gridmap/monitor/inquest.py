@@ -201,7 +201,11 @@ class Inquest:
             reason = seen.reason or seen.raw
             handle = str(runner.handle)
             books.publish(
-                RunnerPending, runner=runner.number, handle=handle, reason=reason
+                RunnerPending,
+                runner=runner.number,
+                handle=handle,
+                reason=reason,
+                up=runner.group.crew.up,
             )
         waited = books.now - runner.since
         timeout = policy.start_timeout_s

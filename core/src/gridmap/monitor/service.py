@@ -229,6 +229,7 @@ class MonitorService:
         event = publish.event
         if (
             isinstance(event, RunnerPending)
+            and not event.up
             and event.reason not in self._pending_reasons
         ):
             self._pending_reasons.add(event.reason)
