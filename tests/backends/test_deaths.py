@@ -15,7 +15,7 @@ from tests.sites import Site
 
 from gridmap import JobMonitor
 from gridmap.errors import JobException
-from gridmap.events import JobFailed, JobsGranted, RunnerUp
+from gridmap.events import JobFailed, JobsGranted, RunnersSubmitted, RunnerUp
 from gridmap.testing import eventually
 from gridmap.verdict import Cause, Witness
 
@@ -100,6 +100,22 @@ def test_what_a_person_killed_stays_killed(cluster_site: Site, tmp_path: Path) -
     assert verdict.attempt == 1
     assert len(traces.marks(tmp_path, "job1")) == 1
     assert [event.again for event in running.of(JobFailed)] == [False]
+
+
+def test_a_person_may_kill_the_whole_map(cluster_site: Site, tmp_path: Path) -> None:
+    """All runners killed, those that wait too: KILLED for all, and nothing anew."""
+    site = cluster_site
+    running = BackgroundMap(meeting(tmp_path), range(12), **site.options)
+    for number in range(8):
+        traces.await_marks(tmp_path, f"job{number}")
+    (submitted,) = running.of(RunnersSubmitted)
+    (job,) = {handle.partition(".")[0] for handle in submitted.handles}
+    command = ["qdel", job] if site.backend == "sge" else ["scancel", job]
+    site.cluster.run("head", command, check=True)
+    error = running.wait(60)
+    assert isinstance(error, JobException), error
+    assert error.verdict.cause is Cause.KILLED, str(error)
+    assert len(running.of(RunnersSubmitted)) == 1
 
 
 def test_a_runner_told_to_end_is_replaced_or_told_of(

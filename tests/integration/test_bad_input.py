@@ -262,7 +262,7 @@ def test_a_run_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
             settings={"run_directory": str(place)},
         )
     assert str(place) in str(caught.value)
-    assert "Not a directory" in str(caught.value)
+    assert "cannot be made or opened" in str(caught.value)
 
 
 def test_a_run_directory_without_permission_is_named() -> None:

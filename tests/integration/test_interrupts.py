@@ -174,7 +174,9 @@ def test_an_exception_in_the_block_kills_everything(tmp_path: Path, runs: Path) 
         monitor.add(function, calls)
         traces.await_marks(tmp_path, "job0")
         assert traces.processes(runs)
+        begin = time.monotonic()
         raise LookupError
+    assert time.monotonic() - begin < 4  # killed, not asked to end
     assert traces.processes(runs) == []
     assert traces.directories(runs) == []
 

@@ -1,0 +1,24 @@
+"""What is finished is told soon, whatever else is running."""
+
+from pathlib import Path
+
+from tests import jobs
+
+from gridmap import GridExecutor
+
+
+def test_quick_results_do_not_wait_for_a_long_job(tmp_path: Path) -> None:
+    """Results of quick jobs gather in the worker, but not behind an hour's job."""
+    open_door, closed_door = tmp_path / "open", tmp_path / "closed"
+    open_door.mkdir()
+    closed_door.mkdir()
+    (open_door / "go").touch()
+    with GridExecutor(1, backend="local") as executor:
+        # Only of jobs known to be quick are several handed over at a time.
+        list(executor.map(jobs.meet, [str(open_door)] * 300, range(300)))
+        doors = [*[open_door] * 60, closed_door]
+        futures = [executor.submit(jobs.meet, str(d), n) for n, d in enumerate(doors)]
+        assert [f.result(20) for f in futures[:60]] == [n * n for n in range(60)]
+        assert not futures[60].done()
+        (closed_door / "go").touch()
+        assert futures[60].result(20) == 3600
