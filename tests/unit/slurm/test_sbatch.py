@@ -154,6 +154,11 @@ def test_everything_asked_for_at_once() -> None:
         (90061, "1-01:02:00"),
     ],
 )
+def test_grid_engines_own_queue_asks_for_no_partition() -> None:
+    """Scripts written for GridMap name it as a matter of course."""
+    assert render(queue="all.q") == render()
+
+
 def test_time_is_rounded_up_to_minutes(seconds: int, text: str) -> None:
     """Slurm counts minutes; nobody gets less than was asked for."""
     assert f"--time={text}" in render(walltime=seconds)

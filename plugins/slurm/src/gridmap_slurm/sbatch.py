@@ -80,6 +80,10 @@ _SIGNAL: Final = re.compile(r"(?:[BR]+:)?(?:SIG)?([A-Z0-9]+)(@\d+)?")
 _TRUE: Final = frozenset({"1", "true", "yes"})
 _FALSE: Final = frozenset({"0", "false", "no"})
 
+GRIDMAPS_QUEUE: Final = "all.q"
+"""Grid Engine's own queue, which scripts written for GridMap name as a matter of
+course: no partition is called that, so it asks for none."""
+
 
 def comment(batch: Batch, context: RunContext) -> str:
     """Return what marks this batch in the queue, unique within all runs."""
@@ -203,7 +207,7 @@ def _limits(resources: Resources) -> list[str]:
     amounts = (resources.memory, resources.memory_limit)
     if memory := max((amount for amount in amounts if amount), default=None):
         options.append(f"--mem={-(-memory // 1024)}K")
-    if resources.queue is not None:
+    if resources.queue not in (None, GRIDMAPS_QUEUE):
         options.append(f"--partition={_text('queue', resources.queue)}")
     if resources.account is not None:
         options.append(f"--account={_text('account', resources.account)}")
