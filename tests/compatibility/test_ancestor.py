@@ -150,7 +150,8 @@ MANUAL = """
 
 
 @pytest.mark.slow
-def test_the_examples_run(site: Site, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("site")
+def test_the_examples_run(tmp_path: Path) -> None:
     """Functions of the script, and the queue that every example of GridMap names."""
     with driving(tmp_path, MANUAL) as driver:
         assert driver.output(50) == "0 9\n1 25\n2 100\n3 400\n[9, 25]\n"

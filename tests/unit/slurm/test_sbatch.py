@@ -61,6 +61,11 @@ def test_an_array_with_nothing_asked_for() -> None:
     )
 
 
+def test_grid_engines_own_queue_asks_for_no_partition() -> None:
+    """Scripts written for GridMap name it as a matter of course."""
+    assert render(queue="all.q") == render()
+
+
 def test_a_single_runner_is_no_array() -> None:
     """It works where a site forbids arrays, and its log has a plain name."""
     batch = attrs.evolve(BATCH, runners=(9,))
@@ -154,11 +159,6 @@ def test_everything_asked_for_at_once() -> None:
         (90061, "1-01:02:00"),
     ],
 )
-def test_grid_engines_own_queue_asks_for_no_partition() -> None:
-    """Scripts written for GridMap name it as a matter of course."""
-    assert render(queue="all.q") == render()
-
-
 def test_time_is_rounded_up_to_minutes(seconds: int, text: str) -> None:
     """Slurm counts minutes; nobody gets less than was asked for."""
     assert f"--time={text}" in render(walltime=seconds)
