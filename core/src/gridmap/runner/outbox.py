@@ -27,6 +27,9 @@ _DATA_AT: Final = _SIZES_AT + 4 * _MOST
 _DATA: Final = 256 * 1024
 _SIZE: Final = _DATA_AT + _DATA
 
+LONG_S: Final = 0.1
+"""How long a job runs before what gathered before it is taken from behind it."""
+
 LARGEST: Final = 16 * 1024
 """Bytes of a result that still gathers here."""
 
@@ -117,3 +120,61 @@ class Outbox:
         """Let go of the memory."""
         self._page.close()
         os.close(self.fd)
+
+
+class Collector:
+    """The runner's hand in its worker's outbox: takes each result once.
+
+    The worker sends what has gathered when a job ends. What gathered just before a
+    job that takes an hour would wait for an hour, so it is taken from here meanwhile;
+    the worker does not know that, and sends it once more.
+    """
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._first = -1
+        self._taken = 0
+        self._seconds = 0.0
+        self._sent = (-1, 0)
+
+    def early(self) -> Gathered | None:
+        """Return what waits behind a job that takes long; None if nothing does."""
+        job, running = self._outbox.doing()
+        if job is None or running < LONG_S:
+            return None
+        gathered = self._outbox.gathered()
+        if gathered is None:
+            return None
+        # A job that ends just now is writing its result: then let it come by itself.
+        if self._outbox.doing()[0] != job or self._outbox.gathered() != gathered:
+            return None
+        if self._sent == (gathered.first, len(gathered.sizes)):
+            return None  # it came, and is about to be cleared
+        return self._take(gathered)
+
+    def left(self) -> Gathered | None:
+        """Return what a dead worker left; None if that is nothing."""
+        gathered = self._outbox.gathered()
+        return None if gathered is None else self._take(gathered)
+
+    def sent(self, first: int, count: int) -> tuple[int, float]:
+        """Return how many of the results just sent were taken, and their seconds."""
+        known = self._known(first)
+        self._first, self._sent = -1, (first, count)
+        return known
+
+    def _known(self, first: int) -> tuple[int, float]:
+        return (self._taken, self._seconds) if first == self._first else (0, 0.0)
+
+    def _take(self, gathered: Gathered) -> Gathered | None:
+        known, seconds = self._known(gathered.first)
+        if known >= len(gathered.sizes):
+            return None
+        self._first, self._taken = gathered.first, len(gathered.sizes)
+        self._seconds = gathered.seconds
+        return Gathered(
+            gathered.first + known,
+            gathered.sizes[known:],
+            gathered.joined[sum(gathered.sizes[:known]) :],
+            gathered.seconds - seconds,
+        )

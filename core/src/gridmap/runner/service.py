@@ -36,6 +36,7 @@ from gridmap.runner.machine import (
     WorkerEnd,
 )
 from gridmap.runner.offspring import Ended, WorkerProcess, spawn_worker
+from gridmap.runner.outbox import Collector, Gathered
 from gridmap.runner.output import Output
 from gridmap.runner.records import Record, RecordType
 from gridmap.runner.vitals import Meter
@@ -70,6 +71,7 @@ class RunnerService:
         self._job_path = job_path
         self._worker = worker
         self._link = Link(worker.sock)
+        self._collector = Collector(worker.outbox)
         self._output = Output()
         self._meter = Meter(worker.pid)
         self._contents: dict[bytes, list[payload.Frame]] = {}
@@ -191,6 +193,13 @@ class RunnerService:
 
     def _result(self, record: Record, now: float) -> None:
         kind, frames = record.kind, list(record.frames)
+        first, count, seconds = record.job, record.count, record.seconds
+        known, took = self._collector.sent(first, count)
+        if known >= count:
+            return
+        if known:
+            frames = payload.take(frames, known, count)
+            first, count, seconds = first + known, count - known, seconds - took
         sizes = [len(frame) for frame in frames]
         if reason := _too_large(max(sizes), sum(sizes), self._file.max_frame_bytes):
             kind = m.Kind.UNPICKLABLE
@@ -202,9 +211,17 @@ class RunnerService:
         )
         self._do(
             self._machine.results(
-                record.job, record.count, failures, record.seconds, frames, now
+                first, count, failures, max(seconds, 0.0), frames, now
             )
         )
+
+    def _collected(self, gathered: Gathered | None, now: float) -> None:
+        if gathered is not None:
+            frames = payload.join(gathered.sizes, gathered.joined)
+            first, count = gathered.first, len(gathered.sizes)
+            self._do(
+                self._machine.results(first, count, (), gathered.seconds, frames, now)
+            )
 
     def _mind_the_worker(self) -> None:
         if self._dead:
@@ -215,14 +232,7 @@ class RunnerService:
         self._dead = True
         now = time.monotonic()
         self._read_worker()
-        left = self._worker.outbox.gathered()
-        if left is not None:
-            frames = payload.join(left.sizes, left.joined)
-            self._do(
-                self._machine.results(
-                    left.first, len(left.sizes), (), left.seconds, frames, now
-                )
-            )
+        self._collected(self._collector.left(), now)
         self._do(self._machine.worker_ended(self._end(ended), now))
 
     def _end(self, ended: Ended) -> WorkerEnd:
@@ -257,6 +267,8 @@ class RunnerService:
             vitals = self._meter.measure()
         beats = self._machine.beat_due(now)
         tail = self._output.fresh() if beats else ""
+        if not self._dead:
+            self._collected(self._collector.early(), now)
         self._do(self._machine.tick(vitals, self._worker.outbox.doing(), tail, now))
         if now - self._asked_for > _DRIVER_S:
             self._asked_for = now
@@ -320,6 +332,7 @@ class RunnerService:
         self._worker.close()
         self._worker = spawn_worker()
         self._link = Link(self._worker.sock)
+        self._collector = Collector(self._worker.outbox)
         self._meter.reset_peak()
         self._meter.follow(self._worker.pid)
         self._dead = False
