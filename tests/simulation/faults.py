@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.simulation.process import SimRunner
     from tests.simulation.simulation import Simulation
 
+_COMMON = 7
+
 
 class Faults:
     """Strikes at random, as long as it is allowed to."""
@@ -41,13 +43,13 @@ class Faults:
             self.queue_disabled,
             self.held,
             self.user_cancels,
-            self.user_cancels,
         )
 
     def strike(self) -> None:
         """Let something go wrong."""
         if not self._ended:
-            self._world.random.choice(self.kinds)()
+            often = self.kinds[:_COMMON] * 3  # they need a runner that is up
+            self._world.random.choice((*often, *self.kinds))()
 
     def end(self) -> None:
         """Let nothing go wrong any more, and mend what is broken."""
@@ -88,6 +90,7 @@ class Faults:
         if process is not None and process.worker.alive:
             job = process.worker.job
             self._world.tell(f"{process.task.handle}: worker killed in {job}")
+            process.task.faults.add(Fault.CRASHED)
             if job is not None:
                 job.shot = True
             process.worker.die(None, 9)
@@ -204,7 +207,7 @@ class Faults:
     def requeued(self) -> None:
         """The scheduler ends a runner and queues it again under its handle."""
         task = self._task(TaskState.RUNNING)
-        if task is not None:
+        if task is not None and task.ending is None:
             self._world.tell(f"{task.handle}: requeued")
             task.faults.add(Fault.REQUEUED)
             self._sim.scheduler.requeue(task)

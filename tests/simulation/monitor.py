@@ -91,6 +91,9 @@ class SimMonitor:
         while self._inbox:
             self._handle(self._inbox.popleft(), None)
         self.closed = self.ledger.closed
+        if self.closed:
+            for connection in list(self.connections.values()):
+                connection.close()
 
     def _handle(self, fact: f.Fact, batch: list[Any] | None) -> None:
         for instruction in self.ledger.handle(fact, self._world.now):

@@ -25,6 +25,7 @@ class Plan:
         deeds: What they may do.
         seconds: How long they take, least and most.
         batches: In how many pieces they are handed in.
+        pause_s: How much time passes from one piece to the next, at most.
         max_workers: As the policy has it.
         jobs_per_runner: As the policy has it.
         resubmits: As the policy has it.
@@ -51,6 +52,7 @@ class Plan:
     deeds: tuple[Deed, ...] = (Deed.VALUE,)
     seconds: tuple[float, float] = (0.01, 2.0)
     batches: int = 1
+    pause_s: float = 0.0
     max_workers: int | None = 4
     jobs_per_runner: int | None = None
     resubmits: int = 3
@@ -90,13 +92,15 @@ def draw(chance: random.Random) -> Plan:
     rude = chance.random()
     ordinary = (Deed.VALUE,) * 6
     deeds = (*ordinary, *Deed) if chance.random() < 0.5 else ordinary
-    short = chance.choice([(0.0001, 0.01), (0.01, 0.5), (0.1, 5.0), (0.0001, 5.0)])
+    few = chance.choice([1, 2, 5, 20, 60])
+    long = chance.choice([(0.0001, 0.01), (0.01, 0.5), (0.1, 5.0), (0.0001, 20.0)])
     return Plan(
-        jobs=chance.choice([1, 2, 5, 20, 60]),
+        jobs=few,
         groups=chance.choice([(Resources(),), (Resources(),), (Resources(), OTHER)]),
         deeds=deeds,
-        seconds=short,
-        batches=chance.choice([1, 1, 2, 8]),
+        seconds=long,
+        batches=chance.choice([1, 1, 2, 8, 30]),
+        pause_s=chance.choice([0.0, 0.1, 5.0, 20.0]),
         max_workers=chance.choice([None, 1, 2, 4, 8]),
         jobs_per_runner=chance.choice([None, None, None, 1, 3]),
         resubmits=chance.choice([0, 1, 3]),
@@ -113,7 +117,7 @@ def draw(chance: random.Random) -> Plan:
         rejects_hopeless=chance.random() < 0.5,
         backlogged=chance.choice([0.0, 0.0, 0.0, 0.05]),
         faults=0 if rude < 0.1 else chance.choice([1, 2, 5, 20, 60]),
-        faulty_s=chance.choice([10.0, 60.0, 200.0]),
+        faulty_s=chance.choice([5.0, 20.0, 60.0, 200.0]),
         close_early=chance.random() < 0.15,
         kill=chance.random() < 0.5,
     )

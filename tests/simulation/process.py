@@ -243,6 +243,9 @@ class SimRunner:
             self.world.after(self.world.between(0.2, 2), self._connect)
             return
         first = self.machine.phase is rm.Phase.GREETING
+        if first and self.sim.monitor.closed:
+            self.exit(3)  # nobody listens there any more
+            return
         self.connection = Connection(self.world, self, self.sim.monitor)
         self.sim.monitor.accept(self.connection)
         self._do(self.machine.connected(self.world.now))

@@ -312,7 +312,7 @@ class SimScheduler:
     def _missed(self, task: Task, start: int) -> None:
         if task.starts != start or task.state is not TaskState.RUNNING:
             return
-        if self._world.chance(0.3):
+        if task.ending is None and self._world.chance(0.3):
             task.faults.add(Fault.REQUEUED)
             self.requeue(task)
         else:

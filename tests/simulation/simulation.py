@@ -25,7 +25,8 @@ from gridmap.monitor.policy import Policy
 ORPHAN_S = 60.0
 
 PATIENCE_S = 2500.0
-"""By then every job must have ended, once nothing goes wrong any more."""
+"""By then every job must have ended, once nothing goes wrong any more. Runners that
+end after each job take longer: a wait in the queue for every attempt."""
 
 PARTING_S = 400.0
 """By then a run that was closed must be over."""
@@ -127,11 +128,14 @@ class Simulation:
         """Live through the plan, and see that everything comes to its end."""
         plan, world = self.plan, self.world
         self.play()
-        if plan.close_early:
-            world.run(world.between(0, plan.faulty_s), lambda: self.settled)
-        else:
-            world.run(plan.faulty_s, lambda: self.settled)
+        seconds = plan.faulty_s
+        world.run(
+            world.between(0, seconds) if plan.close_early else seconds, self._over
+        )
         self.finish()
+
+    def _over(self) -> bool:
+        return len(self.jobs) >= self.plan.jobs and self.settled
 
     def play(self) -> None:
         """Plan what the user does and what goes wrong."""
@@ -141,7 +145,7 @@ class Simulation:
         for number, size in enumerate(sizes, 1):
             final = number == len(sizes)
             world.after(at, functools.partial(self.add, size, final=final))
-            at += world.random.choice([0.0, 0.01, 5.0])
+            at += world.between(0, plan.pause_s)
         for _ in range(plan.faults):
             world.after(world.between(0, plan.faulty_s), self.faults.strike)
 
@@ -150,7 +154,11 @@ class Simulation:
         world = self.world
         if not self.plan.close_early:
             self.faults.end()
-            settled = world.run(PATIENCE_S, lambda: self.settled and bool(self.jobs))
+            patience = PATIENCE_S
+            if self.plan.jobs_per_runner is not None:
+                attempts = len(self.jobs) * (self.plan.resubmits + 1)
+                patience += attempts * (self.plan.queue_s + 20.0)
+            settled = world.run(patience, lambda: self.settled)
             assert settled, f"jobs never end: {self._unsettled()}"
             world.run(30.0)
         self.close()

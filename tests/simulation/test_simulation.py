@@ -84,7 +84,7 @@ class Run(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.sim.world.run(seconds)
 
-    @rule(kind=st.integers(0, 16))
+    @rule(kind=st.integers(0, 15))
     def something_goes_wrong(self, kind: int) -> None:
         self.sim.faults.kinds[kind]()
 
@@ -102,6 +102,7 @@ class Run(RuleBasedStateMachine):
 
 
 Run.TestCase.settings = settings(
+    derandomize=True,  # the same runs each time; `python -m tests.simulation` searches
     max_examples=40,
     stateful_step_count=25,
     deadline=None,

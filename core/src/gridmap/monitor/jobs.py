@@ -38,6 +38,10 @@ class Span:
         """Return how many jobs there are."""
         return self.stop - self.first
 
+    def meets(self, first: int, stop: int) -> bool:
+        """Whether any of these jobs is among them."""
+        return self.first < stop and first < self.stop
+
     def part(self, first: int, stop: int) -> Span:
         """Return some of these jobs."""
         return Span(first, stop, self.attempt, self.function)

@@ -141,7 +141,8 @@ class Ledger:
                 group.queued -= state is JobState.QUEUED
                 jobs.end(group, job, job + 1, JobStep.CANCEL)
         if jobs.states.count(JobState.GRANTED, first, stop):
-            for grant in list(jobs.grants.values()):
+            grants = jobs.grants.values()
+            for grant in [g for g in grants if g.span.meets(first, stop)]:
                 self._cancel_granted(grant, first, stop)
         for group in jobs.groups.values():
             if not group.queued:

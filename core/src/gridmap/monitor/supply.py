@@ -52,7 +52,8 @@ class Supply:
         group = runner.group
         if runner.state is not RunnerState.UP or self._books.closing:
             return
-        starving = self._starving(group)
+        # A runner that waited long in the queue is not let go before its first job.
+        starving = self._starving(group) if runner.given else None
         while (
             not starving
             and group.queued
