@@ -162,9 +162,10 @@ def interrupt(_: object) -> None:
 def mark(place: str, name: str) -> None:
     """Let the test see that something happened; holds who and where this is."""
     text = f"{socket.gethostname()} {os.getppid()} {os.getpid()}"
-    whole = Path(place, f".{name}.{os.getpid()}")
+    once = f"{os.getpid()}.{time.monotonic_ns()}"
+    whole = Path(place, f".{name}.{once}")
     whole.write_text(text)
-    whole.rename(Path(place, f"{name}.{socket.gethostname()}.{os.getpid()}"))
+    whole.rename(Path(place, f"{name}.{socket.gethostname()}.{once}"))
 
 
 def await_file(path: Path) -> None:

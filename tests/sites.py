@@ -26,6 +26,7 @@ class Site:
         slots: How many runners can run at a time; None: as many as are wanted.
         runs: Where the test's runs are kept.
         options: What maps in these tests are given besides.
+        broken: Whether a test has broken the cluster, so that it has to be repaired.
     """
 
     backend = "local"
@@ -36,6 +37,7 @@ class Site:
         self.runs = runs
         self._cluster = cluster
         self.options: dict[str, Any] = {"backend": self.backend}
+        self.broken = False
 
     @property
     def cluster(self) -> Cluster:

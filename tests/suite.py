@@ -28,6 +28,7 @@ from types import FrameType
 ROOT = Path(__file__).resolve().parents[1]
 AREA = Path("/var/tmp")  # noqa: S108 - ours alone is checked in `own_directory`
 USER = "gmtest"
+HANDED_ON = ("--env=CI", "--env=GRIDMAP_FAULT_RECORDS")
 CLUSTERS = os.environ.get("CLUSTERS", "sge slurm").split()
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
@@ -147,7 +148,7 @@ def run_on_clusters(pytest: Sequence[str], checkout: Path) -> int:
         subprocess.run(["chown", "-R", f"{USER}:", str(checkout)], check=True)
         where = ["--host", "head", "--user", USER, "--cwd", str(checkout)]
         names = f"--env=GRIDMAP_TEST_CLUSTERS={' '.join(CLUSTERS)}"
-        command = ["run", *where, names, "--env=CI", "--", *pytest]
+        command = ["run", *where, names, *HANDED_ON, "--", *pytest]
         return run([sys.executable, str(ROOT / "tests" / "cluster"), *command])
     finally:
         if not theirs:
