@@ -59,6 +59,21 @@ class JobsQueued(Event):
 
 
 @attrs.frozen(kw_only=True)
+class JobsRestored(Event):
+    """A run was taken over from an earlier process of its user's.
+
+    Attributes:
+        jobs: How many jobs it knows of.
+        done: How many of them had returned.
+        failed: How many had ended badly, and are not run again.
+    """
+
+    jobs: int
+    done: int
+    failed: int
+
+
+@attrs.frozen(kw_only=True)
 class JobsGranted(Event):
     """Jobs were given to a runner, for the ``attempt``-th time."""
 
@@ -157,6 +172,7 @@ AnyEvent: TypeAlias = (
     RunStarted
     | RunEnded
     | JobsQueued
+    | JobsRestored
     | JobsGranted
     | JobsDone
     | JobFailed

@@ -8,9 +8,10 @@ import attrs
 
 from gridmap.backend import Capabilities
 from gridmap.events import AnyEvent, JobFailed
+from gridmap.journal import entries as e
 from gridmap.lifecycle import JobState, JobStep, RunnerState, RunnerStep
 from gridmap.monitor.fleet import Fleet, Runner
-from gridmap.monitor.instructions import DeliverVerdict, Instruction, Publish
+from gridmap.monitor.instructions import DeliverVerdict, Instruction, Note, Publish
 from gridmap.monitor.jobs import Grant, Group, JobTable, Span
 from gridmap.monitor.policy import Policy
 from gridmap.retry import Again, GiveUp
@@ -52,6 +53,11 @@ class Books:
         """Add an instruction."""
         self.out.append(instruction)
 
+    def note(self, entry: e.Entry) -> None:
+        """Have a change written down, where the run keeps a journal."""
+        if self.policy.journaled:
+            self.ask(Note(entry=entry))
+
     def publish(self, event: Callable[..., AnyEvent], **fields: Any) -> None:
         """Tell the observers of an event of this run, now."""
         at = self.policy.epoch_s + self.now
@@ -87,6 +93,16 @@ class Books:
             span, runner.group, runner=runner.number, now=self.now, beat=runner.beat
         )
         runner.grants[grant.number] = grant
+        self.note(
+            e.Granted(
+                grant=grant.number,
+                runner=runner.number,
+                first=span.first,
+                stop=span.stop,
+                attempt=span.attempt,
+                function=span.function,
+            )
+        )
         runner.given += len(span)
         runner.left += len(span)
         runner.group.idle.pop(runner.number, None)
@@ -110,6 +126,7 @@ class Books:
         for run_first, run_stop in reversed(list(grant.runs(first, stop))):
             self.settle(grant, run_first, run_stop)
             runner.given -= run_stop - run_first  # it did not run them
+            self.note(e.Returned(grant=grant.number, first=run_first, stop=run_stop))
             if self.closing:
                 self.jobs.end(grant.group, run_first, run_stop, JobStep.CANCEL)
             else:
@@ -190,6 +207,16 @@ class Books:
         group.avoid |= decision.avoid
         at = self.now + decision.delay_s if decision.delay_s > 0 else None
         again = Span(job, job + 1, span.attempt + 1, span.function)
+        self.note(
+            e.Retried(
+                job=job,
+                attempt=again.attempt,
+                verdict=self.jobs.histories[job][-1],
+                function=again.function,
+                resources=group.resources,
+                surroundings=group.surroundings,
+            )
+        )
         self.jobs.again(again, group, at)
 
     def fail_waiting(

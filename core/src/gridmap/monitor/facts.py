@@ -12,9 +12,11 @@ from gridmap.backend import (
     Capabilities,
     Handle,
     Killed,
+    NotAsked,
     Observation,
     Rejected,
     Resubmitted,
+    Seen,
 )
 from gridmap.protocol.messages import FromRunner
 from gridmap.resources import Resources
@@ -131,6 +133,26 @@ class ResubmitAnswered:
 
 
 @attrs.frozen(kw_only=True)
+class Attached:
+    """The scheduler was asked for all runners of the run, with this outcome."""
+
+    found: Mapping[Handle, Seen] | NotAsked
+
+
+@attrs.frozen(kw_only=True)
+class Parked:
+    """What a runner left behind that ended while the run had no driver.
+
+    Attributes:
+        nonce: Of its last life.
+        message: What it could not say.
+    """
+
+    nonce: str
+    message: FromRunner
+
+
+@attrs.frozen(kw_only=True)
 class Tick:
     """Time has passed, and everything that arrived meanwhile was told before."""
 
@@ -160,6 +182,8 @@ Fact: TypeAlias = (
     | Autopsied
     | KillAnswered
     | ResubmitAnswered
+    | Attached
+    | Parked
     | Tick
     | Closed
 )

@@ -56,6 +56,7 @@ class Runner:
         log_tail: The last lines of its log.
         starts: How often it was started.
         kill_sent: When it was last asked to be killed; None if it was not.
+        inherited: Whether it is known from a journal only, and has not been heard.
     """
 
     number: int
@@ -92,6 +93,7 @@ class Runner:
     log_tail: str = ""
     starts: int = 1
     kill_sent: float | None = None
+    inherited: bool = False
 
     def holding(self, job: int) -> Grant | None:
         """Return the grant in which it holds a job; None if it does not."""
@@ -139,6 +141,18 @@ class Fleet:
         self._next += 1
         self.runners[runner.number] = runner
         return runner
+
+    def inherit(self, runner: Runner) -> None:
+        """Add a runner that an earlier driver of the run asked for."""
+        runner.inherited = True
+        self.number_from(runner.number + 1)
+        self.runners[runner.number] = runner
+        if runner.handle is not None:
+            self.by_handle[runner.handle] = runner
+
+    def number_from(self, number: int) -> None:
+        """Give new runners numbers from this one on."""
+        self._next = max(self._next, number)
 
     def accepted(self, runner: Runner, handle: Handle) -> None:
         """Learn a runner's handle."""

@@ -185,6 +185,11 @@ class Inquest:
         if runner.state is RunnerState.UP:
             runner.look_at = None  # it spoke after the question: old news
             return
+        if runner.inherited:
+            # It ended while nobody drove the run, who knows why: not the job's fault.
+            self._staffing.remove(runner, "ended while the run had no driver")
+            self._staffing.staff_all()
+            return
         runner.over, runner.look_at = True, None
         if runner.handle is not None:
             self._autopsies[runner.handle] = books.now

@@ -8,6 +8,7 @@ import attrs
 
 from gridmap.backend import Handle
 from gridmap.events import AnyEvent
+from gridmap.journal.entries import Entry
 from gridmap.protocol.messages import Failure, FromMonitor, Work
 from gridmap.resources import Resources
 from gridmap.verdict import Cause, Verdict
@@ -106,6 +107,18 @@ class DeliverVerdict:
 
 
 @attrs.frozen(kw_only=True)
+class Attach:
+    """Ask the scheduler for all runners of the run that there are."""
+
+
+@attrs.frozen(kw_only=True)
+class Note:
+    """Write down what has changed, before any later instruction is carried out."""
+
+    entry: Entry
+
+
+@attrs.frozen(kw_only=True)
 class Publish:
     """Tell the observers."""
 
@@ -121,6 +134,8 @@ Instruction: TypeAlias = (
     | Look
     | HoldAutopsy
     | ResubmitRunner
+    | Attach
+    | Note
     | Deliver
     | DeliverVerdict
     | Publish

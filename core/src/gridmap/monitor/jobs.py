@@ -203,6 +203,55 @@ class JobTable:
         else:
             group.waiting.append(Span(first, stop, 1, function))
 
+    def lay(self, first: int, stop: int, group: Group) -> None:
+        """Take in jobs of an earlier process, which must continue those there are.
+
+        None of them waits for a runner or is over yet: the others below say which do.
+        """
+        self.states.extend(bytes(stop - first))
+        if not self._segments or self._segments[-1][1] is not group:
+            self._segments.append((first, group))
+        group.open += stop - first
+
+    def number_grants_from(self, number: int) -> None:
+        """Give new grants numbers from this one on: a number is never used twice."""
+        self._next_grant = max(self._next_grant, number)
+
+    def lay_waiting(self, span: Span, group: Group) -> None:
+        """Let jobs that were laid in wait for a runner."""
+        self._lay_into(group, span.first, span.stop)
+        group.waiting.append(span)
+        group.queued += len(span)
+
+    def lay_final(self, first: int, stop: int, state: JobState) -> None:
+        """Let jobs that were laid in be over."""
+        self.states[first:stop] = bytes((state,)) * (stop - first)
+        self.group_of(first).open -= stop - first
+
+    def lay_grant(
+        self, number: int, runner: int, span: Span, group: Group, now: float
+    ) -> Grant:
+        """Open a grant of an earlier process again; it answers for no job yet."""
+        held = bytearray(len(span))
+        grant = Grant(number, runner, group, span, now, 0, 0, held)
+        self.grants[number] = grant
+        return grant
+
+    def lay_granted(self, grant: Grant, first: int, stop: int) -> None:
+        """Let a grant answer for jobs that were laid in."""
+        self._lay_into(grant.group, first, stop)
+        self.states[first:stop] = bytes((JobState.GRANTED,)) * (stop - first)
+        base = grant.span.first
+        grant.held[first - base : stop - base] = b"\1" * (stop - first)
+        grant.left += stop - first
+
+    def _lay_into(self, group: Group, first: int, stop: int) -> None:
+        """See to it that jobs count for this group, which may not be that they have."""
+        for job in range(first, stop) if self.group_of(first) is not group else ():
+            self.group_of(job).open -= 1
+            self._moved[job] = group
+            group.open += 1
+
     def take(self, group: Group, most: int) -> Span | None:
         """Take up to *most* waiting jobs off the queue; None if there are none."""
         while group.waiting:

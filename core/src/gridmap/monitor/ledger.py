@@ -10,18 +10,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from gridmap.backend import Handle
-from gridmap.events import JobsQueued, RunnerUp
+from gridmap.backend import Handle, NotAsked
+from gridmap.events import JobsQueued, JobsRestored, RunnerUp
+from gridmap.journal import entries as e
 from gridmap.lifecycle import JobState, JobStep, RunnerState, RunnerStep
-from gridmap.monitor import diagnosis
+from gridmap.monitor import diagnosis, restoration
 from gridmap.monitor import facts as f
 from gridmap.monitor.books import Books
 from gridmap.monitor.hearing import Hearing
 from gridmap.monitor.inquest import REQUEUED, Inquest
 from gridmap.monitor.instructions import (
+    Attach,
     Deliver,
     Forget,
     Instruction,
+    KillRunners,
+    Note,
     Publish,
     Send,
 )
@@ -32,7 +36,7 @@ from gridmap.protocol import messages as m
 from gridmap.verdict import Cause, Statement, Witness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from gridmap.monitor.fleet import Runner
     from gridmap.monitor.jobs import Grant, Group
@@ -40,6 +44,9 @@ if TYPE_CHECKING:
 
 _HICCUP_S: Final = 5.0
 """A gap between ticks that only a stopped process or machine explains."""
+
+_ATTACH_AGAIN_S: Final = 15.0
+"""Pause before a scheduler that could not be asked for a run's runners is asked again."""
 
 
 class Ledger:
@@ -55,6 +62,8 @@ class Ledger:
         )
         self._early: dict[Handle, tuple[bytes, m.Hello]] = {}
         self._ticked = now
+        self._restored = False
+        self._attach_at: float | None = None
         self._facts: dict[type[f.Fact], Callable[[Any], None]] = {
             f.BackendReady: self._backend_ready,
             f.JobsAdded: self._jobs_added,
@@ -68,6 +77,8 @@ class Ledger:
             f.Autopsied: self._inquest.autopsied,
             f.KillAnswered: lambda fact: self._staffing.kill_answered(fact.results),
             f.ResubmitAnswered: self._resubmit_answered,
+            f.Attached: self._attached,
+            f.Parked: self._parked,
             f.Tick: self._tick,
             f.Closed: self._closed,
         }
@@ -87,6 +98,19 @@ class Ledger:
         self._facts[type(fact)](fact)
         out, self._books.out = self._books.out, []
         return out
+
+    def restore(
+        self, past: restoration.Restored, jobs: Sequence[restoration.Segment]
+    ) -> None:
+        """Take over from an earlier driver, before any fact is told.
+
+        Args:
+            past: What its journal tells.
+            jobs: How the jobs are to be run from now on; see `restoration.lay`.
+        """
+        restoration.lay(past, jobs, self._books)
+        self._books.sealed = past.sealed
+        self._restored = True
 
     @property
     def settled(self) -> bool:
@@ -114,6 +138,15 @@ class Ledger:
 
     def _backend_ready(self, fact: f.BackendReady) -> None:
         self._books.capabilities = fact.capabilities
+        if self._restored:
+            self._books.ask(Attach())
+            done = self._books.jobs.states
+            self._books.publish(
+                JobsRestored,
+                jobs=len(done),
+                done=done.count(JobState.DONE),
+                failed=done.count(JobState.FAILED),
+            )
         self._staffing.staff_all()
 
     def _jobs_added(self, fact: f.JobsAdded) -> None:
@@ -123,7 +156,8 @@ class Ledger:
             group.dismissed = False  # whoever killed runners did not mean these jobs
         books.jobs.add(fact.first, fact.stop, fact.function, group)
         books.publish(JobsQueued, first=fact.first, stop=fact.stop)
-        books.sealed = books.sealed or fact.final
+        if fact.final:
+            self._seal()
         if books.closing:
             books.cancel_waiting()
             return
@@ -159,8 +193,13 @@ class Ledger:
         if runs:
             self._supply.supply(runner)
 
+    def _seal(self) -> None:
+        if not self._books.sealed:
+            self._books.sealed = True
+            self._books.note(e.Sealed())
+
     def _sealed(self, _: f.Sealed) -> None:
-        self._books.sealed = True
+        self._seal()
         for group in self._books.jobs.groups.values():
             self._staffing.drop_surplus(group)
 
@@ -184,6 +223,25 @@ class Ledger:
         if runner.state is not RunnerState.STOPPING:
             self._inquest.doubt(runner)
         self._supply.dispatch(grant.group)
+
+    def _attached(self, fact: f.Attached) -> None:
+        """See to runners that nobody knows: taken just before their driver ended.
+
+        What they are for is not known, and they hold nothing.
+        """
+        books = self._books
+        if isinstance(fact.found, NotAsked):
+            self._attach_at = books.now + _ATTACH_AGAIN_S
+            return
+        strangers = frozenset(fact.found) - set(books.fleet.by_handle)
+        if strangers:
+            books.ask(KillRunners(handles=strangers))
+
+    def _parked(self, fact: f.Parked) -> None:
+        runner = next((r for r in self._books.fleet if r.nonce == fact.nonce), None)
+        if runner is not None:
+            self._hearing.check(runner, fact.message)
+            self._hearing.hear(runner, fact.message)
 
     def _resubmit_answered(self, fact: f.ResubmitAnswered) -> None:
         runner = self._books.fleet.runners.get(fact.runner)
@@ -213,7 +271,9 @@ class Ledger:
         self._hearing.hear(runner, message)
         # Behind what was delivered, which must be safe before it is acknowledged, and
         # before anything that the message led to.
-        while at < len(books.out) and isinstance(books.out[at], Deliver | Publish):
+        while at < len(books.out) and isinstance(
+            books.out[at], Deliver | Publish | Note
+        ):
             at += 1
         books.out.insert(at, Send(peer=fact.peer, message=answer))
         if revived:
@@ -273,7 +333,11 @@ class Ledger:
             books.ask(Forget(peer=before))
         books.move(runner, RunnerStep.HELLO)
         if runner.nonce != hello.nonce:
-            runner.nonce, runner.came_at = hello.nonce, books.now
+            runner.came_at = books.now
+            books.note(
+                e.Greeted(runner=runner.number, nonce=hello.nonce, node=hello.node)
+            )
+        runner.nonce, runner.inherited = hello.nonce, False
         runner.node, runner.job = hello.node, None
         runner.heard = runner.vitals_since = books.now
         runner.look_at, runner.over, runner.parted = None, False, False
@@ -324,6 +388,9 @@ class Ledger:
         if gap > _HICCUP_S:  # this process was stopped: nobody was silent but we
             for runner in books.fleet:
                 runner.heard = min(books.now, runner.heard + gap)
+        if self._attach_at is not None and self._attach_at <= books.now:
+            self._attach_at = None
+            books.ask(Attach())
         books.jobs.wake(books.now)
         for group in books.jobs.groups.values():
             self._supply.dispatch(group)

@@ -49,6 +49,7 @@ class Policy:
         log_path: Where a runner's log lies; None if logs are not kept.
         name: How the user knows a job.
         epoch_s: Seconds since the epoch at the ledger's time 0.
+        journaled: Whether changes are to be written down.
     """
 
     token: str = "0"  # noqa: S105 - names the run, proves nothing
@@ -70,6 +71,7 @@ class Policy:
     log_path: Callable[[Handle], str] | None = None
     name: Callable[[int], str] = "job {}".format
     epoch_s: float = 0.0
+    journaled: bool = False
 
     def decide(
         self, failure: Verdict, history: tuple[Verdict, ...], resources: Resources

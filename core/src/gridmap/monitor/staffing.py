@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from gridmap.backend import Handle, Killed, Reach, Rejected, Resubmitted
 from gridmap.events import RunnerGone, RunnersSubmitted
+from gridmap.journal import entries as e
 from gridmap.lifecycle import RunnerState, RunnerStep
 from gridmap.monitor.instructions import Forget, KillRunners, Send, SubmitRunners
 from gridmap.protocol.messages import Refuse, Stop
@@ -232,7 +233,7 @@ class Staffing:
             if isinstance(answer, Rejected):
                 rejected.append((runner, answer))
                 continue
-            books.fleet.accepted(runner, answer)
+            self._taken(runner, answer)
             books.move(runner, RunnerStep.ACCEPTED)
             runner.look_at = books.now + FIRST_LOOK_S
             runner.look_pause = FIRST_LOOK_S
@@ -253,6 +254,19 @@ class Staffing:
         for group in {id(r.group): r.group for r in accepted}.values():
             self.drop_surplus(group)
         return accepted
+
+    def _taken(self, runner: Runner, handle: Handle) -> None:
+        books = self._books
+        books.fleet.accepted(runner, handle)
+        books.note(
+            e.Taken(
+                runner=runner.number,
+                job=handle.job,
+                task=handle.task,
+                resources=runner.group.resources,
+                surroundings=runner.group.surroundings,
+            )
+        )
 
     def _turned_away(self, runner: Runner, answer: Rejected) -> None:
         books, group = self._books, runner.group
@@ -297,7 +311,7 @@ class Staffing:
                 self.kill([runner])
             return
         starts_anew = answer.handle != runner.handle or before == runner.nonce
-        books.fleet.accepted(runner, answer.handle)
+        self._taken(runner, answer.handle)
         runner.starts += 1
         if runner.state is RunnerState.STOPPING:
             self.kill([runner])  # it was to end meanwhile, whatever it is called now
@@ -324,6 +338,8 @@ class Staffing:
         books.put_back_all(runner)
         books.move(runner, RunnerStep.END)
         books.fleet.remove(runner)
+        if runner.handle is not None:
+            books.note(e.Gone(runner=runner.number))
         if runner.peer is not None:
             if not runner.parted:  # should it live after all, it shall not go on
                 refusal = Refuse(text="it was given up")
