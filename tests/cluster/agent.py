@@ -214,7 +214,13 @@ def _repair(timeout: float) -> None:
     testbed.repair(timeout)
 
 
+def _account(timeout: float, *, wanted: bool) -> None:
+    del timeout
+    testbed.account(wanted=wanted)
+
+
 _VERBS: Final[Mapping[str, Callable[..., Answer | None]]] = {
+    "account": _account,
     "admin": _admin,
     "boot": _boot,
     "cable": _cable,

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 HostName = Literal["head", "n1", "n2"]
-DaemonName = Literal["qmaster", "execd", "munged", "slurmctld", "slurmd"]
+DaemonName = Literal[
+    "qmaster", "execd", "munged", "mariadbd", "slurmdbd", "slurmctld", "slurmd"
+]
 
 VARIABLE: Final = "GRIDMAP_TEST_CLUSTER"
 """Environment variable with the path of the agent's socket."""
@@ -183,6 +185,14 @@ class Cluster:
     def start(self, daemon: DaemonName, host: HostName | None = None) -> None:
         """Start a daemon that was stopped; it may take seconds until it is of use."""
         self._ask("start", daemon=daemon, host=host)
+
+    def accounting(self, *, wanted: bool) -> None:
+        """Start slurmdbd and its database and let Slurm use it, or stop them again.
+
+        Takes two seconds, and some more when it is wanted for the first time. Jobs go
+        on meanwhile. Slurm has none when it comes up, and `repair` leaves it as it is.
+        """
+        self._ask("account", wanted=wanted, timeout=60)
 
     def pull_plug(self, host: HostName) -> None:
         """Kill everything on *host* at once, daemons too, without a word to anybody."""

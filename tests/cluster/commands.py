@@ -71,6 +71,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     repair.set_defaults(command=_repair)
 
+    accounting = commands.add_parser(
+        "accounting", help="let Slurm have slurmdbd, hence sacct, or take it away"
+    )
+    accounting.add_argument("state", choices=("on", "off"))
+    accounting.set_defaults(command=_accounting)
+
     shell = commands.add_parser("shell", help="open a shell on a host")
     shell.add_argument("host", nargs="?", default=HEAD, choices=HOSTS)
     _user_option(shell)
@@ -145,6 +151,12 @@ def _repair(arguments: argparse.Namespace) -> int:
     del arguments
     require_root()
     testbed.repair(timeout_s=60)
+    return 0
+
+
+def _accounting(arguments: argparse.Namespace) -> int:
+    require_root()
+    testbed.account(wanted=arguments.state == "on")
     return 0
 
 

@@ -24,6 +24,7 @@ class Daemon:
         hosts: Where it belongs.
         command: Host name to the program and its arguments.
         user: Whose rights it gets.
+        wanted: Whether it is to run at all.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Daemon:
     hosts: Sequence[str]
     command: Callable[[str], Sequence[str]]
     user: str = "root"
+    wanted: Callable[[], bool] = lambda: True
 
     def find(self, host: str) -> list[Process]:
         """Return its processes on *host*; none if it does not run."""

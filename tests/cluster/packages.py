@@ -15,6 +15,9 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
         "gridengine-master",
         "iproute2",
         "iputils-ping",
+        # Without the package around it, which would set up a database of the machine's.
+        "mariadb-client-core",
+        "mariadb-server-core",
         "munge",
         "netbase",
         "procps",
@@ -22,11 +25,10 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
         "slurm-client",
         "slurmctld",
         "slurmd",
+        "slurmdbd",
         "util-linux",
     ),
-    # Nothing here is needed by `up`: sacct, and a third scheduler that is the simplest
-    # there is.
-    "accounting": ("mariadb-server", "slurmdbd"),
+    # A third scheduler, the simplest there is; `up` does not need it.
     "spooler": ("task-spooler",),
 }
 """Name of a group to its packages."""

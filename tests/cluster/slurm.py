@@ -2,10 +2,11 @@
 
 import secrets
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from . import cgroups
+from . import accounting, cgroups
 from .daemons import Daemon
 from .hosts import Host
 from .layout import HEAD, LOGS, NODES, RUN, STATE
@@ -14,7 +15,7 @@ NAME: Final = "slurm"
 SUMMARY: Final = (
     "Slurm: partitions main (default), other, urgent; gres gpu:1; array index to 500"
 )
-DAEMONS: Final = (
+DAEMONS: Final[Sequence[Daemon]] = (
     # One for all hosts: they share the file system its socket is in.
     Daemon(
         name="munged",
@@ -31,6 +32,7 @@ DAEMONS: Final = (
             f"--seed-file={STATE}/munge/seed",
         ),
     ),
+    *accounting.DAEMONS,
     Daemon(
         name="slurmctld",
         process="slurmctld",
@@ -66,8 +68,13 @@ def prepare() -> None:
     log = LOGS / "slurmctld.log"
     log.touch()
     shutil.chown(log, "slurm", "slurm")
+    _configure()
+
+
+def _configure() -> None:
     held = cgroups.available()
     values = {
+        "@ACCOUNTING@": accounting.configuration(),
         "@RUN@": str(RUN),
         "@STATE@": str(STATE),
         "@PROCTRACK@": "proctrack/cgroup" if held else "proctrack/linuxproc",
@@ -80,13 +87,30 @@ def prepare() -> None:
         for mark, value in values.items():
             text = text.replace(mark, value)
         (_STATE / "etc" / template.name).write_text(text)
+    accounting.own(_STATE / "etc/slurmdbd.conf")
 
 
 def start() -> None:
     """Start every daemon; idempotent."""
     for daemon in DAEMONS:
         for host in daemon.hosts:
-            daemon.start(host)
+            if daemon.wanted():
+                daemon.start(host)
+
+
+def account(*, wanted: bool) -> None:
+    """Give Slurm accounting, or take it away; jobs go on meanwhile; idempotent."""
+    if not wanted and not accounting.on():
+        return
+    (controller,) = (one for one in DAEMONS if one.name == "slurmctld")
+    accounting.want(wanted=wanted)
+    _configure()
+    if wanted:
+        accounting.start()
+    controller.stop(HEAD)  # it takes over another storage only when it starts
+    controller.start(HEAD)
+    if not wanted:
+        accounting.stop()
 
 
 def ready() -> bool:

@@ -158,6 +158,21 @@ def test_a_daemon_can_be_stopped_frozen_and_started(cluster: Cluster) -> None:
     assert cluster.run("head", ["squeue", "--noheader"]).stdout == ""
 
 
+@pytest.mark.slow
+@pytest.mark.cluster("slurm")
+def test_slurm_has_accounting_when_wanted(cluster: Cluster) -> None:
+    """A job that runs while it is switched on is in it, and sacct fails without it."""
+    job = shell("sbatch --parsable --output=/dev/null --wrap 'sleep 60'").strip()
+    await_(lambda: "R" in shell(f"squeue --noheader --job={job} --format=%t"))
+    cluster.accounting(wanted=True)
+    shell(f"scancel {job}")
+    command = f"sacct --noheader --allocations --parsable2 --job={job} --format=state"
+    await_(lambda: "CANCELLED by" in shell(command))
+    cluster.accounting(wanted=False)
+    assert shell(f"{command} 2>&1 || true") == "Slurm accounting storage is disabled\n"
+    assert cluster.pids("head", "mariadbd|slurmdbd") == []
+
+
 def test_a_command_runs_as_if_by_ssh(cluster: Cluster) -> None:
     """Host, user, directory, environment, input, status: all as asked for."""
     script = 'hostname; id -un; pwd; echo "$WORD"; cat; exit 7'

@@ -106,7 +106,7 @@ def boot(name: str) -> None:
         if not _marker(scheduler.NAME).exists():
             continue
         for one in scheduler.DAEMONS:
-            if name in one.hosts:
+            if name in one.hosts and one.wanted():
                 one.start(name)
 
 
@@ -131,6 +131,19 @@ def repair(timeout_s: float) -> None:
         _await_ready(each, deadline)
 
 
+def account(*, wanted: bool) -> None:
+    """Give Slurm accounting, or take it away, and wait until nodes take jobs.
+
+    Raises:
+        ClusterError: If Slurm is not up, or is of no use after that.
+    """
+    if not _marker("slurm").exists():
+        msg = "Slurm is not up: `up slurm` starts it"
+        raise ClusterError(msg)
+    slurm.account(wanted=wanted)
+    _await_ready(SCHEDULERS["slurm"], time.monotonic() + READY_DEADLINE_S)
+
+
 class HostStatus(NamedTuple):
     """What there is to say of a host, for people, and whether all is well with it."""
 
@@ -150,7 +163,7 @@ def status() -> Iterator[HostStatus]:
             one.name: bool(one.find(name))
             for each in SCHEDULERS.values()
             for one in each.DAEMONS
-            if name in one.hosts and _marker(each.NAME).exists()
+            if name in one.hosts and one.wanted() and _marker(each.NAME).exists()
         }
         shown = ", ".join(
             f"{each}{'' if runs else ' stopped'}" for each, runs in daemons.items()
