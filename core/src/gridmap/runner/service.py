@@ -19,7 +19,7 @@ from gridmap.connection import ConnectionFile
 from gridmap.errors import GridMapError, RemoteProtocolError, UnpicklableError
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
-from gridmap.runner import cgroup
+from gridmap.runner import cgroup, strays
 from gridmap.runner.link import Link
 from gridmap.runner.machine import (
     Action,
@@ -94,12 +94,14 @@ class RunnerService:
             self._worker.kill()
             return 3
         wake = self._catch_signals()
+        strays.adopt()
         try:
             self._do(self._machine.connected(time.monotonic()))
             while self._machine.phase is not Phase.GONE:
                 self._turn(wake)
         finally:
             self._worker.kill()
+            strays.end(self._worker.pid)
             self._socket.close(2.0)
         return self._status
 
@@ -157,6 +159,7 @@ class RunnerService:
             with contextlib.suppress(BlockingIOError):
                 os.read(wake, 4096)
         self._mind_the_worker()
+        strays.reap(self._worker.pid)
         self._mind_signals()
         self._mind_the_time()
 
@@ -330,6 +333,7 @@ class RunnerService:
 
     def _start_worker(self) -> None:
         self._worker.close()
+        strays.end(self._worker.pid)
         self._worker = spawn_worker()
         self._link = Link(self._worker.sock)
         self._collector = Collector(self._worker.outbox)

@@ -98,6 +98,12 @@ class Worker:
         self._grant = 0
         self._parcels: dict[bytes, payload.Parcel] = {}
         self._functions: dict[bytes, Callable[..., object]] = {}
+        self._forked = False
+        os.register_at_fork(after_in_child=self._become_a_copy)
+
+    def _become_a_copy(self) -> None:
+        """This is a process that a function forked: it has nothing to tell."""
+        self._forked = True
 
     def handle(self, record: Record) -> None:
         """Do what one record asks for."""
@@ -121,6 +127,8 @@ class Worker:
         for job, parcel in enumerate(payload.unpack(frames), record.job):
             begin(job, now)
             kind, status, result = self._run(digest, parcel, job)
+            if self._forked:  # the function came back in a child of its own as well
+                os._exit(0)
             started, now = now, time.monotonic()
             self._hand_over(job, kind, status, result, now - started)
             if now - self._sent > _GATHER_S:
