@@ -98,8 +98,8 @@ def await_no_children(struck: StruckMap) -> None:
 
     def gone() -> bool:
         by_node: dict[str, list[str]] = {}
-        for _, node, pid in left:
-            by_node.setdefault(node, []).append(pid)
+        for _, where, pid in left:
+            by_node.setdefault(where, []).append(pid)
         for node in struck.site.nodes:
             pids = by_node.get(node or os.uname().nodename, [])
             if pids and struck.site.run(
