@@ -191,3 +191,30 @@ def meet_once(place: str, number: int) -> int:
     if first:
         await_file(Path(place, "go"))
     return number * number
+
+
+# Trying again
+
+
+def succeed_late(place: str, times: int, number: int) -> int:
+    """Be refused by a server for some attempts, then return the square."""
+    before = sorted(Path(place).glob(f"attempt{number}.*"))
+    Path(place, f"attempt{number}.{len(before)}").touch()
+    if len(before) < times:
+        msg = f"attempt at {number}"
+        raise ConnectionRefusedError(msg)
+    return number * number
+
+
+def hold(mib: int, *, touched: bool = True) -> int:
+    """Take so many MiB of memory, for a moment; return the number."""
+    block = bytearray(mib << 20)
+    if touched:
+        block[::4096] = b"x" * (len(block) // 4096)
+    return len(block) >> 20
+
+
+def last(seconds: float) -> float:
+    """Take so long."""
+    threading.Event().wait(seconds)
+    return seconds

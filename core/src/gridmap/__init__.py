@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from gridmap.job import Job
     from gridmap.monitor.monitor import JobMonitor
     from gridmap.resources import Resources
+    from gridmap.retry import Escalate, Retry
 
 _HOMES: Final = {
     "DRMAANotPresentException": "gridmap.errors",
+    "Escalate": "gridmap.retry",
     "GridExecutor": "gridmap.executor",
     "GridMapError": "gridmap.errors",
     "Job": "gridmap.job",
     "JobException": "gridmap.errors",
     "JobMonitor": "gridmap.monitor.monitor",
     "Resources": "gridmap.resources",
+    "Retry": "gridmap.retry",
     "grid_map": "gridmap.api",
     "process_jobs": "gridmap.api",
 }
@@ -55,12 +58,14 @@ _SETTINGS: Final = (
 
 __all__ = [  # noqa: PLE0604 - the constants are GridMap's
     "DRMAANotPresentException",
+    "Escalate",
     "GridExecutor",
     "GridMapError",
     "Job",
     "JobException",
     "JobMonitor",
     "Resources",
+    "Retry",
     "grid_map",
     "process_jobs",
     *_SETTINGS,

@@ -18,6 +18,7 @@ from gridmap.monitor.monitor import JobMonitor
 from gridmap.monitor.opening import check_count
 from gridmap.monitor.store import encode_call
 from gridmap.progress import make_progress
+from gridmap.retry import RetryRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,6 +65,7 @@ def grid_map(
     backend: str | None = None,
     max_workers: int | None = None,
     jobs_per_runner: int | None = None,
+    retry: RetryRules = None,
     return_exceptions: bool = False,
     progress: bool | Callable[..., None] | None = None,
     settings: Mapping[str, object] | None = None,
@@ -110,6 +112,10 @@ def grid_map(
             one a job on a cluster.
         jobs_per_runner: Jobs after which a runner ends; 1 gives every job a scheduler
             job of its own. None: no bound.
+        retry: Rules by which jobs that ended badly are run again: a `Retry`, an
+            `Escalate`, or a list of these in the order in which they are asked. None,
+            and where no rule has an opinion: what the infrastructure did is tried
+            again, ``num_resubmits`` times.
         return_exceptions: Whether an exception takes the place of its result in the
             list, instead of stopping the map.
         progress: Whether to show progress on standard error; a function is called
@@ -165,6 +171,7 @@ def grid_map(
         backend=_backend(backend, local=local),
         max_workers=_workers(max_workers, max_processes, backend, local=local),
         jobs_per_runner=jobs_per_runner,
+        retry=retry,
         require_cluster=require_cluster and not local,
         return_exceptions=return_exceptions,
         progress=progress,
@@ -185,6 +192,7 @@ def process_jobs(
     backend: str | None = None,
     max_workers: int | None = None,
     jobs_per_runner: int | None = None,
+    retry: RetryRules = None,
     return_exceptions: bool = False,
     progress: bool | Callable[..., None] | None = None,
     settings: Mapping[str, object] | None = None,
@@ -205,6 +213,7 @@ def process_jobs(
         backend: See `grid_map`.
         max_workers: See `grid_map`.
         jobs_per_runner: See `grid_map`.
+        retry: See `grid_map`.
         return_exceptions: See `grid_map`.
         progress: See `grid_map`.
         settings: See `grid_map`.
@@ -232,6 +241,7 @@ def process_jobs(
         backend=_backend(backend, local=local),
         max_workers=_workers(max_workers, max_processes, backend, local=local),
         jobs_per_runner=jobs_per_runner,
+        retry=retry,
         require_cluster=require_cluster and not local,
         return_exceptions=return_exceptions,
         progress=progress,
@@ -277,6 +287,7 @@ class _Map:
     backend: str | None
     max_workers: int | None
     jobs_per_runner: int | None
+    retry: RetryRules
     require_cluster: bool
     return_exceptions: bool
     progress: bool | Callable[..., None] | None
@@ -300,6 +311,7 @@ class _Map:
             name=self.name,
             max_workers=self.max_workers,
             jobs_per_runner=self.jobs_per_runner,
+            retry=self.retry,
             require_cluster=self.require_cluster,
             settings=self.settings,
             function=function,

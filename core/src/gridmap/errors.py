@@ -29,12 +29,29 @@ pickling, since runners send them and users' tools store them.
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gridmap.verdict import Verdict
+
+
+_NAME_CHARACTERS: Final = 256
+_MOST_NAMES: Final = 32
+
+
+def qualified_name(kind: type) -> str:
+    """Return a class's name as a traceback prints it, on one line, not too long."""
+    module, name = kind.__module__, kind.__qualname__
+    whole = name if module == "builtins" else f"{module}.{name}"
+    return "".join(c if c.isprintable() else "?" for c in whole)[:_NAME_CHARACTERS]
+
+
+def qualified_names(kind: type) -> tuple[str, ...]:
+    """Return the names of a class and its bases, nearest first, without `object`."""
+    bases = [base for base in kind.__mro__ if base is not object]
+    return tuple(map(qualified_name, bases[:_MOST_NAMES]))
 
 
 class GridMapError(Exception):

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import attrs
 
+from gridmap.resources import Resources
 from gridmap.verdict import Verdict
 
 
@@ -95,11 +96,23 @@ class JobsDone(Event):
 
 @attrs.frozen(kw_only=True)
 class JobFailed(Event):
-    """A job ended badly; ``again`` tells whether it will be run once more."""
+    """A job ended badly.
+
+    Attributes:
+        job: Its number in the run.
+        verdict: Why.
+        again: Whether it will be run once more.
+        resources: With what; None: with what it had, or not at all.
+        delay_s: Seconds it waits first.
+        avoid: Nodes it is kept from.
+    """
 
     job: int
     verdict: Verdict
     again: bool
+    resources: Resources | None = None
+    delay_s: float = 0.0
+    avoid: frozenset[str] = frozenset()
 
 
 @attrs.frozen(kw_only=True)

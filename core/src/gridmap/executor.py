@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from gridmap.monitor.outcomes import Outcome
     from gridmap.resources import Resources
+    from gridmap.retry import RetryRules
 
 _T = TypeVar("_T")
 
@@ -55,6 +56,8 @@ class GridExecutor(Executor):
             None for the site's defaults.
         name: The run's name.
         jobs_per_runner: Jobs after which a runner ends; None: no bound.
+        retry: Rules by which calls that ended badly are run again; see
+            `gridmap.grid_map`.
         temp_dir: As for `gridmap.grid_map`.
         require_cluster: As for `gridmap.grid_map`.
         settings: Any settings, by name.
@@ -77,6 +80,7 @@ class GridExecutor(Executor):
         resources: Resources | Mapping[str, Any] | None = None,
         name: str = "gridmap_executor",
         jobs_per_runner: int | None = None,
+        retry: RetryRules = None,
         temp_dir: str | None = None,
         require_cluster: bool = False,
         settings: Mapping[str, object] | None = None,
@@ -88,6 +92,7 @@ class GridExecutor(Executor):
             name=name,
             max_workers=max_workers,
             jobs_per_runner=jobs_per_runner,
+            retry=retry,
             require_cluster=require_cluster,
             settings=settings,
         )

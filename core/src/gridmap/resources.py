@@ -90,11 +90,34 @@ def parse_walltime(
     return math.ceil(seconds)
 
 
-def _seconds(value: str | float | timedelta) -> float | None:
+def parse_pause(value: str | float | timedelta, *, name: str) -> float:
+    """Return a pause in seconds, which may be 0.
+
+    Args:
+        value: As for `parse_walltime`; not rounded.
+        name: What the pause is for, used in the error.
+
+    Raises:
+        InvalidResourceError: If the text is not a time, or negative.
+    """
+    seconds = _seconds(value)
+    if seconds is None or not math.isfinite(seconds) or seconds < 0:
+        msg = (
+            f"{name}={value!r} is not a length of time: expected seconds of at least 0, "
+            "a timedelta, or a text such as '30s' or '00:01:30'"
+        )
+        raise InvalidResourceError(msg)
+    return seconds
+
+
+def _seconds(value: Any) -> float | None:
     if isinstance(value, timedelta):
         return value.total_seconds()
     if not isinstance(value, str):
-        return float(value)
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            return None
     if span := _SPAN.fullmatch(value):
         return float(span[1]) * _SPAN_SECONDS[span[2].lower()]
     clock = _CLOCK.fullmatch(value)
@@ -201,6 +224,28 @@ class Resources:
     def option(self, name: str) -> str | None:
         """Return the option *name*, None if it was not given."""
         return dict(self.options).get(name)
+
+
+def with_memory(resources: Resources, amount: int) -> Resources:
+    """Return the resources with another amount of memory.
+
+    It becomes the limit, whatever had been one: a site's default may be what was hit.
+    It becomes the request too, unless there was a limit alone.
+
+    Args:
+        resources: What is changed.
+        amount: Bytes.
+    """
+    request = resources.memory is not None or resources.memory_limit is None
+    options = dict(resources.options)
+    if "h_vmem" in options:  # GridMap's word, and its way of counting by the slot
+        options["h_vmem"] = str(amount)
+    return attrs.evolve(
+        resources,
+        memory=amount if request else None,
+        memory_limit=amount,
+        options=options,
+    )
 
 
 def make_resources(value: Resources | Mapping[str, Any] | None) -> Resources:

@@ -1,22 +1,48 @@
 """Whether a job that ended badly is run again, and with what.
 
-Retry is by cause. What the infrastructure did is tried again, up to a number;
-what the job did itself is not, and what a person ended stays ended.
+Retry is by cause. What the infrastructure did is tried again, up to a number; what the
+job did itself is not, and what a person ended stays ended. `Retry` and `Escalate` are
+a user's own rules: values, compared and pickled as such, that decide from what is
+known of a death and of those before it, and from nothing else.
+
+Who is asked first: a site's hook ``gridmap_retry``, then the user's rules in their
+order, then core's rule, `decide`. The first that has an opinion decides.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import itertools
+import zlib
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any, Final, TypeAlias
 
 import attrs
 
-from gridmap.resources import Resources
+from gridmap.errors import InvalidRequestError, qualified_name
+from gridmap.resources import (
+    Resources,
+    parse_memory,
+    parse_pause,
+    parse_walltime,
+    with_memory,
+)
 from gridmap.verdict import INFRASTRUCTURE, Cause, Verdict
 
 GUILTY_NODE = frozenset(
     {Cause.NODE_LOST, Cause.NEVER_STARTED, Cause.ENVIRONMENT_BROKEN, Cause.LOST}
 )
 """Causes that make the node suspect: the next attempt goes elsewhere if it can."""
+
+MOST_PAUSE_S: Final = 300.0
+"""Longest pause before an attempt, unless a user sets another."""
+
+_SPREAD: Final = 0.25
+"""Part of a pause that is taken off, a different one for each job: a thousand jobs that
+failed together shall not come back together."""
+
+_NO_END: Final = frozenset({Cause.RETURNED, Cause.CANCELLED})
+_NO_ATTEMPT: Final = frozenset({Cause.REJECTED})
 
 
 @attrs.frozen(kw_only=True)
@@ -26,7 +52,7 @@ class Again:
     Attributes:
         resources: With what; None: with the same as before.
         delay_s: Seconds to wait first.
-        avoid: Nodes not to be used.
+        avoid: Nodes not to be used, besides those that look guilty.
     """
 
     resources: Resources | None = None
@@ -42,8 +68,299 @@ class GiveUp:
 Decision: TypeAlias = "Again | GiveUp"
 
 
+def _named(value: object) -> Cause | str:
+    if isinstance(value, Cause):
+        if value in _NO_END:
+            msg = f"on={value}: that is no failure, so nothing is to be run again"
+            raise InvalidRequestError(msg)
+        if value in _NO_ATTEMPT:
+            msg = f"on={value}: there was no attempt; change the request instead"
+            raise InvalidRequestError(msg)
+        return value
+    if isinstance(value, type) and issubclass(value, BaseException):
+        return qualified_name(value)
+    if isinstance(value, str) and value.strip():
+        return value
+    msg = (
+        f"on={value!r} is nothing a job can end with: expected an exception's class, "
+        "its name as a traceback prints it, or a gridmap.verdict.Cause"
+    )
+    raise InvalidRequestError(msg)
+
+
+def _named_all(
+    value: type[BaseException]
+    | Cause
+    | str
+    | Iterable[type[BaseException] | Cause | str]
+    | None,
+) -> frozenset[Cause | str] | None:
+    if value is None:
+        return None
+    several = isinstance(value, Iterable) and not isinstance(value, (str, type))
+    kinds: Iterable[object] = value if several else (value,)  # type: ignore[assignment]
+    found = frozenset(map(_named, kinds))
+    if not found:
+        msg = "on=[] names nothing: leave it out for the infrastructure's causes"
+        raise InvalidRequestError(msg)
+    return found
+
+
+def _times(_: object, __: object, value: Any) -> None:
+    if value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        msg = f"times={value!r} must be a whole number of at least 0, or None"
+        raise InvalidRequestError(msg)
+
+
+def _delay(value: float | str | timedelta) -> float:
+    return parse_pause(value, name="delay")
+
+
+def _most_delay(value: float | str | timedelta | None) -> float | None:
+    return None if value is None else parse_pause(value, name="most_delay")
+
+
+@attrs.frozen
+class Retry:
+    """Run jobs again that ended in certain ways, a number of times.
+
+    Where a job ended otherwise, the rule has no opinion. Attempts that ended otherwise
+    are not counted either: each rule has its own number.
+
+    Args:
+        on: What it is for: classes of exceptions (subclasses count), their names, or
+            causes; one or several. None: the causes of `INFRASTRUCTURE`.
+        times: How often a job is run again at most; 0 lets the first such verdict
+            stand. None: the setting ``num_resubmits``.
+        delay: How long to wait before the first time, seconds, a `timedelta` or a text
+            such as ``"30s"``; doubled each time after.
+        most_delay: What the wait never exceeds; None: five minutes, or *delay* if that
+            is longer.
+
+    Raises:
+        InvalidRequestError: If a value makes no sense.
+
+    Example:
+        >>> from gridmap import Retry, grid_map
+        >>> flaky = Retry(on=[ConnectionError, TimeoutError], times=5, delay="2s")
+        >>> grid_map(abs, [-1, 2], backend="local", retry=flaky)
+        [1, 2]
+    """
+
+    on: frozenset[Cause | str] | None = attrs.field(default=None, converter=_named_all)
+    times: int | None = attrs.field(default=None, validator=_times, kw_only=True)
+    delay: float = attrs.field(default=0.0, converter=_delay, kw_only=True)
+    most_delay: float | None = attrs.field(
+        default=None, converter=_most_delay, kw_only=True
+    )
+
+    def __attrs_post_init__(self) -> None:
+        """See that the two pauses fit."""
+        if self.most_delay is not None and self.most_delay < self.delay:
+            msg = (
+                f"most_delay={self.most_delay:g} s is less than delay={self.delay:g} s"
+            )
+            raise InvalidRequestError(msg)
+
+    def covers(self, failure: Verdict) -> bool:
+        """Whether the rule is for such an end."""
+        if self.on is None:
+            return failure.cause in INFRASTRUCTURE
+        return failure.cause in self.on or not self.on.isdisjoint(failure.raised)
+
+    def forgives(self, cause: Cause) -> bool:
+        """Whether the rule names a cause outright."""
+        return self.on is not None and cause in self.on and self.times != 0
+
+    def decide(
+        self,
+        failure: Verdict,
+        history: tuple[Verdict, ...],
+        resources: Resources,
+        resubmits: int,
+    ) -> Decision | None:
+        """Return what is to be done; None where the rule is not for such an end.
+
+        Args:
+            failure: Why this attempt ended.
+            history: The verdicts of the attempts before it, oldest first.
+            resources: What this attempt had.
+            resubmits: The setting ``num_resubmits``.
+        """
+        del resources
+        if not self.covers(failure):
+            return None
+        done = sum(map(self.covers, history))
+        if done >= (resubmits if self.times is None else self.times):
+            return GiveUp()
+        return Again(delay_s=self._pause(failure, done))
+
+    def requests(self, resources: Resources) -> Iterator[Resources]:
+        """Yield what a job may be given instead of *resources*: nothing else."""
+        del resources
+        yield from ()
+
+    def _pause(self, failure: Verdict, done: int) -> float:
+        most = self.most_delay
+        if most is None:
+            most = max(MOST_PAUSE_S, self.delay)
+        pause = min(self.delay * 2.0 ** min(done, 64), most)
+        name = f"{failure.job} {failure.attempt}".encode(errors="replace")
+        return pause * (1 - _SPREAD * zlib.crc32(name) / 2**32)
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    alone = isinstance(value, (str, int, float, timedelta))
+    if not alone and not isinstance(value, Iterable):
+        msg = f"{value!r} is no list of steps"
+        raise InvalidRequestError(msg)
+    return (value,) if alone else tuple(value)
+
+
+def _memory_steps(value: Any) -> tuple[int, ...]:
+    return tuple(_whole(parse_memory(step), step) for step in _several(value))
+
+
+def _walltime_steps(value: Any) -> tuple[int, ...]:
+    return tuple(_whole(parse_walltime(step), step) for step in _several(value))
+
+
+def _whole(amount: int | None, step: object) -> int:
+    if amount is None:
+        msg = f"{step!r} is no step: leave it out"
+        raise InvalidRequestError(msg)
+    return amount
+
+
+def _growing(_: object, field: attrs.Attribute[Any], steps: tuple[int, ...]) -> None:
+    if any(after <= before for before, after in itertools.pairwise(steps)):
+        msg = (
+            f"the steps of {field.name} must grow, and these do not: {list(steps)} "
+            f"({'bytes' if field.name == 'memory' else 'seconds'})"
+        )
+        raise InvalidRequestError(msg)
+
+
+@attrs.frozen(kw_only=True)
+class Escalate:
+    """Run jobs again with more, where what they had was not enough.
+
+    A job that ran out of memory gets the first step that is more than it had, and so
+    on; likewise one whose time was over. After the last step the verdict stands. Of
+    other ends the rule has no opinion.
+
+    A `MemoryError` counts as out of memory: where a limit is an rlimit, as on the local
+    backend and on Grid Engine, that is all there is to be seen of it.
+
+    Args:
+        memory: Steps, ascending: bytes or texts such as ``"4G"``. Each becomes both
+            the request and the limit, and takes the place of GridMap's ``h_vmem``, per
+            slot as that.
+        walltime: Steps, ascending: seconds, `timedelta` or texts such as ``"2:00:00"``.
+
+    Raises:
+        InvalidRequestError: If there is no step, one makes no sense, or they do not
+            grow.
+
+    Example:
+        >>> from gridmap import Escalate, grid_map
+        >>> more = Escalate(memory=["4G", "16G"], walltime=["8:00:00"])
+        >>> grid_map(abs, [-1], backend="local", mem_free="1G", retry=more)
+        [1]
+    """
+
+    memory: tuple[int, ...] = attrs.field(
+        default=(), converter=_memory_steps, validator=_growing
+    )
+    walltime: tuple[int, ...] = attrs.field(
+        default=(), converter=_walltime_steps, validator=_growing
+    )
+
+    def __attrs_post_init__(self) -> None:
+        """See that there is a step."""
+        if not self.memory and not self.walltime:
+            msg = "Escalate needs steps, such as memory=['4G', '16G']"
+            raise InvalidRequestError(msg)
+
+    def forgives(self, cause: Cause) -> bool:
+        """Whether the rule names a cause outright: none."""
+        del cause
+        return False
+
+    def decide(
+        self,
+        failure: Verdict,
+        history: tuple[Verdict, ...],
+        resources: Resources,
+        resubmits: int,
+    ) -> Decision | None:
+        """Return what is to be done; see `Retry.decide`."""
+        del history, resubmits
+        if self.memory and failure.lacked_memory:
+            more = self._more(self.memory, _memory_of(resources))
+            return Again(resources=with_memory(resources, more)) if more else GiveUp()
+        if self.walltime and failure.cause is Cause.TIME_LIMIT:
+            more = self._more(self.walltime, resources.walltime or 0)
+            if more is None:
+                return GiveUp()
+            return Again(resources=attrs.evolve(resources, walltime=more))
+        return None
+
+    def requests(self, resources: Resources) -> Iterator[Resources]:
+        """Yield what a job may be given instead of *resources*."""
+        for amount in self.memory:
+            if amount > _memory_of(resources):
+                yield with_memory(resources, amount)
+        for seconds in self.walltime:
+            if seconds > (resources.walltime or 0):
+                yield attrs.evolve(resources, walltime=seconds)
+
+    @staticmethod
+    def _more(steps: tuple[int, ...], had: int) -> int | None:
+        return next((step for step in steps if step > had), None)
+
+
+def _memory_of(resources: Resources) -> int:
+    return max(resources.memory or 0, resources.memory_limit or 0)
+
+
+Rule: TypeAlias = "Retry | Escalate"
+RetryRules: TypeAlias = "Rule | Iterable[Rule] | None"
+"""What users may give as ``retry``: a rule, several in the order in which they are
+asked, or None for core's alone."""
+
+
+def make_rules(value: RetryRules) -> tuple[Rule, ...]:
+    """Return a user's rules in the order in which they are asked.
+
+    Raises:
+        InvalidRequestError: If something among them is no rule.
+    """
+    if value is None:
+        return ()
+    alone = isinstance(value, (Retry, Escalate)) or not isinstance(value, Iterable)
+    given: tuple[Any, ...] = (value,) if alone else tuple(value)  # type: ignore[arg-type]
+    for rule in given:
+        if not isinstance(rule, (Retry, Escalate)):
+            msg = (
+                f"retry={rule!r} is no rule: expected gridmap.Retry, gridmap.Escalate, "
+                "or a list of these"
+            )
+            raise InvalidRequestError(msg)
+    return given
+
+
+def guilty(verdicts: Iterable[Verdict]) -> frozenset[str]:
+    """Return the nodes on which attempts ended in a way that the node may be behind."""
+    return frozenset(v.node for v in verdicts if v.node and v.cause in GUILTY_NODE)
+
+
 def decide(failure: Verdict, history: tuple[Verdict, ...], resubmits: int) -> Decision:
-    """Return core's own decision; the hook ``gridmap_retry`` can overrule it.
+    """Return core's own decision, where neither hook nor user has one.
 
     Args:
         failure: Why this attempt ended.
@@ -51,10 +368,25 @@ def decide(failure: Verdict, history: tuple[Verdict, ...], resubmits: int) -> De
         resubmits: How often a job may be run again (``NUM_RESUBMITS``).
 
     Returns:
-        `Again` for infrastructure causes while there are attempts left.
+        `Again` for infrastructure causes while there are attempts left. Attempts that
+        ended otherwise, and were forgiven, do not count.
     """
-    if failure.cause not in INFRASTRUCTURE or len(history) >= resubmits:
+    if failure.cause not in INFRASTRUCTURE:
         return GiveUp()
-    verdicts = (*history, failure)
-    nodes = {v.node for v in verdicts if v.node and v.cause in GUILTY_NODE}
-    return Again(avoid=frozenset(nodes))
+    done = sum(verdict.cause in INFRASTRUCTURE for verdict in history)
+    return GiveUp() if done >= resubmits else Again()
+
+
+def choose(
+    rules: Iterable[Rule],
+    failure: Verdict,
+    history: tuple[Verdict, ...],
+    resources: Resources,
+    resubmits: int,
+) -> Decision:
+    """Return what the first of the user's rules with an opinion decides, else core's."""
+    for rule in rules:
+        decision = rule.decide(failure, history, resources, resubmits)
+        if decision is not None:
+            return decision
+    return decide(failure, history, resubmits)

@@ -136,6 +136,8 @@ class Verdict:
         attempt: Which attempt, from 1.
         node: Where it ran; None if nowhere.
         runner: The scheduler's handle of its runner; None if there was none.
+        raised: Names of the class of the exception that ended it, and of its bases,
+            nearest first; empty if none did.
         asked_memory: Bytes of memory asked for; None if nothing was.
         log_tail: The last lines it wrote.
         log_path: Where the whole log lies; None if there is none.
@@ -147,6 +149,7 @@ class Verdict:
     attempt: int = 1
     node: str | None = None
     runner: str | None = None
+    raised: tuple[str, ...] = ()
     asked_memory: int | None = None
     log_tail: str = ""
     log_path: str | None = None
@@ -166,6 +169,11 @@ class Verdict:
         """Most memory any witness saw, bytes, None if nobody measured."""
         peaks = [s.peak_memory for s in self.statements if s.peak_memory is not None]
         return max(peaks, default=None)
+
+    @property
+    def lacked_memory(self) -> bool:
+        """Whether it was ended, or had to end itself, for want of memory."""
+        return self.cause is Cause.OUT_OF_MEMORY or "MemoryError" in self.raised
 
     def explain(self) -> str:
         """Return the whole story for people: headline, evidence, log, next step."""

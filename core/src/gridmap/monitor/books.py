@@ -190,7 +190,10 @@ class Books:
             else self.policy.decide(verdict, tuple(history), group.resources)
         )
         again = isinstance(decision, Again)
-        self.publish(JobFailed, job=job, verdict=verdict, again=again)
+        plan: dict[str, Any] = {}
+        if isinstance(decision, Again):
+            plan = attrs.asdict(decision, recurse=False)
+        self.publish(JobFailed, job=job, verdict=verdict, again=again, **plan)
         self.settle(grant, job, job + 1)
         if isinstance(decision, Again):
             self.jobs.histories[job] = [*history, verdict]

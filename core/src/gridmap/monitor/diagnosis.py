@@ -6,11 +6,12 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from gridmap.backend import Autopsy, Ending, Limit, Seen
+from gridmap.protocol.messages import Kind
 from gridmap.resources import format_memory
 from gridmap.verdict import Cause, Statement, Witness, signal_name
 
 if TYPE_CHECKING:
-    from gridmap.protocol.messages import Goodbye, Hello, WorkerLost
+    from gridmap.protocol.messages import Failure, Goodbye, Hello, WorkerLost
 
 _BROKEN: Final = re.compile(
     r"No module named '?gridmap|ModuleNotFoundError|ImportError|"
@@ -23,6 +24,18 @@ _ENDINGS: Final = {
     Ending.PREEMPTION: Cause.PREEMPTED,
     Ending.NODE: Cause.NODE_LOST,
     Ending.START: Cause.NEVER_STARTED,
+}
+
+_KIND_TEXTS: Final = {
+    Kind.RAISED: "the function raised an exception",
+    Kind.UNPICKLABLE: "the function returned, but its value cannot be sent",
+    Kind.EXITED: "the function asked its process to exit",
+}
+
+_KIND_CAUSES: Final = {
+    Kind.RAISED: Cause.RAISED,
+    Kind.UNPICKLABLE: Cause.UNPICKLABLE,
+    Kind.EXITED: Cause.EXITED,
 }
 
 _LIMITS: Final = {Limit.MEMORY: Cause.OUT_OF_MEMORY, Limit.TIME: Cause.TIME_LIMIT}
@@ -89,6 +102,21 @@ def from_worker(lost: WorkerLost) -> list[Statement]:
         )
     )
     return statements
+
+
+def from_failure(failure: Failure) -> Statement:
+    """Return what a worker told of a call that did not return a value."""
+    text = _KIND_TEXTS[failure.kind]
+    if failure.kind is Kind.RAISED and failure.classes:
+        text = f"the function raised {failure.classes[0]}"
+    if failure.text and failure.kind is not Kind.EXITED:
+        text += f": {failure.text}"
+    return Statement(
+        witness=Witness.WORKER,
+        text=text,
+        cause=_KIND_CAUSES[failure.kind],
+        exit_status=failure.status,
+    )
 
 
 def from_goodbye(goodbye: Goodbye) -> Statement:

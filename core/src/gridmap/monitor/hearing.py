@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
+import msgspec
+
 from gridmap.errors import RemoteProtocolError
 from gridmap.events import JobsDone, RunnerVitals
 from gridmap.lifecycle import JobStep, RunnerState
@@ -172,15 +175,13 @@ class Hearing:
         self, runner: Runner, grant: Grant, report: m.Report, failure: m.Failure
     ) -> None:
         books, job = self._books, report.first + failure.offset
-        said = Statement(
-            witness=Witness.WORKER,
-            text=_KIND_TEXTS[failure.kind],
-            cause=_KIND_CAUSES[failure.kind],
-            exit_status=failure.status,
+        said = diagnosis.from_failure(failure)
+        verdict = attrs.evolve(
+            books.verdict(job, grant.span.attempt, [said], runner),
+            raised=failure.classes,
         )
-        verdict = books.verdict(job, grant.span.attempt, [said], runner)
         if not books.end_attempt(grant, job, verdict):
-            only = m.Failure(offset=0, kind=failure.kind, status=failure.status)
+            only = msgspec.structs.replace(failure, offset=0)
             books.ask(
                 Deliver(
                     first=job,
@@ -240,16 +241,3 @@ class Hearing:
                 stop = job
             books.put_back(grant, first, stop)
         runner.job = job
-
-
-_KIND_TEXTS: Final = {
-    m.Kind.RAISED: "the function raised an exception",
-    m.Kind.UNPICKLABLE: "the function returned, but its value cannot be sent",
-    m.Kind.EXITED: "the function asked its process to exit",
-}
-
-_KIND_CAUSES: Final = {
-    m.Kind.RAISED: Cause.RAISED,
-    m.Kind.UNPICKLABLE: Cause.UNPICKLABLE,
-    m.Kind.EXITED: Cause.EXITED,
-}

@@ -300,7 +300,9 @@ class Inquest:
             if not runner.parted:
                 said.append(diagnosis.from_silence(self._books.now - runner.heard))
             self.release(runner, said)
-            if judge(said) is Cause.KILLED:
+            if judge(said) is Cause.KILLED and not self._books.policy.forgives(
+                Cause.KILLED
+            ):
                 self._staffing.killed(runner.group, runner.since)
             self._staffing.remove(runner, "gone")
         else:
@@ -322,7 +324,8 @@ class Inquest:
         books, group = self._books, runner.group
         cause = judge(said)
         if cause is Cause.KILLED:
-            self._staffing.killed(group, runner.since)
+            if not books.policy.forgives(cause):
+                self._staffing.killed(group, runner.since)
             return
         if cause is Cause.LOST:
             cause = Cause.NEVER_STARTED

@@ -25,6 +25,7 @@ from gridmap.monitor.service import MonitorService
 from gridmap.monitor.store import Store, encode_call
 from gridmap.monitor.surroundings import Surroundings, portable
 from gridmap.resources import Resources
+from gridmap.retry import RetryRules, make_rules
 from gridmap.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class JobMonitor:
         max_workers: int | None = None,
         jobs_per_runner: int | None = None,
         require_cluster: bool = False,
+        retry: RetryRules = None,
         settings: Mapping[str, object] | None = None,
         function: Callable[..., Any] | None = None,
         sink: Sink | None = None,
@@ -87,6 +89,7 @@ class JobMonitor:
             max_workers: Runners at most, at a time; None: see `grid_map`.
             jobs_per_runner: Jobs after which a runner ends; None: no bound.
             require_cluster: Whether to refuse to run on this machine alone.
+            retry: Rules by which jobs that ended badly are run again; see `grid_map`.
             settings: Any settings, by name; they come before all other sources.
             function: The function whose module runners must be able to import; None:
                 the script's directory is put on their path.
@@ -116,6 +119,7 @@ class JobMonitor:
             require_cluster=require_cluster,
         )
         self.name = name
+        self._rules = make_rules(retry)
         self.home_address = ""
         self.outcomes = Outcomes(job_name)
         self._sink = sink or self.outcomes
@@ -205,6 +209,7 @@ class JobMonitor:
             surroundings=self._surroundings,
             compression=settings.compression,
             retry=opened.plugins.retry,
+            rules=self._rules,
             log_path=None if settings.keep_logs == "never" else opened.log_path,
             name=self._job_name,
             epoch_s=_now() - time.monotonic(),
@@ -316,6 +321,9 @@ class JobMonitor:
             raise GridMapError(msg)
         digest = self._store.add_function(function)
         self._check(resources or Resources())
+        for rule in self._rules:
+            for request in rule.requests(resources or Resources()):
+                self._check(request)
         with self._lock:
             first = self._jobs
             self._store.add_inputs(first, inputs)

@@ -10,10 +10,10 @@ import attrs
 from gridmap.backend import Handle
 from gridmap.monitor.surroundings import Surroundings
 from gridmap.resources import Resources
-from gridmap.retry import Decision, decide
-from gridmap.verdict import Verdict
+from gridmap.retry import Again, Decision, Rule, choose, guilty
+from gridmap.verdict import Cause, Verdict
 
-RetryPolicy: TypeAlias = Callable[
+RetryHook: TypeAlias = Callable[
     [Verdict, tuple[Verdict, ...], Resources], "Decision | None"
 ]
 
@@ -45,7 +45,8 @@ class Policy:
         python: Major and minor version that runners must have.
         surroundings: What jobs find on their nodes; grows as jobs are added.
         compression: How runners compress results.
-        retry: The hook; None leaves it to `gridmap.retry.decide`.
+        retry: The hook; its None leaves it to the rules.
+        rules: The user's rules, in the order in which they are asked.
         log_path: Where a runner's log lies; None if logs are not kept.
         name: How the user knows a job.
         epoch_s: Seconds since the epoch at the ledger's time 0.
@@ -67,7 +68,8 @@ class Policy:
     python: tuple[int, int] = (3, 11)
     surroundings: list[Surroundings] = attrs.field(factory=list, repr=False)
     compression: str = "auto"
-    retry: RetryPolicy = no_opinion
+    retry: RetryHook = no_opinion
+    rules: tuple[Rule, ...] = ()
     log_path: Callable[[Handle], str] | None = None
     name: Callable[[int], str] = "job {}".format
     epoch_s: float = 0.0
@@ -76,6 +78,18 @@ class Policy:
     def decide(
         self, failure: Verdict, history: tuple[Verdict, ...], resources: Resources
     ) -> Decision:
-        """Ask the hook, and core's own rule where it has no opinion."""
+        """Ask the hook, then the user's rules, then core's own.
+
+        Nodes that look guilty are left out of the next attempt, whoever decided it.
+        """
         answer = self.retry(failure, history, resources)
-        return decide(failure, history, self.resubmits) if answer is None else answer
+        if answer is None:
+            answer = choose(self.rules, failure, history, resources, self.resubmits)
+        if isinstance(answer, Again):
+            avoid = answer.avoid | guilty((*history, failure))
+            answer = attrs.evolve(answer, avoid=avoid)
+        return answer
+
+    def forgives(self, cause: Cause) -> bool:
+        """Whether the user said of a cause that jobs that ended so are run again."""
+        return any(rule.forgives(cause) for rule in self.rules)

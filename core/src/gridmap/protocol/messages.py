@@ -54,11 +54,15 @@ class Failure(_Message, frozen=True):
         offset: The job's place in the report, from 0.
         kind: How it ended.
         status: The exit status it asked for, where it has one.
+        classes: Names of the exception's class and its bases, nearest first.
+        text: What the exception says, the beginning, on one line.
     """
 
     offset: Count
     kind: Kind
     status: Status | None = None
+    classes: tuple[Word, ...] = ()
+    text: Word = ""
 
 
 class Hello(_Message, frozen=True, tag="hello"):

@@ -37,7 +37,8 @@ class RecordType(enum.IntEnum):
     """Worker to runner: it is set up."""
     RESULT = 5
     """Worker to runner: ``count`` jobs from ``job`` on ended; frames: what of them is
-    to travel, packed. If ``kind`` is not 0, it is one job, and its exception."""
+    to travel, packed. If ``kind`` is not 0, it is one job, and its exception, and the
+    first frame tells of that (msgpack: names of its classes, and what it says)."""
 
 
 @attrs.frozen

@@ -40,7 +40,7 @@ from gridmap.runner.outbox import Collector, Gathered
 from gridmap.runner.output import Output
 from gridmap.runner.records import Record, RecordType
 from gridmap.runner.vitals import Meter
-from gridmap.runner.worker import Setup
+from gridmap.runner.worker import Raised, Setup
 from gridmap.transport.dealer import RunnerSocket
 from gridmap.transport.limits import Limits
 from gridmap.version import __version__
@@ -196,6 +196,9 @@ class RunnerService:
 
     def _result(self, record: Record, now: float) -> None:
         kind, frames = record.kind, list(record.frames)
+        raised = Raised((), "")
+        if kind:
+            raised = msgspec.msgpack.decode(frames.pop(0), type=Raised)
         first, count, seconds = record.job, record.count, record.seconds
         known, took = self._collector.sent(first, count)
         if known >= count:
@@ -205,13 +208,17 @@ class RunnerService:
             first, count, seconds = first + known, count - known, seconds - took
         sizes = [len(frame) for frame in frames]
         if reason := _too_large(max(sizes), sum(sizes), self._file.max_frame_bytes):
-            kind = m.Kind.UNPICKLABLE
+            kind, raised = m.Kind.UNPICKLABLE, Raised((), "")
             error = UnpicklableError("the result", "", reason)
             frames = payload.pack([payload.dump_exception(error, "")])
         status = record.status if record.status >= 0 else None
-        failures = (
-            (m.Failure(offset=0, kind=m.Kind(kind), status=status),) if kind else ()
-        )
+        failures: tuple[m.Failure, ...] = ()
+        if kind:
+            classes, text = raised
+            failure = m.Failure(
+                offset=0, kind=m.Kind(kind), status=status, classes=classes, text=text
+            )
+            failures = (failure,)
         self._do(
             self._machine.results(
                 first, count, failures, max(seconds, 0.0), frames, now

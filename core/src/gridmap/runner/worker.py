@@ -15,12 +15,12 @@ import signal
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from gridmap import payload
-from gridmap.errors import UnpicklableError
+from gridmap.errors import UnpicklableError, qualified_names
 from gridmap.protocol.messages import Kind
 from gridmap.runner import records
 from gridmap.runner.outbox import Outbox
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PR_SET_PDEATHSIG: Final = 1
+
+_LINE: Final = 256
+"""Characters of an exception's message that travel outside of its pickle."""
 
 _GATHER_S: Final = 0.01
 """How long results of quick jobs gather before they are sent."""
@@ -86,6 +89,34 @@ def _detach(output_fd: int | None) -> None:
         sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115 - likewise
 
 
+class Ran(NamedTuple):
+    """How a job ended.
+
+    Attributes:
+        result: Its value, or the exception.
+        kind: 0 for a value, else a `Kind`.
+        status: The exit status it asked for, -1 if none.
+        raised: What the runner has to know of the exception; None for a value.
+    """
+
+    result: bytes | payload.Parcel
+    kind: int = 0
+    status: int = -1
+    raised: Raised | None = None
+
+
+class Raised(NamedTuple):
+    """An exception, as far as it can be told without unpickling it.
+
+    Attributes:
+        classes: Names of its class and the bases of that.
+        text: What it says, one line.
+    """
+
+    classes: tuple[str, ...]
+    text: str
+
+
 class Worker:
     """What the worker knows: its functions."""
 
@@ -126,28 +157,21 @@ class Worker:
             self._grant = record.grant
         for job, parcel in enumerate(payload.unpack(frames), record.job):
             begin(job, now)
-            kind, status, result = self._run(digest, parcel, job)
+            ran = self._run(digest, parcel, job)
             if self._forked:  # the function came back in a child of its own as well
                 os._exit(0)
             started, now = now, time.monotonic()
-            self._hand_over(job, kind, status, result, now - started)
+            self._hand_over(job, ran, now - started)
             if now - self._sent > _GATHER_S:
                 self._flush(now)
         self._outbox.end()
         if not self._poll.poll(0):  # nothing more to do: what is done must not wait
             self._flush(now)
 
-    def _hand_over(
-        self,
-        job: int,
-        kind: int,
-        status: int,
-        result: bytes | payload.Parcel,
-        seconds: float,
-    ) -> None:
+    def _hand_over(self, job: int, ran: Ran, seconds: float) -> None:
         """Gather a quick job's result, send off any other at once."""
-        if not kind:
-            small = _small(result)
+        if not ran.kind:
+            small = _small(ran.result)
             if small is not None:
                 if self._outbox.put(job, small, seconds):
                     return
@@ -155,10 +179,13 @@ class Worker:
                 if self._outbox.put(job, small, seconds):
                     return
         self._flush(time.monotonic())
-        frames = tuple(payload.pack([result]))
-        records.send(
-            self._sock, Record(RecordType.RESULT, frames, job, 1, kind, status, seconds)
+        frames = tuple(payload.pack([ran.result]))
+        if ran.raised is not None:
+            frames = (msgspec.msgpack.encode(ran.raised), *frames)
+        record = Record(
+            RecordType.RESULT, frames, job, 1, ran.kind, ran.status, seconds
         )
+        records.send(self._sock, record)
 
     def _flush(self, now: float) -> None:
         """Send off what was gathered."""
@@ -177,10 +204,8 @@ class Worker:
         records.send(self._sock, record)
         self._outbox.clear()
 
-    def _run(
-        self, digest: bytes, parcel: payload.Parcel, job: int
-    ) -> tuple[int, int, bytes | payload.Parcel]:
-        """Run one job; return how it ended, its exit status, and its parcel."""
+    def _run(self, digest: bytes, parcel: payload.Parcel, job: int) -> Ran:
+        """Run one job; return how it ended."""
         try:
             function = self._functions.get(digest)
             if function is None:
@@ -188,20 +213,19 @@ class Worker:
             args, kwargs = _arguments(parcel)
             value = function(*args, **kwargs) if kwargs else function(*args)
         except SystemExit as error:
-            return Kind.EXITED, _exit_status(error.code), _dump_error(error)
+            return _failed(error, Kind.EXITED, _exit_status(error.code))
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
-            return Kind.RAISED, -1, _dump_error(error)
+            return _failed(error)
         try:
-            return (
-                0,
-                -1,
+            return Ran(
                 payload.dump_plain(value)
-                or payload.dump(value, what=f"the result of job {job}"),
+                or payload.dump(value, what=f"the result of job {job}")
             )
         except UnpicklableError as error:
-            return Kind.UNPICKLABLE, -1, payload.dump_exception(error, "")
+            parcel = payload.dump_exception(error, "")
+            return Ran(parcel, Kind.UNPICKLABLE, raised=Raised((), _line(error)))
         except BaseException as error:  # noqa: BLE001 - a __reduce__ may raise anything
-            return Kind.RAISED, -1, _dump_error(error)
+            return _failed(error)
 
     def _load(self, digest: bytes) -> Callable[..., object]:
         try:
@@ -232,8 +256,19 @@ def _arguments(parcel: payload.Parcel) -> tuple[tuple[Any, ...], dict[str, Any]]
     return args, kwargs
 
 
-def _dump_error(error: BaseException) -> payload.Parcel:
-    return payload.dump_exception(error, payload.format_traceback(error))
+def _failed(error: BaseException, kind: int = Kind.RAISED, status: int = -1) -> Ran:
+    parcel = payload.dump_exception(error, payload.format_traceback(error))
+    raised = Raised(qualified_names(type(error)), _line(error))
+    return Ran(parcel, kind, status, raised)
+
+
+def _line(error: BaseException) -> str:
+    """Return what an exception says as one line without control characters."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception as fault:  # noqa: BLE001 - users' __str__ may raise anything
+        text = f"(no message: str() raised {type(fault).__name__})"
+    return "".join(c for c in text[:_LINE] if c.isprintable())
 
 
 def _exit_status(code: object) -> int:
