@@ -3,6 +3,9 @@
 PYTHON ?= python3
 T ?= tests
 ARGS ?=
+SEEDS ?= 1000
+FIRST ?= 0
+JOBS ?= 2
 
 MEMBERS = core $(wildcard plugins/*)
 PROJECTS = pyproject.toml hatch_build.py $(wildcard core/pyproject.toml plugins/*/pyproject.toml)
@@ -14,7 +17,7 @@ NEW_ENOUGH = import sys; sys.version_info >= (3, 11) or sys.exit( \
 	": name another, as in make demo PYTHON=python3.12")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types imports docs check bench clean \
+.PHONY: help demo test lint format types imports docs check bench simulate clean \
 	cluster-up cluster-down cluster-shell
 
 help: ## Say what there is
@@ -59,6 +62,10 @@ cluster-shell: ## Open a shell on the clusters' head node, as an ordinary user
 
 cluster-down: ## Take the clusters down
 	@$(PYTHON) tests/cluster down
+
+simulate: .venv-dev/ready ## Search SEEDS simulated runs for a broken promise
+	PYTHONPATH=. $(DEV)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST) \
+		--jobs $(JOBS) $(ARGS)
 
 bench: .venv-dev/ready ## Measure
 	$(DEV)/python benchmarks $(ARGS)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from tests.simulation.scheduler import Fault, Task, TaskState
+from tests.simulation.jobs import Fault
+from tests.simulation.scheduler import Task, TaskState
+from tests.simulation.world import Dice
 
 from gridmap.backend import Ending
 
@@ -16,7 +18,35 @@ if TYPE_CHECKING:
     from tests.simulation.process import SimRunner
     from tests.simulation.simulation import Simulation
 
-_COMMON = 7
+_COMMON: Final = (
+    "worker_killed",
+    "runner_crashed",
+    "runner_signalled",
+    "connection_torn",
+    "cable_pulled",
+    "node_dies",
+    "runner_stopped",
+)
+"""They need a runner that is up."""
+
+_RARE: Final = (
+    "monitor_stopped",
+    "person_kills_one",
+    "person_kills_all",
+    "requeued",
+    "scheduler_down",
+    "submissions_rejected",
+    "queue_disabled",
+    "held",
+    "user_cancels",
+    "suspended",
+    "preempted",
+    "clock_set",
+    "cores_stopped",
+)
+
+_STAYS_DEAD = 0.3
+"""How often a node that lost power does not come back."""
 
 
 class Faults:
@@ -25,31 +55,26 @@ class Faults:
     def __init__(self, sim: Simulation) -> None:
         self._sim = sim
         self._world = sim.world
+        self._dice = Dice(0)
         self._ended = False
-        self.kinds: tuple[Callable[[], None], ...] = (
-            self.worker_killed,
-            self.runner_crashed,
-            self.runner_signalled,
-            self.connection_torn,
-            self.cable_pulled,
-            self.node_dies,
-            self.runner_stopped,
-            self.monitor_stopped,
-            self.person_kills_one,
-            self.person_kills_all,
-            self.requeued,
-            self.scheduler_down,
-            self.submissions_rejected,
-            self.queue_disabled,
-            self.held,
-            self.user_cancels,
-        )
+        self.struck = 0
+        self.muted: frozenset[int] = frozenset()
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return what can go wrong; the first of them do so more often."""
+        return (*_COMMON, *_RARE)
 
     def strike(self) -> None:
-        """Let something go wrong."""
-        if not self._ended:
-            often = self.kinds[:_COMMON] * 3  # they need a runner that is up
-            self._world.random.choice((*often, *self.kinds))()
+        """Let something go wrong, unless this stroke is left out."""
+        if self._ended:
+            return
+        self.struck += 1
+        # Dice of its own, so that the others do not change when it is left out.
+        self._dice.seed(f"{self._world.seed} stroke {self.struck}")
+        kind = self._dice.choice([*_COMMON, *_COMMON, *_COMMON, *self.names()])
+        if self.struck not in self.muted:
+            getattr(self, kind)()
 
     def end(self) -> None:
         """Let nothing go wrong any more, and mend what is broken."""
@@ -58,9 +83,12 @@ class Faults:
         self._world.tell("-- no more faults")
         self._ended = True
         scheduler = self._sim.scheduler
+        scheduler.troubled = self._world.now
         scheduler.down = scheduler.full = False
         scheduler.rejects = 0.0
         for node in self._sim.nodes:
+            if node.gone and any(other.alive for other in self._sim.nodes):
+                continue  # the others have to do
             node.alive = True
             self._plug_in(node)
             for process in list(node.processes):
@@ -69,18 +97,18 @@ class Faults:
             self._let_go(task)
 
     def _soon(self, most: float, act: Callable[[], None]) -> None:
-        self._world.after(self._world.between(0.5, most), act)
+        self._world.after(self._dice.between(0.5, most), act)
 
     def _process(self) -> SimRunner | None:
         processes = [p for node in self._sim.nodes for p in node.processes]
-        return self._world.random.choice(processes) if processes else None
+        return self._dice.choice(processes) if processes else None
 
     def _node(self) -> Node:
-        return self._world.random.choice(self._sim.nodes)
+        return self._dice.choice(self._sim.nodes)
 
     def _task(self, *states: TaskState) -> Task | None:
         tasks = [t for t in self._sim.scheduler.tasks.values() if t.state in states]
-        return self._world.random.choice(tasks) if tasks else None
+        return self._dice.choice(tasks) if tasks else None
 
     # Processes ----------------------------------------------------------------------
 
@@ -89,40 +117,50 @@ class Faults:
         process = self._process()
         if process is not None and process.worker.alive:
             job = process.worker.job
-            self._world.tell(f"{process.task.handle}: worker killed in {job}")
-            process.task.faults.add(Fault.CRASHED)
+            self._world.tell(f"{process}: worker killed in {job}")
             if job is not None:
-                job.shot = True
+                self._sim.truth.shot(process, process.worker.grant, job)
+            else:
+                process.struck(Fault.IDLE_DEATH)
             process.worker.die(None, 9)
 
     def runner_crashed(self) -> None:
         """Somebody kills a runner with -9."""
         process = self._process()
         if process is not None:
-            self._world.tell(f"{process.task.handle}: crashes")
-            process.task.faults.add(Fault.CRASHED)
-            process.crash(hint=self._world.chance(0.9))
+            self._world.tell(f"{process}: crashes")
+            process.struck(Fault.CRASHED)
+            process.crash(hint=self._dice.chance(0.9))
 
     def runner_signalled(self) -> None:
         """Somebody tells a runner to end."""
         process = self._process()
         if process is not None:
-            self._world.tell(f"{process.task.handle}: gets SIGTERM")
-            process.task.faults.add(Fault.SIGNALLED)
+            self._world.tell(f"{process}: gets SIGTERM")
+            process.struck(Fault.SIGNALLED)
             process.signal()
 
     def runner_stopped(self) -> None:
         """A runner gets SIGSTOP."""
         process = self._process()
         if process is not None:
-            seconds = self._world.between(1, 60)
-            self._world.tell(f"{process.task.handle}: stopped for {seconds:.1f} s")
-            process.task.faults.add(Fault.FROZEN)
+            seconds = self._dice.between(1, 60)
+            self._world.tell(f"{process}: stopped for {seconds:.1f} s")
+            process.struck(Fault.FROZEN)
             process.freeze(seconds)
+
+    def suspended(self) -> None:
+        """The scheduler suspends a runner with its worker, and resumes it later."""
+        task = self._task(TaskState.RUNNING)
+        if task is not None and task.process is not None:
+            seconds = self._dice.choice([1.0, 10.0, 100.0])
+            self._world.tell(f"{task.process}: suspended for {seconds} s")
+            task.process.struck(Fault.FROZEN)
+            self._sim.scheduler.suspended(task, seconds)
 
     def monitor_stopped(self) -> None:
         """The user's process gets SIGSTOP."""
-        seconds = self._world.between(1, 60)
+        seconds = self._dice.choice([0.5, 7.0, 30.0, 100.0])
         self._world.tell(f"monitor: stopped for {seconds:.1f} s")
         self._sim.monitor.stop(seconds)
 
@@ -132,23 +170,26 @@ class Faults:
         """A connection breaks."""
         process = self._process()
         if process is not None and process.connection is not None:
-            self._world.tell(f"{process.task.handle}: connection breaks")
-            process.task.faults.add(Fault.CUT_OFF)
-            process.connection.tear(hint=self._world.chance(0.7))
+            self._world.tell(f"{process}: connection breaks")
+            process.struck(Fault.CUT_OFF)
+            process.connection.tear(hint=self._dice.chance(0.7))
 
     def cable_pulled(self) -> None:
         """A node is cut off, for a moment or for long."""
         node = self._node()
         if not node.cable:
             return
-        seconds = self._world.random.choice([1.0, 5.0, 15.0, 60.0, 150.0])
+        seconds = self._dice.choice([1.0, 5.0, 15.0, 60.0, 150.0])
         self._world.tell(f"{node.name}: cable pulled for {seconds} s")
         node.cable = False
         for process in node.processes:
-            process.task.faults.add(Fault.CUT_OFF)
+            process.struck(Fault.CUT_OFF)
+            if self._sim.plan.gives_up:
+                give_up = functools.partial(self._sim.scheduler.cut_off, node, process)
+                self._world.after(self._dice.between(10, 100), give_up)
             connection = process.connection
             if connection is not None:
-                hint = self._world.chance(0.5)
+                hint = self._dice.chance(0.5)
                 time_out = functools.partial(
                     self._time_out, node, connection, hint=hint
                 )
@@ -177,12 +218,32 @@ class Faults:
             self._world.tell(f"{node.name}: dies")
             self._sim.scheduler.node_dies(node)
 
+            node.gone = self._dice.chance(_STAYS_DEAD)
+
             def revive() -> None:
                 node.alive = True
 
-            self._soon(100, revive)
+            if not node.gone:
+                self._soon(100, revive)
 
     # The scheduler and people -------------------------------------------------------
+
+    def clock_set(self) -> None:
+        """Somebody sets the clock of a node, or of the user's machine."""
+        clocks = [self._sim.monitor.clock, *(n.clock for n in self._sim.nodes)]
+        clock = self._dice.choice(clocks)
+        clock.wrong = self._dice.choice([-3600.0, -30.0, 0.0, 30.0, 3600.0])
+        self._world.tell(f"a clock is set {clock.wrong} s ahead")
+
+    def cores_stopped(self) -> None:
+        """A virtual node is stopped as a whole, and goes on as if nothing was."""
+        node = self._node()
+        seconds = self._dice.choice([3.0, 30.0])
+        self._world.tell(f"{node.name}: stopped for {seconds} s")
+        node.clock.stop(seconds)
+        for process in list(node.processes):
+            process.struck(Fault.FROZEN)
+            process.suspend(seconds)
 
     def person_kills_one(self) -> None:
         """Somebody kills a runner through the scheduler."""
@@ -193,7 +254,7 @@ class Faults:
     def person_kills_all(self) -> None:
         """Somebody kills a whole array."""
         task = self._task(TaskState.QUEUED, TaskState.RUNNING)
-        if task is not None and self._world.chance(0.3):
+        if task is not None and self._dice.chance(0.3):
             tasks = self._sim.scheduler.tasks.values()
             self._kill([t for t in tasks if t.handle.job == task.handle.job])
 
@@ -201,7 +262,7 @@ class Faults:
         for task in tasks:
             if not task.over:
                 self._world.tell(f"{task.handle}: killed by a person")
-                task.faults.add(Fault.PERSON)
+                task.struck(Fault.PERSON)
                 self._sim.scheduler.end(task, Ending.PERSON)
 
     def requeued(self) -> None:
@@ -209,8 +270,16 @@ class Faults:
         task = self._task(TaskState.RUNNING)
         if task is not None and task.ending is None:
             self._world.tell(f"{task.handle}: requeued")
-            task.faults.add(Fault.REQUEUED)
+            task.struck(Fault.REQUEUED)
             self._sim.scheduler.requeue(task)
+
+    def preempted(self) -> None:
+        """The scheduler needs the place of a runner for another."""
+        task = self._task(TaskState.RUNNING)
+        if task is not None and task.ending is None:
+            self._world.tell(f"{task.handle}: preempted")
+            task.struck(Fault.PREEMPTED)
+            self._sim.scheduler.end(task, Ending.PREEMPTION)
 
     def scheduler_down(self) -> None:
         """The master does not answer for a while."""
@@ -221,6 +290,7 @@ class Faults:
         def up() -> None:
             self._world.tell("scheduler: up")
             scheduler.down = False
+            scheduler.troubled = self._world.now
 
         self._soon(60, up)
 
@@ -228,10 +298,11 @@ class Faults:
         """The scheduler turns runners away for a while."""
         scheduler = self._sim.scheduler
         self._world.tell("scheduler: rejects")
-        scheduler.rejects = self._world.random.choice([0.1, 0.5, 1.0])
+        scheduler.rejects = self._dice.choice([0.1, 0.5, 1.0])
 
         def accept() -> None:
             scheduler.rejects = 0.0
+            scheduler.troubled = self._world.now
 
         self._soon(40, accept)
 
@@ -262,6 +333,6 @@ class Faults:
         """The user takes jobs back."""
         count = len(self._sim.jobs)
         if count:
-            first = self._world.random.randrange(count)
-            stop = min(count, first + self._world.random.choice([1, 1, 3, 20]))
+            first = self._dice.randrange(count)
+            stop = min(count, first + self._dice.choice([1, 1, 3, 20]))
             self._sim.cancel(first, stop)

@@ -1,15 +1,20 @@
-"""What must hold after every step, recomputed from the tables."""
+"""What must hold after every step, recomputed from the tables.
+
+Everything here is a few operations on bytes and small dictionaries: it is done after
+every step of every run, and the runs are many.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gridmap.lifecycle import JobState, RunnerState
 
 if TYPE_CHECKING:
     from gridmap.monitor.books import Books
-    from gridmap.monitor.jobs import JobTable
+    from gridmap.monitor.jobs import Grant, Group, JobTable
+    from gridmap.monitor.ledger import Ledger
 
 _LIVING = {
     RunnerState.REQUESTED,
@@ -17,92 +22,179 @@ _LIVING = {
     RunnerState.UP,
     RunnerState.SUSPECT,
 }
+_MOST_STATEMENTS: Final = 20
+"""What witnesses say of one life of one runner: more would be growth without end."""
 
 
-def check_books(books: Books) -> None:
-    """Compare every counter with what it counts."""
+def _mask(*states: JobState) -> bytes:
+    return bytes(byte in states for byte in range(256))
+
+
+_QUEUED: Final = _mask(JobState.QUEUED)
+_GRANTED: Final = _mask(JobState.GRANTED)
+_FINAL: Final = _mask(*(state for state in JobState if state.final))
+_TOLD: Final = _mask(JobState.DONE, JobState.FAILED)
+_CANCELLED: Final = _mask(JobState.CANCELLED)
+
+
+def check_told(books: Books, delivered: bytearray, cancelled: bytearray) -> None:
+    """See that the user was told of all that ended, of nothing else, and once.
+
+    Args:
+        books: The ledger's.
+        delivered: For each job, how often it was delivered.
+        cancelled: For each job, whether the user took it back (or ended the run).
+    """
+    states = books.jobs.states
+    told = states.translate(_TOLD)
+    assert told == delivered[: len(states)], [
+        (job, JobState(states[job]).name, delivered[job])
+        for job in range(len(states))
+        if told[job] != delivered[job]
+    ]
+    if JobState.CANCELLED in states:
+        mask = int.from_bytes(states.translate(_CANCELLED))
+        meant = int.from_bytes(cancelled[: len(states)])
+        assert not mask & ~meant, "a job was cancelled that nobody took back"
+
+
+def check_books(ledger: Ledger) -> None:
+    """Compare every counter with what it counts, and see that nothing piles up."""
+    books = ledger._books
     _check_groups(books)
     _check_queues(books.jobs)
     _check_grants(books)
     _check_fleet(books)
-    _check_memory(books.jobs)
+    _check_memory(ledger)
+
+
+def fingerprint(books: Books) -> object:
+    """Return something that changes whenever the tables do."""
+    jobs = books.jobs
+    runners = [(r.state, r.left, r.handle, r.peer) for r in books.fleet]
+    return bytes(jobs.states), jobs._next_grant, len(jobs.delayed), runners
 
 
 def _check_groups(books: Books) -> None:
-    jobs = books.jobs
+    jobs, states = books.jobs, books.jobs.states
     queued: Counter[int] = Counter()
     still_open: Counter[int] = Counter()
-    for job, byte in enumerate(jobs.states):
-        state = JobState(byte)
-        of = id(jobs.group_of(job))
-        queued[of] += state is JobState.QUEUED
-        still_open[of] += not state.final
-    up = Counter(id(r.group) for r in books.fleet if r.state is RunnerState.UP)
+    ended = states.translate(_FINAL)
+    segments = jobs._segments
+    stops = [*(first for first, _ in segments[1:]), len(states)]
+    for (first, group), stop in zip(segments, stops, strict=False):
+        queued[id(group)] += states.count(JobState.QUEUED, first, stop)
+        still_open[id(group)] += stop - first - sum(ended[first:stop])
+    moved, jobs._moved = jobs._moved, {}
+    for job, group in moved.items():
+        for of, change in ((jobs.group_of(job), -1), (group, 1)):
+            queued[id(of)] += change * (states[job] == JobState.QUEUED)
+            still_open[id(of)] += change * (1 - ended[job])
+    jobs._moved = moved
+    up: Counter[int] = Counter()
+    for runner in books.fleet:
+        up[id(runner.group)] += runner.state is RunnerState.UP
     for group in jobs.groups.values():
         assert group.queued == queued[id(group)], (group.queued, queued[id(group)])
-        assert group.open == still_open[id(group)]
+        assert group.open == still_open[id(group)], (group.open, still_open[id(group)])
         assert group.crew.up == up[id(group)]
 
 
 def _check_queues(jobs: JobTable) -> None:
-    waiting: Counter[int] = Counter()
+    states = jobs.states
+    marked = bytearray(len(states))
+    places = 0
     for group in jobs.groups.values():
         for span in group.waiting:
-            for job in range(span.first, span.stop):
-                if jobs.states[job] == JobState.QUEUED:
-                    waiting[job] += 1
-                    assert jobs.group_of(job) is group, f"job {job} waits elsewhere"
+            count = states.count(JobState.QUEUED, span.first, span.stop)
+            if count:
+                places += count
+                marked[span.first : span.stop] = b"\1" * len(span)
+                _check_place(jobs, span.first, group)
+                _check_place(jobs, span.stop - 1, group)
+    assert places == states.count(JobState.QUEUED), f"{places} places for waiting jobs"
+    waiting = int.from_bytes(states.translate(_QUEUED))
+    assert not waiting & ~int.from_bytes(marked), "a job waits where nobody looks"
     delayed = Counter(
         job
         for entry in jobs.delayed
         for job in range(entry[-2].first, entry[-2].stop)
-        if jobs.states[job] == JobState.DELAYED
+        if states[job] == JobState.DELAYED
     )
-    for job, byte in enumerate(jobs.states):
-        state = JobState(byte)
-        assert waiting[job] == (state is JobState.QUEUED), f"job {job} {state}"
-        assert delayed[job] == (state is JobState.DELAYED), f"job {job} {state}"
+    assert len(delayed) == states.count(JobState.DELAYED)
+    assert all(count == 1 for count in delayed.values()), delayed
+
+
+def _check_place(jobs: JobTable, job: int, group: Group) -> None:
+    if jobs.states[job] == JobState.QUEUED:
+        assert jobs.group_of(job) is group, f"job {job} waits elsewhere"
 
 
 def _check_grants(books: Books) -> None:
     jobs, fleet = books.jobs, books.fleet
-    held: Counter[int] = Counter()
+    marked = bytearray(len(jobs.states))
     left: Counter[int] = Counter()
     for number, grant in jobs.grants.items():
         runner = fleet.runners.get(grant.runner)
         assert runner is not None, f"grant {number} of a runner that is gone"
         assert runner.grants.get(number) is grant
-        mine = [j for j in range(grant.span.first, grant.span.stop) if grant.holds(j)]
-        assert grant.left == len(mine) > 0, f"grant {number}"
-        held.update(mine)
+        _mark(marked, grant)
         left[grant.runner] += grant.left
-    for job, byte in enumerate(jobs.states):
-        granted = JobState(byte) is JobState.GRANTED
-        assert held[job] == granted, f"job {job} is held {held[job]} times"
+    granted = jobs.states.translate(_GRANTED)
+    assert marked == granted, [
+        f"job {job} is held: {marked[job]}, granted: {granted[job]}"
+        for job in range(len(marked))
+        if marked[job] != granted[job]
+    ]
     for runner in fleet:
         assert runner.left == left[runner.number], f"runner {runner.number}"
-        assert set(runner.grants) <= set(jobs.grants)
+        assert runner.grants.keys() <= jobs.grants.keys()
+
+
+def _mark(marked: bytearray, grant: Grant) -> None:
+    first, stop, held = grant.span.first, grant.span.stop, grant.held
+    assert grant.left == held.count(1) > 0, f"grant {grant.number}"
+    if stop - first == 1:
+        marked[first] += 1
+        return
+    before, mine = int.from_bytes(marked[first:stop]), int.from_bytes(held)
+    assert not before & mine, f"jobs of grant {grant.number} are held twice"
+    marked[first:stop] = (before | mine).to_bytes(stop - first)
 
 
 def _check_fleet(books: Books) -> None:
     fleet = books.fleet
-    runners = list(fleet)
-    for runner in runners:
-        assert runner.state is not RunnerState.GONE
+    named = known = living = 0
+    for runner in fleet:
+        state = runner.state
+        assert state is not RunnerState.GONE
+        living += state in _LIVING
         if runner.handle is not None:
+            named += 1
             assert fleet.by_handle[runner.handle] is runner
         else:
-            assert runner.state is RunnerState.REQUESTED
+            assert state is RunnerState.REQUESTED
         if runner.peer is not None:
+            known += 1
             assert fleet.by_peer[runner.peer] is runner
-    assert len(fleet.by_handle) == sum(r.handle is not None for r in runners)
-    assert len(fleet.by_peer) == sum(r.peer is not None for r in runners)
-    living = sum(r.state in _LIVING for r in runners)
+        assert len(runner.statements) <= _MOST_STATEMENTS, runner.statements
+    assert len(fleet.by_handle) == named
+    assert len(fleet.by_peer) == known
+    assert fleet.crew.living == living
     if books.policy.max_workers is not None:
         assert living <= books.policy.max_workers
 
 
-def _check_memory(jobs: JobTable) -> None:
+def _check_memory(ledger: Ledger) -> None:
+    """See that no table grows with what happens, only with what there is."""
+    books, jobs = ledger._books, ledger._books.jobs
     for job in (*jobs.histories, *jobs._moved):
         assert not JobState(jobs.states[job]).final, f"job {job} is remembered"
-    assert sum(len(group.waiting) for group in jobs.groups.values()) <= len(jobs.states)
+    spans = sum(len(group.waiting) for group in jobs.groups.values())
+    assert spans <= len(jobs.states)
+    for group in jobs.groups.values():
+        assert group.idle.keys() <= books.fleet.runners.keys(), group.idle
+        assert group.loaded.keys() <= jobs.grants.keys(), group.loaded
+    assert len(books.starving) <= len(jobs.groups)
+    if not any(r.state is RunnerState.REQUESTED for r in books.fleet):
+        assert not ledger._early, ledger._early

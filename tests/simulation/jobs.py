@@ -24,6 +24,26 @@ class Deed(enum.Enum):
     """It does nothing, for ever, the first time."""
 
 
+class Fault(enum.Enum):
+    """What really happened to a runner, for the judgement of verdicts."""
+
+    PERSON = "killed by a person"
+    OURS = "killed by the monitor"
+    CRASHED = "its process was killed"
+    NODE = "its node died"
+    GIVEN_UP = "the scheduler took its node for dead"
+    CUT_OFF = "its connection broke or its node was cut off"
+    FROZEN = "its process was stopped"
+    REQUEUED = "the scheduler started it again"
+    RESUBMITTED = "the monitor had it started again"
+    PREEMPTED = "the scheduler ended it for another"
+    LIMIT = "its time was up"
+    BROKEN = "gridmap was missing"
+    IDLE_DEATH = "its worker was killed while it had nothing to do"
+    SIGNALLED = "somebody told it to end"
+    ORPHANED = "it was an orphan"
+
+
 @attrs.define
 class SimJob:
     """One job.
@@ -35,10 +55,7 @@ class SimJob:
         runs: How often it was begun.
         finished: How often it came to its own end.
         crashes: How often it took its worker along.
-        shot: Whether its worker was killed from outside in the middle of it.
-        cancelled: Whether the user took it back.
         owner: The grant it was last sent out with.
-        delivered: How often something was handed to the user.
     """
 
     number: int
@@ -47,10 +64,7 @@ class SimJob:
     runs: int = 0
     finished: int = 0
     crashes: int = 0
-    shot: bool = False
-    cancelled: bool = False
     owner: int = 0
-    delivered: int = 0
 
 
 @attrs.frozen
@@ -59,4 +73,4 @@ class Parcel:
 
     job: int
     run: int
-    handle: str
+    runner: str

@@ -17,17 +17,19 @@ from gridmap.protocol.sessions import SessionState, advance
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.simulation.network import Connection
+    from tests.simulation.network import Clock, Connection
     from tests.simulation.simulation import Simulation
 
 
 class SimMonitor:
     """The user's process."""
 
-    def __init__(self, sim: Simulation, ledger: Ledger) -> None:
+    def __init__(self, sim: Simulation, ledger: Ledger, clock: Clock) -> None:
         self._sim = sim
         self._world = sim.world
+        self.clock = clock
         self.ledger = ledger
+        self.woke = 0.0
         self.connections: dict[bytes, Connection] = {}
         self.sessions: dict[bytes, SessionState] = {}
         self.closed = False
@@ -61,6 +63,7 @@ class SimMonitor:
 
     def _go_on(self) -> None:
         self._stopped = False
+        self.woke = self._world.now
         backlog, self._backlog = self._backlog, []
         for act in backlog:
             act()
@@ -76,7 +79,8 @@ class SimMonitor:
             return
         if not self._stopped:
             self.feed(f.Tick())
-        self._world.after(0.1 if self.ledger.restless else 0.5, self._tick)
+        calm_s = self._sim.plan.tick_s
+        self._world.after(calm_s / (5 if self.ledger.restless else 1), self._tick)
 
     def feed(self, fact: f.Fact, batch: list[Any] | None = None) -> None:
         """Tell the ledger, do what it asks, and see whether all is well."""
@@ -96,12 +100,12 @@ class SimMonitor:
                 connection.close()
 
     def _handle(self, fact: f.Fact, batch: list[Any] | None) -> None:
-        for instruction in self.ledger.handle(fact, self._world.now):
+        for instruction in self.ledger.handle(fact, self.clock.now):
             if isinstance(instruction, i.Deliver):
                 assert isinstance(fact, f.Heard)
                 assert isinstance(fact.message, m.Report)
                 assert batch is not None
-                self._sim.truth.delivered(instruction, fact.message, batch)
+                self._sim.truth.results(instruction, fact.message, batch)
             self._acts[type(instruction)](instruction)
         self._sim.check()
 
@@ -133,10 +137,20 @@ class SimMonitor:
             self.sessions[connection.peer] = advance(state, message)
         except RemoteProtocolError:
             # An honest runner breaks no rule: it was struck off and does not know.
-            assert state is SessionState.GREETING, f"{message} in {state}"
-            self.sessions.pop(connection.peer, None)
+            honest = state is SessionState.GREETING
+            assert honest or self._sim.plan.wild, f"{message} in {state}"
+            self._shut_out(connection)
             return
         self.feed(f.Heard(peer=connection.peer, message=message), parcels)
+
+    def _shut_out(self, connection: Connection) -> None:
+        state = self.sessions.get(connection.peer, SessionState.GREETING)
+        if state is SessionState.GREETING:
+            self.sessions.pop(connection.peer, None)
+        elif state is not SessionState.ERROR:
+            self.sessions[connection.peer] = SessionState.ERROR
+            connection.down.send(codec.encode(m.Refuse(text="protocol error")))
+            self.feed(f.Disconnected(peer=connection.peer))
 
     def _send(self, send: i.Send) -> None:
         connection = self.connections.get(send.peer)
@@ -144,8 +158,8 @@ class SimMonitor:
             connection.down.send(codec.encode(send.message))
 
     def _send_work(self, send: i.SendWork) -> None:
-        self._sim.truth.sent(send.work)
         connection = self.connections.get(send.peer)
+        self._sim.truth.sent(send.peer, send.work)
         if connection is None or self._world.chance(self._sim.plan.backlogged):
             self._inbox.append(f.Unsent(grant=send.work.grant))
         else:

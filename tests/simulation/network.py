@@ -5,13 +5,50 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from tests.simulation.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.simulation.monitor import SimMonitor
     from tests.simulation.process import SimRunner  # noqa: TC004 - nobody resolves it
-    from tests.simulation.world import World
+
+
+@attrs.define
+class Clock:
+    """A machine's clocks, which agree with no other's.
+
+    Attributes:
+        world: The time they are about.
+        offset: What the monotonic one shows at time 0, seconds.
+        rate: How many seconds it goes on in a true one.
+        wrong: By how many seconds its wall clock is ahead.
+        stopped_at: Since when it does not go on; None if it goes.
+    """
+
+    world: World
+    offset: float = 0.0
+    rate: float = 1.0
+    wrong: float = 0.0
+    stopped_at: float | None = None
+
+    @property
+    def now(self) -> float:
+        """What the monotonic clock shows."""
+        at = self.world.now if self.stopped_at is None else self.stopped_at
+        return self.offset + self.rate * at
+
+    def stop(self, seconds: float) -> None:
+        """Stop it for a while, as that of a virtual machine that is paused."""
+        if self.stopped_at is not None:
+            return
+        before = self.stopped_at = self.world.now
+
+        def go_on() -> None:
+            self.stopped_at = None
+            self.offset -= self.rate * (self.world.now - before)
+
+        self.world.after(seconds, go_on)
 
 
 @attrs.define(eq=False)
@@ -20,18 +57,22 @@ class Node:
 
     Attributes:
         name: Its name.
+        clock: Its clocks.
         slots: How many runners fit on it.
         alive: Whether it has power.
         cable: Whether its cable is plugged in.
         broken: Whether gridmap is missing on it.
+        gone: Whether it lost power for good.
         processes: Runners on it.
     """
 
     name: str
+    clock: Clock
     slots: int
     alive: bool = True
     cable: bool = True
     broken: bool = False
+    gone: bool = False
     processes: list[SimRunner] = attrs.field(factory=list)
 
     @property
@@ -41,10 +82,16 @@ class Node:
 
 
 class Line:
-    """One direction of a connection: in order, late, and cut off at some message."""
+    """One direction of a connection: in order, late, and cut off at some message.
 
-    def __init__(self, world: World, node: Node, deliver: Callable[..., None]) -> None:
+    A wild one is no TCP connection: it also brings messages twice, or swaps them.
+    """
+
+    def __init__(
+        self, world: World, node: Node, deliver: Callable[..., None], wild: float
+    ) -> None:
         self._world = world
+        self._wild = wild
         self._node = node
         self._deliver = deliver
         self._last = 0.0
@@ -70,10 +117,12 @@ class Line:
 
         def arrive() -> None:
             if self._cut is None or number <= self._cut:
-                self._arrived = number
+                self._arrived = max(number, self._arrived)
                 self._deliver(*message)
 
         world.after(at - world.now, arrive)
+        if self._wild and number > 1 and world.chance(self._wild):
+            world.after(at - world.now + world.random.choice([0, 0.1, 5]), arrive)
 
     def plugged_in(self) -> None:
         """Send what the cable's absence held up."""
@@ -101,15 +150,17 @@ class Line:
 class Connection:
     """A runner's connection to the monitor."""
 
-    def __init__(self, world: World, runner: SimRunner, monitor: SimMonitor) -> None:
+    def __init__(
+        self, world: World, runner: SimRunner, monitor: SimMonitor, wild: float
+    ) -> None:
         self.world = world
         self.runner = runner
         self.monitor = monitor
         self.peer = runner.peer
         self.broken = False
         node = runner.node
-        self.up = Line(world, node, self._to_monitor)
-        self.down = Line(world, node, self._to_runner)
+        self.up = Line(world, node, self._to_monitor, wild)
+        self.down = Line(world, node, self._to_runner, wild)
 
     def _to_monitor(self, data: bytes, parcels: Any) -> None:
         self.monitor.arrive(self, data, parcels)

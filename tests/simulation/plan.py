@@ -37,9 +37,16 @@ class Plan:
         queue_s: How long the scheduler lets it wait at most.
         arrays: Whether runners share a job id.
         accounting: Whether the scheduler keeps books.
+        half_booked: Whether the books show a runner before they know its end.
+        lag_s: How long the scheduler shows what was before.
         requeue: Whether it starts runners again in place.
         warns: Whether it sends SIGTERM before SIGKILL.
         rejects_hopeless: Whether it refuses what no node can take.
+        gives_up: Whether it takes nodes for dead that are cut off for long.
+        clocks: How wrong nodes' wall clocks may be, seconds.
+        drift: How much faster or slower clocks may go.
+        tick_s: How often runners look around, and the monitor where nothing urges.
+        wild: How often a message comes twice, late.
         backlogged: How often work cannot be sent.
         faults: Things that go wrong, at most.
         faulty_s: For how long they may.
@@ -64,14 +71,36 @@ class Plan:
     queue_s: float = 5.0
     arrays: bool = True
     accounting: bool = True
+    half_booked: bool = False
+    lag_s: float = 0.0
     requeue: bool = False
     warns: bool = False
     rejects_hopeless: bool = False
+    gives_up: bool = False
+    clocks: float = 0.0
+    drift: float = 0.0
+    tick_s: float = 0.5
+    wild: float = 0.0
     backlogged: float = 0.0
     faults: int = 0
     faulty_s: float = 100.0
     close_early: bool = False
     kill: bool = False
+
+    def __str__(self) -> str:
+        """Return what is not as usual."""
+        fields = attrs.fields_dict(Plan)
+        unusual = {
+            name: getattr(self, name)
+            for name, field in fields.items()
+            if getattr(self, name) != field.default
+        }
+        unusual.pop("groups", None)
+        texts = [f"groups={len(self.groups)}"] if len(self.groups) > 1 else []
+        if "deeds" in unusual:
+            deeds = unusual.pop("deeds")
+            texts.append(f"deeds={'|'.join(sorted({deed.name for deed in deeds}))}")
+        return " ".join([*texts, *(f"{k}={v!r}" for k, v in unusual.items())])
 
     def decide(
         self, failure: Verdict, history: tuple[Verdict, ...], _: Resources
@@ -112,9 +141,16 @@ def draw(chance: random.Random) -> Plan:
         queue_s=chance.choice([0.0, 0.5, 5.0, 30.0]),
         arrays=chance.random() < 0.7,
         accounting=chance.random() < 0.7,
+        half_booked=chance.random() < 0.2,
+        lag_s=chance.choice([0.0, 0.0, 0.0, 1.0, 5.0, 20.0]),
         requeue=chance.random() < 0.5,
         warns=chance.random() < 0.5,
         rejects_hopeless=chance.random() < 0.5,
+        gives_up=chance.random() < 0.5,
+        clocks=chance.choice([0.0, 0.0, 5.0, 3600.0]),
+        drift=chance.choice([0.0, 0.001, 0.05]),
+        tick_s=chance.choice([0.5, 1.0, 1.0, 1.0, 2.0]),
+        wild=chance.choice([0.0] * 7 + [0.05]),
         backlogged=chance.choice([0.0, 0.0, 0.0, 0.05]),
         faults=0 if rude < 0.1 else chance.choice([1, 2, 5, 20, 60]),
         faulty_s=chance.choice([5.0, 20.0, 60.0, 200.0]),

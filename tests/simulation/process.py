@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.jobs import Deed, Parcel, SimJob
+from tests.simulation.jobs import Deed, Fault, Parcel, SimJob
 from tests.simulation.network import Connection
 
 from gridmap.protocol import codec
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
 _GATHER_S = 0.01
-_TICK_S = 0.5
 _CRASHES = {
     Deed.CRASH: (None, 11, False),
     Deed.CRASH_ONCE: (3, None, False),
@@ -48,6 +47,7 @@ class SimWorker:
         self._grant = 0
         self._sent = 0.0
         self.alive = True
+        self.grant = 0
         self.job: SimJob | None = None
         self.since = 0.0
 
@@ -68,9 +68,11 @@ class SimWorker:
             self._flush()
             self._grant = grant
         job = self.job = self._runner.sim.jobs[number]
+        self.grant = grant
         self.since = self._world.now
         job.runs += 1
         run = job.runs
+        self._runner.sim.truth.begun(self._runner, grant, job)
         if job.deed is Deed.STALL and run == 1:
             return
         self._world.after(job.seconds, lambda: self._end(job, run))
@@ -78,18 +80,23 @@ class SimWorker:
     def _end(self, job: SimJob, run: int) -> None:
         if not self.alive or self.job is not job:
             return
+        if self._runner.suspended:
+            self._runner.when_resumed(lambda: self._end(job, run))
+            return
         crash = _CRASHES.get(job.deed)
         if job.deed is Deed.CRASH_ONCE and job.crashes:
             crash = None
         if crash is not None:
             job.crashes += 1
+            self._runner.sim.truth.crashed(self._runner, self.grant, job)
             self.die(*crash)
             return
         job.finished += 1
+        self._runner.sim.truth.finished(self._runner, self.grant, job)
         kind = _KINDS.get(job.deed)
         if kind is not None:
             self._flush()
-        self._gathered.append(Parcel(job.number, run, str(self._runner.task.handle)))
+        self._gathered.append(Parcel(job.number, run, str(self._runner)))
         self._seconds += self._world.now - self.since
         status = 3 if job.deed is Deed.EXIT else None
         failure = m.Failure(offset=0, kind=kind, status=status) if kind else None
@@ -112,7 +119,7 @@ class SimWorker:
                 failures,
                 seconds,
                 parcels,
-                runner.sim.world.now,
+                runner.now,
             ),
         )
 
@@ -135,9 +142,7 @@ class SimWorker:
         )
         runner = self._runner
         delay = self._world.between(0.001, 0.01)
-        runner.later(
-            delay, lambda: runner.machine.worker_ended(end, runner.sim.world.now)
-        )
+        runner.later(delay, lambda: runner.machine.worker_ended(end, runner.now))
 
 
 class SimRunner:
@@ -152,12 +157,17 @@ class SimRunner:
         self.alive = True
         self.connection: Connection | None = None
         self.worker = SimWorker(self)
+        self.faults: set[Fault] = set()
+        self.suspended = False
+        self.ended: float | None = None
+        self._resumed: list[Callable[[], None]] = []
         self._frozen = False
         self._backlog: list[Callable[[], None]] = []
         self._cpu = 0.0
         remaining = None
         if task.walltime is not None:
             remaining = task.started + task.walltime - self.world.now
+            remaining -= node.clock.wrong  # the scheduler told it a time of day
         hello = m.Hello(
             version=m.VERSION,
             nonce=nonce,
@@ -169,14 +179,38 @@ class SimRunner:
             gridmap="0",
             remaining=remaining,
         )
-        self.machine = rm.RunnerMachine(hello, self.world.now)
+        self.machine = rm.RunnerMachine(hello, self.now)
         node.processes.append(self)
         if node.broken:
             self.world.after(self.world.between(0.1, 1), lambda: self.exit(1))
         else:
             self.world.after(self.world.between(0.1, 1), self._connect)
 
+    def __str__(self) -> str:
+        """Return what it is called in stories."""
+        return f"{self.task.handle}/{self.peer.decode()}"
+
     # Being a process ----------------------------------------------------------------
+
+    @property
+    def now(self) -> float:
+        """What its clock shows."""
+        return self.node.clock.now
+
+    def struck(self, fault: Fault) -> None:
+        """Remember what really happened to it."""
+        self.faults.add(fault)
+        self.task.faults.add(fault)
+
+    def suspend(self, seconds: float) -> None:
+        """Stop it and its worker, as a scheduler does that suspends a job."""
+        if self.alive and not self._frozen:
+            self.suspended = True
+            self.freeze(seconds)
+
+    def when_resumed(self, act: Callable[[], None]) -> None:
+        """Let something happen in the worker once it goes on."""
+        self._resumed.append(act)
 
     def later(
         self, seconds: float, act: Callable[[], Iterable[rm.Action] | None]
@@ -201,17 +235,21 @@ class SimRunner:
 
     def thaw(self) -> None:
         """Let it go on."""
-        self._frozen = False
-        backlog, self._backlog = self._backlog, []
-        for act in backlog:
-            act()
+        if not self._frozen:
+            return
+        self._frozen = self.suspended = False
+        for acts in (self._resumed, self._backlog):
+            waiting = acts[:]
+            acts.clear()
+            for act in waiting:
+                act()
 
     def signal(self, number: int = 15) -> None:
         """Tell it to end."""
         self.later(
             0.0,
             lambda: self.machine.depart(
-                "signal", "told to end", self.world.now, signal=number
+                "signal", "told to end", self.now, signal=number
             ),
         )
 
@@ -231,6 +269,7 @@ class SimRunner:
         if not self.alive:
             return
         self.alive = self.worker.alive = False
+        self.ended = self.world.now
         self.node.processes.remove(self)
         self.sim.scheduler.process_ended(self, status, number)
 
@@ -246,9 +285,10 @@ class SimRunner:
         if first and self.sim.monitor.closed:
             self.exit(3)  # nobody listens there any more
             return
-        self.connection = Connection(self.world, self, self.sim.monitor)
+        wild = self.sim.plan.wild
+        self.connection = Connection(self.world, self, self.sim.monitor, wild)
         self.sim.monitor.accept(self.connection)
-        self._do(self.machine.connected(self.world.now))
+        self._do(self.machine.connected(self.now))
         if first and not self._ticking:
             self._ticking = True
             self.later(0.0, self._tick)
@@ -265,24 +305,25 @@ class SimRunner:
     def arrive(self, data: bytes) -> None:
         """Hear a message."""
         message = codec.decode_from_monitor(data)
-        self.later(0.0, lambda: self.machine.heard(message, self.world.now))
+        self.later(0.0, lambda: self.machine.heard(message, self.now))
 
     # Being a runner -----------------------------------------------------------------
 
     def _tick(self) -> Iterable[rm.Action]:
-        worker, now = self.worker, self.world.now
+        worker, now = self.worker, self.now
         job = worker.job if worker.alive else None
         if job is not None and job.deed is not Deed.STALL:
             self._cpu = now
-        running = (job.number, now - worker.since) if job else (None, 0.0)
+        running = (job.number, self.world.now - worker.since) if job else (None, 0.0)
         vitals = rm.Vitals(cpu=self._cpu, rss=1, peak=2)
         actions = self.machine.tick(vitals, running, "", now)
         if self.machine.orphaned(now):
-            self.world.tell(f"{self.task.handle}: orphaned")
+            self.world.tell(f"{self}: orphaned")
+            self.struck(Fault.ORPHANED)
             self.machine.phase = rm.Phase.GONE
             self.exit(1)
             return ()
-        self.later(_TICK_S, self._tick)
+        self.later(self.sim.plan.tick_s, self._tick)
         return actions
 
     def _do(self, actions: Iterable[rm.Action]) -> None:

@@ -7,6 +7,7 @@ import functools
 from typing import TYPE_CHECKING
 
 import attrs
+from tests.simulation.jobs import Fault
 from tests.simulation.process import SimRunner
 
 from gridmap import backend as b
@@ -30,23 +31,6 @@ class TaskState(enum.Enum):
     ENDED = "ended"
 
 
-class Fault(enum.Enum):
-    """What really happened to a task, for the judgement of verdicts."""
-
-    PERSON = "killed by a person"
-    OURS = "killed by the monitor"
-    CRASHED = "its process crashed"
-    NODE = "its node died"
-    CUT_OFF = "its connection broke or its node was cut off"
-    FROZEN = "its process was stopped"
-    REQUEUED = "the scheduler started it again"
-    RESUBMITTED = "the monitor had it started again"
-    LIMIT = "its time was up"
-    BROKEN = "gridmap was missing"
-    SIGNALLED = "somebody told it to end"
-    ORPHANED = "it was an orphan"
-
-
 @attrs.define(eq=False)
 class Task:
     """A runner, as the scheduler knows it."""
@@ -62,6 +46,8 @@ class Task:
     ended: float = 0.0
     lingers: float = 0.0
     starts: int = 0
+    lives: list[SimRunner] = attrs.field(factory=list)
+    shown: list[tuple[float, b.Seen | None]] = attrs.field(factory=list)
     ending: b.Ending | None = None
     limit: b.Limit | None = None
     exit_status: int | None = None
@@ -73,6 +59,12 @@ class Task:
     def over(self) -> bool:
         """Whether it will not run any more."""
         return self.state is TaskState.ENDED
+
+    def struck(self, fault: Fault) -> None:
+        """Remember what really happened to it, and to the process it is or was."""
+        self.faults.add(fault)
+        if self.lives and not self.over:
+            self.lives[-1].faults.add(fault)
 
 
 class SimScheduler:
@@ -86,6 +78,9 @@ class SimScheduler:
         self.rejects = 0.0
         self.full = False
         self.refused = False
+        self.troubled = 0.0
+        self.runners: dict[bytes, SimRunner] = {}
+        self.asked = 0
         self._jobs = 0
         self._nonces = 0
 
@@ -131,12 +126,13 @@ class SimScheduler:
         task = self.tasks.get(handle)
         if task is None or task.over:
             return b.Killed.GONE
-        task.faults.add(Fault.OURS)
+        task.struck(Fault.OURS)
         self.end(task, b.Ending.PERSON)
         return b.Killed.KILLED
 
     def observe(self, handles: Iterable[b.Handle]) -> b.Observation:
         """Show tasks."""
+        self.asked += 1
         if self.down:
             return b.NotAsked(text="cannot reach the master")
         seen, absent = {}, set()
@@ -150,41 +146,58 @@ class SimScheduler:
         return b.Observed(seen=seen, absent=frozenset(absent))
 
     def _show(self, task: Task) -> b.Seen | None:
+        """Show what it knew a while ago, and what it was told by the monitor."""
+        known = self._world.now - self._sim.plan.lag_s
+        while len(task.shown) > 1 and task.shown[1][0] <= known:
+            task.shown.pop(0)
+        shown = task.shown[0][1]
+        if shown and shown.state is b.SeenState.ENDED:
+            since = task.shown[0][0]
+            return shown if known - since <= task.lingers else None
+        return shown
+
+    def _changed(self, task: Task) -> None:
         node = task.node.name if task.node else None
-        if task.state is TaskState.ENDED:
-            if self._world.now - task.ended > task.lingers:
-                return None
-            return b.Seen(state=b.SeenState.ENDED, node=node)
         state = {
             TaskState.QUEUED: b.SeenState.QUEUED,
             TaskState.HELD: b.SeenState.HELD,
             TaskState.RUNNING: b.SeenState.RUNNING,
+            TaskState.ENDED: b.SeenState.ENDED,
         }[task.state]
-        return b.Seen(state=state, node=node, reason="busy" if node is None else "")
+        if state is b.SeenState.RUNNING and task.ending is not None:
+            state = b.SeenState.ENDING
+        elif task.process is not None and task.process.suspended:
+            state = b.SeenState.SUSPENDED
+        reason = "busy" if state is b.SeenState.QUEUED else ""
+        seen = b.Seen(state=state, node=node, reason=reason)
+        task.shown.append((self._world.now, seen))
 
     def postmortem(self, handles: Iterable[b.Handle]) -> dict[b.Handle, b.Autopsy]:
         """Say what is in the books."""
         if self.down or not self._sim.plan.accounting:
             return {}
         tasks = [self.tasks[handle] for handle in sorted(handles)]
-        return {
-            task.handle: b.Autopsy(
+        found = {task.handle: self._book(task) for task in tasks if task.over}
+        return {handle: book for handle, book in found.items() if book is not None}
+
+    def _book(self, task: Task) -> b.Autopsy | None:
+        node = task.node.name if task.node else None
+        if self._world.now >= task.booked:
+            return b.Autopsy(
                 ending=task.ending,
                 limit=task.limit,
                 exit_status=task.exit_status,
                 signal=task.signal,
-                node=task.node.name if task.node else None,
+                node=node,
             )
-            for task in tasks
-            if task.over and self._world.now >= task.booked
-        }
+        return b.Autopsy(node=node) if self._sim.plan.half_booked else None
 
     def resubmit(self, handle: b.Handle, _: Cause) -> b.Resubmitted | None:
         """Start a task again in place, or as another one."""
         task = self.tasks[handle]
         if self.down or task.over or self._world.chance(0.2):
             return None
-        task.faults.add(Fault.RESUBMITTED)
+        task.struck(Fault.RESUBMITTED)
         if self._world.chance(0.7):
             self.requeue(task)
             return b.Resubmitted(handle=handle, in_place=True)
@@ -192,14 +205,20 @@ class SimScheduler:
         self._jobs += 1
         other = Task(b.Handle(str(self._jobs)), task.group, task.avoid, task.walltime)
         other.faults |= task.faults
+        other.lives += task.lives
         self.tasks[other.handle] = other
         self._queue(other)
         return b.Resubmitted(handle=other.handle, in_place=False)
+
+    def related(self, runner: SimRunner) -> list[Task]:
+        """Return the tasks a runner was, under one handle or another."""
+        return [t for t in self.tasks.values() if runner in t.lives]
 
     # Life of a task -----------------------------------------------------------------
 
     def _queue(self, task: Task) -> None:
         task.state = TaskState.QUEUED
+        self._changed(task)
         task.starts += 1
         start = task.starts
         wait = self._world.between(0, self._sim.plan.queue_s)
@@ -216,17 +235,20 @@ class SimScheduler:
         task.state = TaskState.RUNNING
         task.started = self._world.now
         self._nonces += 1
+        process = SimRunner(self._sim, task, task.node, f"n{self._nonces}")
+        task.process = self.runners[process.peer] = process
+        task.lives.append(process)
+        self._changed(task)
         if task.node.broken:
-            task.faults.add(Fault.BROKEN)
-        self._world.tell(f"{task.handle}: starts on {task.node.name}")
-        task.process = SimRunner(self._sim, task, task.node, f"n{self._nonces}")
+            task.struck(Fault.BROKEN)
+        self._world.tell(f"{process}: starts on {task.node.name}")
         if task.walltime is not None:
             self._world.after(task.walltime, lambda: self._time_is_up(task, start))
 
     def _time_is_up(self, task: Task, start: int) -> None:
         if task.state is TaskState.RUNNING and task.starts == start:
             self._world.tell(f"{task.handle}: its time is up")
-            task.faults.add(Fault.LIMIT)
+            task.struck(Fault.LIMIT)
             task.limit = b.Limit.TIME
             self.end(task, b.Ending.SCHEDULER_LIMIT)
 
@@ -237,7 +259,7 @@ class SimScheduler:
         task = process.task
         if task.process is not process:
             return
-        self._world.tell(f"{task.handle}: process ended ({status}, {number})")
+        self._world.tell(f"{process}: process ended ({status}, {number})")
         task.process = None
         if task.state is TaskState.RUNNING:
             if task.ending is None:
@@ -252,6 +274,7 @@ class SimScheduler:
             return
         task.state = TaskState.ENDED
         task.ended = self._world.now
+        self._changed(task)
         task.lingers = self._world.random.choice([0.0, 0.0, 5.0, 300.0])
         task.booked = self._world.now + self._world.random.choice([0, 0, 1, 3, 1000])
 
@@ -265,6 +288,7 @@ class SimScheduler:
             self._over(task, task.starts)
             return
         task.ending = task.ending or ending
+        self._changed(task)
         process = task.process
         if process is None:
             return  # ended already; about to be noticed
@@ -277,10 +301,14 @@ class SimScheduler:
             self._world.after(self._world.between(0, 0.5), process.crash)
 
     def plugged_in(self, node: Node) -> None:
-        """A node is back: it hears what it is to end, and what no longer exists."""
+        """A node is back: it hears what it is to end, and what no longer exists.
+
+        Until then such runners are ghosts: they greet the monitor, which has given
+        their jobs to others.
+        """
         for process in list(node.processes):
             if process.task.ending is not None or process.task.process is not process:
-                process.crash()
+                self._world.after(self._world.random.choice([0, 1, 20]), process.crash)
 
     def requeue(self, task: Task) -> None:
         """End a task's process and queue the task again under the same handle."""
@@ -297,12 +325,36 @@ class SimScheduler:
                 process.crash()
         self._queue(task)
 
+    def suspended(self, task: Task, seconds: float) -> None:
+        """Stop a task, and let it go on later."""
+        if task.process is not None:
+            task.process.suspend(seconds)
+            self._changed(task)
+            self._world.after(seconds, lambda: self._resumed(task))
+
+    def _resumed(self, task: Task) -> None:
+        if task.state is TaskState.RUNNING:
+            self._changed(task)
+
+    def cut_off(self, node: Node, process: SimRunner) -> None:
+        """A node has not been heard for long: what was on it is taken for dead."""
+        task = process.task
+        if node.cable or task.process is not process:
+            return
+        self._world.tell(f"{process}: given up by the scheduler")
+        task.struck(Fault.GIVEN_UP)
+        task.process = None
+        self._missed(task, task.starts)
+
     def node_dies(self, node: Node) -> None:
         """A node loses power; the scheduler finds out after a while."""
         node.alive = False
         for process in list(node.processes):
             task = process.task
-            task.faults.add(Fault.NODE)
+            process.struck(Fault.NODE)
+            if task.process is not process:
+                process.crash(hint=False)
+                continue
             task.process = None
             process.crash(hint=False)
             start = task.starts
@@ -313,7 +365,7 @@ class SimScheduler:
         if task.starts != start or task.state is not TaskState.RUNNING:
             return
         if task.ending is None and self._world.chance(0.3):
-            task.faults.add(Fault.REQUEUED)
+            task.struck(Fault.REQUEUED)
             self.requeue(task)
         else:
             task.ending = task.ending or b.Ending.NODE

@@ -2,61 +2,169 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tests.simulation.jobs import Deed
-from tests.simulation.scheduler import Fault, Task
+import attrs
+from tests.simulation.judge import OWN, Judge
 
 from gridmap import events
-from gridmap.verdict import Cause, Verdict
+from gridmap.lifecycle import RunnerState
+from gridmap.verdict import Cause
 
 if TYPE_CHECKING:
-    from tests.simulation.jobs import Parcel
+    from tests.simulation.jobs import Parcel, SimJob
+    from tests.simulation.process import SimRunner  # noqa: TC004 - nobody resolves it
     from tests.simulation.simulation import Simulation
 
     from gridmap.monitor import instructions as i
     from gridmap.protocol import messages as m
 
-_NEEDS = {
-    Cause.KILLED: {Fault.PERSON},
-    Cause.TIME_LIMIT: {Fault.LIMIT},
-    Cause.PREEMPTED: {Fault.REQUEUED, Fault.RESUBMITTED},
-    Cause.NODE_LOST: {Fault.NODE},
-    Cause.LOST: set(Fault),
-}
-"""Which of these must have happened to a runner for such a verdict to be true."""
 
-_OWN = {
-    Deed.RAISE: Cause.RAISED,
-    Deed.EXIT: Cause.EXITED,
-    Deed.UNPICKLABLE: Cause.UNPICKLABLE,
-}
+@attrs.define(eq=False)
+class Try:
+    """One attempt of one job, as it really was.
+
+    Attributes:
+        grant: The grant it was sent out with.
+        attempt: Its number.
+        runner: The process it was sent to.
+        at: When it was sent.
+        begun: Whether it was begun there.
+        finished: Whether it came to its own end there.
+        crashed: Whether it took its worker along.
+        shot: Whether its worker was killed from outside in the middle of it.
+    """
+
+    grant: int
+    attempt: int
+    runner: SimRunner
+    at: float
+    begun: bool = False
+    finished: bool = False
+    crashed: bool = False
+    shot: bool = False
 
 
 class Truth:
-    """The judge of the judge."""
+    """The judge of the judge.
+
+    Attributes:
+        delivered: For each job, whether something was handed to the user: 0 or 1.
+        cancelled: For each job, whether he took it back before.
+        open: For how many jobs neither is so.
+        tries: For each job that was sent out and is not over, how it was tried.
+        again: For each of them, how often it was said that it runs again.
+        runs_twice: How often a job came to its own end again, and was right to.
+        sent_out: How often a job was sent to a runner.
+    """
 
     def __init__(self, sim: Simulation) -> None:
         self._sim = sim
+        self._judge = Judge(sim)
+        self.delivered = bytearray()
+        self.cancelled = bytearray()
+        self.open = 0
+        self.tries: dict[int, list[Try]] = {}
+        self.again: dict[int, int] = {}
+        self.runs_twice = 0
+        self.sent_out = 0
 
-    def sent(self, work: m.Work) -> None:
+    def added(self, count: int) -> None:
+        """Jobs are about to be handed in."""
+        self.delivered += bytes(count)
+        self.cancelled += bytes(count)
+        self.open += count
+
+    def cancel(self, number: int) -> None:
+        """The user takes a job back: from now on he is told nothing of it."""
+        if not self.over(number):
+            self.cancelled[number] = 1
+            self._close(number)
+
+    def over(self, number: int) -> bool:
+        """Whether a job has ended, as the user sees it."""
+        return bool(self.delivered[number] or self.cancelled[number])
+
+    def _close(self, number: int) -> None:
+        self.open -= 1
+        self.tries.pop(number, None)
+        self.again.pop(number, None)
+
+    # What the runners do ------------------------------------------------------------
+
+    def _find(self, runner: SimRunner, grant: int, job: SimJob) -> Try | None:
+        for attempt in self.tries.get(job.number, ()):
+            if attempt.grant == grant and attempt.runner is runner:
+                return attempt
+        return None
+
+    def begun(self, runner: SimRunner, grant: int, job: SimJob) -> None:
+        """A worker begins a job."""
+        attempt = self._find(runner, grant, job)
+        if attempt is not None:
+            attempt.begun = True
+
+    def finished(self, runner: SimRunner, grant: int, job: SimJob) -> None:
+        """A job came to its own end: once, unless nobody can know of the first time."""
+        attempt = self._find(runner, grant, job)
+        if attempt is None:
+            return
+        attempt.finished = True
+        for other in self.tries[job.number]:
+            if other is not attempt and other.finished:
+                self.runs_twice += 1
+                same = other.attempt == attempt.attempt
+                assert not same or self._gone(other.runner), (
+                    f"job {job.number} ran to its end in {runner}, and did in "
+                    f"{other.runner}, which lives"
+                )
+
+    def crashed(self, runner: SimRunner, grant: int, job: SimJob) -> None:
+        """A job takes its worker along."""
+        attempt = self._find(runner, grant, job)
+        if attempt is not None:
+            attempt.crashed = True
+
+    def shot(self, runner: SimRunner, grant: int, job: SimJob) -> None:
+        """Somebody kills a worker in the middle of a job."""
+        attempt = self._find(runner, grant, job)
+        if attempt is not None:
+            attempt.shot = True
+
+    def _gone(self, runner: SimRunner) -> bool:
+        """Whether a runner is dead, or was taken for dead when all was considered."""
+        if not runner.alive:
+            return True
+        known = self._sim.books.fleet.by_handle.get(runner.task.handle)
+        mine = known is not None and known.nonce == runner.peer.decode()
+        return not mine or known is None or known.state is RunnerState.STOPPING
+
+    # What the monitor does ----------------------------------------------------------
+
+    def sent(self, peer: bytes, work: m.Work) -> None:
         """Jobs were sent to a runner: from now on only this grant counts."""
+        runner = self._sim.scheduler.runners[peer]
         self._sim.world.tell(
-            f"grant {work.grant}: jobs {work.first}-{work.first + work.count - 1}, "
-            f"attempt {work.attempt}"
+            f"grant {work.grant} to {runner}: jobs {work.first}-"
+            f"{work.first + work.count - 1}, attempt {work.attempt}"
         )
+        self.sent_out += work.count
         for number in range(work.first, work.first + work.count):
-            job = self._sim.jobs[number]
-            assert not job.delivered, f"job {number} is sent out after its delivery"
-            assert not job.cancelled, f"job {number} is sent out after it was cancelled"
-            job.owner = work.grant
+            assert not self.over(number), f"job {number} is sent out after its end"
+            again = self.again.get(number, 0)
+            assert work.attempt == again + 1, f"attempt {work.attempt} of job {number}"
+            self._sim.jobs[number].owner = work.grant
+            attempt = Try(work.grant, work.attempt, runner, self._sim.world.now)
+            self.tries.setdefault(number, []).append(attempt)
 
-    def delivered(
+    def results(
         self, deliver: i.Deliver, report: m.Report, batch: list[Parcel]
     ) -> None:
         """Results were handed to the user: they must be the right ones."""
         jobs = range(deliver.first, deliver.stop)
-        self._sim.world.tell(f"delivered: jobs {jobs.start}-{jobs.stop - 1}")
+        self._sim.world.tell(
+            f"delivered: jobs {jobs.start}-{jobs.stop - 1} from grant {report.grant}"
+        )
         failed = {deliver.first + x.offset for x in deliver.failures}
         for number in jobs:
             job = self._sim.jobs[number]
@@ -65,79 +173,50 @@ class Truth:
             assert job.owner == report.grant, (
                 f"job {number} delivered from grant {report.grant}, not {job.owner}"
             )
-            assert (number in failed) == (job.deed in _OWN), f"job {number} {job.deed}"
+            last = self.tries[number][-1]
+            assert last.finished, f"job {number} delivered, but not done"
+            assert str(last.runner) == parcel.runner, f"job {number}: {parcel}"
+            assert (number in failed) == (job.deed in OWN), f"job {number} {job.deed}"
             self._deliver(number)
 
     def verdict_delivered(self, deliver: i.DeliverVerdict) -> None:
         """A verdict was handed to the user."""
-        self._sim.world.tell(f"job {deliver.job}: {deliver.verdict.cause}")
-        assert deliver.verdict.cause not in {Cause.RETURNED, Cause.RAISED}
-        self._judge(deliver.job, deliver.verdict)
-        self._deliver(deliver.job)
+        number, verdict = deliver.job, deliver.verdict
+        self._sim.world.tell(f"job {number}: {verdict.cause}")
+        assert verdict.cause not in {Cause.RETURNED, Cause.RAISED}
+        self._judge.judge(number, verdict, self._last(number))
+        self._deliver(number)
+
+    def _last(self, number: int) -> Try | None:
+        """Return the attempt a verdict must be about; None: it waits for a runner."""
+        tries = self.tries.get(number, ())
+        if not tries:
+            return None
+        last = tries[-1]
+        return last if last.attempt == self.again.get(number, 0) + 1 else None
 
     def _deliver(self, number: int) -> None:
-        job = self._sim.jobs[number]
-        assert not job.cancelled, f"job {number} delivered after it was cancelled"
-        job.delivered += 1
-        assert job.delivered == 1, f"job {number} delivered twice"
+        assert not self.cancelled[number], f"job {number} delivered, but was cancelled"
+        assert not self.delivered[number], f"job {number} delivered twice"
+        self.delivered[number] = 1
+        self._close(number)
 
     def published(self, publish: i.Publish) -> None:
         """An observer was told something: no verdict may be false."""
         event = publish.event
         if isinstance(event, events.JobFailed):
-            again = ", again" if event.again else ""
+            verdict, again = event.verdict, ", again" if event.again else ""
             self._sim.world.tell(
-                f"job {event.job} failed: {event.verdict.cause.value}{again} "
-                f"{[s.text for s in event.verdict.statements]}"
+                f"job {event.job} failed: {verdict.cause.value}{again} "
+                f"{[s.text for s in verdict.statements]}"
             )
-            self._judge(event.job, event.verdict)
+            expected = self.again.get(event.job, 0) + 1
+            assert verdict.attempt == expected, f"job {event.job}: {verdict}"
+            self._judge.judge(event.job, verdict, self._last(event.job))
+            if event.again:
+                self._judge.again(event.job, verdict, expected)
+                self.again[event.job] = expected
         elif isinstance(event, events.RunnerGone):
             self._sim.world.tell(f"runner {event.runner} is gone: {event.text}")
         elif isinstance(event, events.RunnerUp):
             self._sim.world.tell(f"runner {event.runner} is up: {event.handle}")
-
-    def _judge(self, number: int, verdict: Verdict) -> None:
-        job, cause = self._sim.jobs[number], verdict.cause
-        what = f"job {number} ({job.deed}): {cause} {verdict}"
-        task = self._task(verdict)
-        if cause in _OWN.values() and job.deed in _OWN and verdict.runner:
-            assert cause is _OWN[job.deed], what
-            assert job.finished, what
-        elif cause is Cause.EXITED:
-            assert job.deed is Deed.CRASH_ONCE, what
-            assert job.crashes, what
-        elif cause is Cause.SIGNALLED:
-            assert job.crashes or job.shot, what
-        elif cause is Cause.OUT_OF_MEMORY:
-            assert job.deed is Deed.MEMORY, what
-            assert job.crashes, what
-        elif cause is Cause.STALLED:
-            assert job.deed is Deed.STALL, what
-        elif cause in _NEEDS and task is not None:
-            assert task.faults & _NEEDS[cause], f"{what} {task.faults}"
-        else:
-            self._judge_unstarted(number, verdict)
-
-    def _judge_unstarted(self, number: int, verdict: Verdict) -> None:
-        cause, scheduler = verdict.cause, self._sim.scheduler
-        what = f"job {number}: {cause} {verdict}"
-        faults: set[Any] = set()
-        for task in scheduler.tasks.values():
-            faults |= task.faults
-        if cause is Cause.REJECTED:
-            assert scheduler.refused or self._sim.plan.faults, what
-        elif cause is Cause.KILLED:
-            assert Fault.PERSON in faults, what
-        elif cause is Cause.ENVIRONMENT_BROKEN:
-            assert Fault.BROKEN in faults, what
-        elif cause is Cause.CANCELLED:
-            assert self._sim.closing, what
-        elif cause is Cause.PREEMPTED:
-            assert faults & {Fault.REQUEUED, Fault.RESUBMITTED}, what
-        else:
-            assert cause in {Cause.NEVER_STARTED, Cause.NODE_LOST, Cause.LOST}, what
-            assert faults or self._sim.plan.start_timeout_s, what
-
-    def _task(self, verdict: Verdict) -> Task | None:
-        tasks = self._sim.scheduler.tasks.values()
-        return next((t for t in tasks if str(t.handle) == verdict.runner), None)

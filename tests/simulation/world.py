@@ -11,18 +11,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+class Dice(random.Random):
+    """Chance that can be had again."""
+
+    def chance(self, probability: float) -> bool:
+        """Throw a die."""
+        return self.random() < probability
+
+    def between(self, least: float, most: float) -> float:
+        """Return a number in a range."""
+        return self.uniform(least, most)
+
+
 class World:
     """The clock and the dice of one simulation.
 
     Attributes:
+        seed: What the dice came from.
         now: Seconds since the beginning.
         random: The only source of chance.
         story: What happened, in order.
     """
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         self.now = 0.0
-        self.random = random.Random(seed)  # noqa: S311 - it hides nothing
+        self.random = Dice(seed)
         self.story: list[str] = []
         self._coming: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
@@ -49,8 +63,8 @@ class World:
 
     def chance(self, probability: float) -> bool:
         """Throw a die."""
-        return self.random.random() < probability
+        return self.random.chance(probability)
 
     def between(self, least: float, most: float) -> float:
         """Return a number in a range."""
-        return self.random.uniform(least, most)
+        return self.random.between(least, most)

@@ -5,6 +5,7 @@ from tests.unit.monitor.desk import OTHER, PLAIN, Desk
 
 from gridmap import backend as b
 from gridmap.errors import RemoteProtocolError
+from gridmap.events import JobFailed
 from gridmap.lifecycle import JobState, RunnerState
 from gridmap.monitor import facts as f
 from gridmap.monitor import instructions as i
@@ -259,7 +260,7 @@ def test_a_runner_back_in_the_queue_is_waited_for() -> None:
     (handle,) = desk.accept()
     peer = desk.hello(handle, "one")
     desk.work()
-    desk.tell(f.Disconnected(peer=peer), 5.0)
+    desk.tell(f.Disconnected(peer=peer), 35.0)
     desk.tick(1.0)
     desk.looked(h1=b.SeenState.QUEUED)
     assert desk.runner(handle).state is RunnerState.QUEUED
@@ -268,6 +269,38 @@ def test_a_runner_back_in_the_queue_is_waited_for() -> None:
     desk.hello(handle, "two")
     (work,) = desk.work()
     assert work.attempt == 2
+
+
+def test_what_the_scheduler_showed_before_a_start_is_no_requeue() -> None:
+    """It lags behind: a runner that came just now is not back in the queue."""
+    desk = Desk(max_workers=1)
+    desk.add(1)
+    (handle,) = desk.accept()
+    peer = desk.hello(handle)
+    (work,) = desk.work()
+    desk.tell(f.Disconnected(peer=peer), 5.0)
+    desk.tick(1.0)
+    desk.looked(h1=b.SeenState.QUEUED)
+    assert not desk.take(JobFailed)
+    desk.hello(handle, holds=(work.grant,))
+    desk.report(peer, work)
+    assert desk.take(i.Deliver)
+
+
+def test_nobody_asks_accounting_about_a_runner_that_is_gone() -> None:
+    """It was told to be killed while accounting was still to be asked again."""
+    desk = Desk(b.Capabilities(accounting=True), max_workers=1)
+    desk.add(1)
+    (handle,) = desk.accept()
+    desk.tick(3.0)
+    desk.looked()
+    desk.tick(0.5)
+    (autopsy,) = desk.take(i.HoldAutopsy)
+    desk.tell(f.Autopsied(asked=autopsy.handles, findings={}, tails={}))
+    desk.tell(f.Closed(kill=True))
+    desk.tell(f.KillAnswered(results={handle: b.Killed.GONE}))
+    desk.tick(10.0)
+    assert not desk.take(i.HoldAutopsy)
 
 
 def test_an_answer_about_an_earlier_state_is_not_believed() -> None:

@@ -46,6 +46,7 @@ class Runner:
         look_at: When to ask the scheduler about it; None if there is no reason.
         look_pause: Seconds between the last two questions.
         autopsies: How often accounting was asked.
+        autopsy_at: When to ask it; None if there is no reason, or it is being asked.
         over: Whether the scheduler said that it has ended or is not known.
         absent: Whether the scheduler did not know it when it was last asked.
         avoid: Nodes it was asked to be kept from.
@@ -84,6 +85,7 @@ class Runner:
     look_at: float | None = None
     look_pause: float = 0.0
     autopsies: int = 0
+    autopsy_at: float | None = None
     over: bool = False
     absent: bool = False
     avoid: frozenset[str] = frozenset()
@@ -106,6 +108,7 @@ class Runner:
         self.nonce = ""
         self.given = self.beat = self.autopsies = 0
         self.job = self.deadline = self.seen = self.running_since = None
+        self.autopsy_at = self.node = None
         self.statements.clear()
         self.over = self.absent = self.parted = False
 

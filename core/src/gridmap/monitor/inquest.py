@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gridmap.backend import Handle, NotAsked, Seen, SeenState
+from gridmap.backend import NotAsked, Seen, SeenState
 from gridmap.events import RunnerPending
 from gridmap.lifecycle import RunnerState, RunnerStep
 from gridmap.monitor import diagnosis
@@ -38,6 +38,9 @@ _AUTOPSIES: Final = 5
 _SETTLING_S: Final = 2.0
 """A scheduler may not show yet what it has just accepted."""
 
+_BEHIND_S: Final = 30.0
+"""So far may what a scheduler shows lag behind what has happened."""
+
 _KILL_AGAIN_S: Final = 10.0
 
 _AVOID_S: Final = 300.0
@@ -56,7 +59,6 @@ class Inquest:
         self._staffing = staffing
         self._looking = False
         self._asked_at = 0.0
-        self._autopsies: dict[Handle, float] = {}
 
     def doubt(self, runner: Runner, delay_s: float = 0.0) -> None:
         """Look into a runner soon, and give it no more work meanwhile."""
@@ -68,19 +70,19 @@ class Inquest:
     def tick(self) -> None:
         """Ask what is due to be asked."""
         books = self._books
-        looks_due = False
+        looks_due, due = False, set()
         for runner in books.fleet:
             if runner.state in _HEARD:
                 self._mind_silence(runner)
             if runner.look_at is not None and runner.look_at <= books.now:
                 looks_due = True
+            if runner.autopsy_at is not None and runner.autopsy_at <= books.now:
+                runner.autopsy_at = None  # until it is answered
+                due.add(runner.handle)
         if looks_due and not self._looking:
             self._look()
-        due = frozenset(h for h, at in self._autopsies.items() if at <= books.now)
         if due:
-            for handle in due:
-                self._autopsies[handle] = float("inf")  # until it is answered
-            books.ask(HoldAutopsy(handles=due))
+            books.ask(HoldAutopsy(handles=frozenset(h for h in due if h is not None)))
 
     def _look(self) -> None:
         """Ask about all that are in question, due or not, with one question."""
@@ -137,7 +139,7 @@ class Inquest:
         """Take in what the scheduler showed, or that it could not be asked."""
         books = self._books
         self._looking = False
-        for handle in fact.asked:
+        for handle in sorted(fact.asked):  # so that a run can be replayed exactly
             runner = books.fleet.by_handle.get(handle)
             if runner is None or runner.over or runner.restarting is not None:
                 continue
@@ -160,12 +162,20 @@ class Inquest:
             self._pending(runner, seen)
         elif runner.state is RunnerState.STOPPING:
             self._lingering(runner)
-        elif runner.state is RunnerState.SUSPECT and seen.state in _WAITS:
+        elif runner.state is RunnerState.SUSPECT and self._waits(runner, seen):
             self._requeued(runner)
         elif runner.state is RunnerState.SUSPECT:
             self._look_again(runner, least=0.25, most=books.policy.interval_s)
         else:
             runner.look_at = None
+
+    def _waits(self, runner: Runner, seen: Seen) -> bool:
+        """Tell whether a runner that was up is back in the scheduler's queue.
+
+        If it said hello just before, that may be what the scheduler showed until then.
+        """
+        young = self._asked_at - runner.came_at < _BEHIND_S
+        return seen.state in _WAITS and not young
 
     def _requeued(self, runner: Runner) -> None:
         """A runner waits in the scheduler's queue again: its process has ended."""
@@ -190,9 +200,7 @@ class Inquest:
             self._staffing.remove(runner, "ended while the run had no driver")
             self._staffing.staff_all()
             return
-        runner.over, runner.look_at = True, None
-        if runner.handle is not None:
-            self._autopsies[runner.handle] = books.now
+        runner.over, runner.look_at, runner.autopsy_at = True, None, books.now
 
     def _pending(self, runner: Runner, seen: Seen) -> None:
         books, policy = self._books, self._books.policy
@@ -276,8 +284,7 @@ class Inquest:
     def autopsied(self, fact: Autopsied) -> None:
         """Take in what accounting and the logs say; conclude what can be concluded."""
         books = self._books
-        for handle in fact.asked:
-            self._autopsies.pop(handle, None)
+        for handle in sorted(fact.asked):
             runner = books.fleet.by_handle.get(handle)
             if runner is None or not runner.over:
                 continue
@@ -286,7 +293,7 @@ class Inquest:
             finding = fact.findings.get(handle)
             knows = books.capabilities is not None and books.capabilities.accounting
             if finding is None and knows and runner.autopsies < _AUTOPSIES:
-                self._autopsies[handle] = books.now + 0.25 * 2**runner.autopsies
+                runner.autopsy_at = books.now + 0.25 * 2**runner.autopsies
                 continue
             if finding is not None:
                 runner.statements.append(diagnosis.from_autopsy(finding))

@@ -177,6 +177,7 @@ class RunnerMachine:
         self._hello = hello
         self._held: dict[int, _Held] = {}
         self._fed: dict[int, int] = {}  # job -> grant, in the order of execution
+        self._latest = 0
         self._mean: float | None = None
         self._ready = False
         self._welcome: m.Welcome | None = None
@@ -253,8 +254,9 @@ class RunnerMachine:
             self._out.append(SetUp(welcome=welcome))
 
     def _work(self, work: m.Work) -> None:
-        if self.phase is not Phase.SERVING or work.grant in self._held:
-            return
+        if self.phase is not Phase.SERVING or work.grant <= self._latest:
+            return  # grants are numbered as they are given: this is an echo
+        self._latest = work.grant
         first, stop = work.first, work.first + work.count
         again = any(held.meets(first, stop) for held in self._held.values())
         self._held[work.grant] = _Held(work, first, stop, work.count, again)
