@@ -12,7 +12,8 @@
     ├── DRMAANotPresentException (ImportError)   no cluster, though one was required
     ├── PluginError                         a plugin broke its contract; names the plugin
     ├── RunError                            the run's directory, keys or sockets failed
-    │   └── ConnectionFileError             a connection file that must not be trusted
+    │   ├── ConnectionFileError             a connection file that must not be trusted
+    │   └── RunBusyError                    another process drives the run; names it
     ├── ProtocolError
     │   ├── LocalProtocolError              we are about to break the protocol: our bug
     │   └── RemoteProtocolError             the peer broke it; the session is over
@@ -175,6 +176,33 @@ class RunError(GridMapError):
 
 class ConnectionFileError(RunError):
     """A connection file is missing, unreadable or must not be trusted."""
+
+
+class RunBusyError(RunError):
+    """Another process is driving the run that was to be taken up.
+
+    Attributes:
+        run: The name it can be resumed under.
+        pid: That process, None if it could not be found out.
+        host: The host it runs on, empty if it could not be found out.
+        advice: What to do if that cannot be true, empty if it certainly is.
+    """
+
+    def __init__(self, run: str, pid: int | None, host: str, advice: str = "") -> None:
+        self.run = run
+        self.pid = pid
+        self.host = host
+        self.advice = advice
+        super().__init__(run, pid, host, advice)
+
+    def __str__(self) -> str:
+        """Name the process and the ways out."""
+        who = f"process {self.pid}" if self.pid else "another process"
+        where = f" on host {self.host}" if self.host else ""
+        return (
+            f"run {self.run} is being driven by {who}{where}; wait for it, end it, or "
+            f"choose another name{self.advice and '. '}{self.advice}"
+        )
 
 
 class ProtocolError(GridMapError):

@@ -3,17 +3,24 @@
 ::
 
     base/                               the user's own, not world-writable
-    └── 20250131-142501-sweep-3f9a1c2e/ 0700, one a run
-        ├── connection.json             0600, see gridmap.connection
-        ├── journal.sqlite
-        ├── monitor.sock                runs on this machine only
-        └── logs/                       0700, output of runners
+    ├── 20250131-142501-sweep-3f9a1c2e/ 0700, one a run
+    │   ├── connection.json             0600, see gridmap.connection
+    │   ├── monitor.sock                runs on this machine only
+    │   └── logs/                       0700, output of runners
+    └── named/                          0700
+        └── sweep-7-5d1c09aa/           0700, one a name, there until the run is over
+            ├── name                    the exact name; digits above are its digest
+            ├── lock                    who drives the run, see gridmap.journal.lock
+            ├── journal.sqlite          and more, see gridmap.journal.log
+            ├── journal.frames/
+            └── connection.json, monitor.sock, logs/    as above
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import logging
 import os
 import re
@@ -28,10 +35,14 @@ import attrs
 from gridmap.errors import RunError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
 _log = logging.getLogger(__name__)
 
+_NAMED: Final = "named"
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _LONGEST_SLUG: Final = 40
 _MOST_STEPS: Final = 1000
 _STRANGE: Final = re.compile(r"[^A-Za-z0-9_.]+")
@@ -50,7 +61,9 @@ def slug(name: str) -> str:
 
 @attrs.frozen(kw_only=True)
 class RunDirectory:
-    """Where a run keeps its files; open one with `create` or `RunDirectory(path=…)`.
+    """Where a run keeps its files.
+
+    Open one with `create`, `named` or `RunDirectory(path=…)`.
 
     Attributes:
         path: The directory.
@@ -70,8 +83,22 @@ class RunDirectory:
 
     @property
     def journal(self) -> Path:
-        """Where the run is recorded."""
+        """Where a named run is recorded."""
         return self.path / "journal.sqlite"
+
+    @property
+    def lock(self) -> Path:
+        """What the process that drives a named run holds."""
+        return self.path / "lock"
+
+    @property
+    def given_name(self) -> str | None:
+        """The exact name a run was given; None if it has none that can be read."""
+        try:
+            data = (self.path / "name").read_bytes()
+            return data.decode("utf-8", "surrogatepass")
+        except (OSError, ValueError):
+            return None
 
     @property
     def logs(self) -> Path:
@@ -90,29 +117,61 @@ class RunDirectory:
         Raises:
             RunError: If *base* is unsafe or cannot be written to; says why.
         """
-        base = Path(os.path.abspath(base))  # noqa: PTH100 - resolve() would hide what the user called it
-        try:
-            for folder in (*reversed(base.parents), base):
-                # One by one: mkdir(parents=True) opens the others as the umask allows.
-                _make(folder)
-            _check_way(base)
-            descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            raise _refusal(
-                base, f"it cannot be made or opened: {error.strerror}"
-            ) from error
-        try:
-            _check_base(base, os.fstat(descriptor))
-            unique = f"{now:%Y%m%d-%H%M%S}-{slug(name)}-{secrets.token_hex(4)}"
+        unique = f"{now:%Y%m%d-%H%M%S}-{slug(name)}-{secrets.token_hex(4)}"
+        with _opened(base) as (folder, descriptor):
             os.mkdir(unique, 0o700, dir_fd=descriptor)
             os.mkdir(f"{unique}/logs", 0o700, dir_fd=descriptor)
-        except OSError as error:
-            raise _refusal(
-                base, f"it cannot be written to: {error.strerror}"
-            ) from error
-        finally:
-            os.close(descriptor)
-        return cls(path=base / unique)
+        return cls(path=folder / unique)
+
+    @classmethod
+    def named(cls, base: Path, name: str) -> RunDirectory:
+        """Open the directory of the run that can be resumed under *name*, or make it.
+
+        Args:
+            base: Where runs go; made, mode 0700, if it is not there.
+            name: Any text; equal names give the same directory, others another.
+
+        Raises:
+            RunError: If *base* is unsafe or cannot be written to, or the directory
+                is not the caller's own alone; says why.
+        """
+        with contextlib.ExitStack() as stack:
+            folder, descriptor = stack.enter_context(_opened(base))
+            for part in (_NAMED, _name_on_disk(name)):
+                folder /= part
+                descriptor = _step_into(folder, descriptor)
+                stack.callback(os.close, descriptor)
+            os.close(_step_into(folder / "logs", descriptor))
+            _write_name(name, descriptor)
+        run = cls(path=folder)
+        if run.given_name != name:
+            msg = (
+                f"{run.path} is not that of run {name!r}, but of {run.given_name!r}; "
+                "choose another name, or take the directory away"
+            )
+            raise RunError(msg)
+        return run
+
+    @classmethod
+    def all_named(cls, base: Path) -> list[RunDirectory]:
+        """Return the named runs of a base, by name; none if there is no such base.
+
+        Each has a `given_name`. Those of other users, were there any, are left out.
+        """
+        try:
+            entries = list(os.scandir(base / _NAMED))
+        except OSError:
+            return []
+        runs = [
+            cls(path=Path(entry.path))
+            for entry in entries
+            if entry.is_dir(follow_symlinks=False)
+            and entry.stat(follow_symlinks=False).st_uid == os.geteuid()
+        ]
+        return sorted(
+            (run for run in runs if run.given_name is not None),
+            key=lambda run: run.given_name or "",
+        )
 
     def remove(self, *, keep_logs: bool = False) -> None:
         """Take the directory away. Idempotent; follows no links, raises nothing.
@@ -140,6 +199,70 @@ class RunDirectory:
             else:
                 with contextlib.suppress(OSError):
                     Path(entry.path).unlink()
+
+
+@contextlib.contextmanager
+def _opened(base: Path) -> Iterator[tuple[Path, int]]:
+    """Make a base, check it, and open it to make something in it."""
+    base = Path(os.path.abspath(base))  # noqa: PTH100 - resolve() would hide what the user called it
+    try:
+        for folder in (*reversed(base.parents), base):
+            # One by one: mkdir(parents=True) opens the others as the umask allows.
+            _make(folder)
+        _check_way(base)
+        descriptor = os.open(base, _FOLDER)
+    except OSError as error:
+        raise _refusal(
+            base, f"it cannot be made or opened: {error.strerror}"
+        ) from error
+    try:
+        _check_base(base, os.fstat(descriptor))
+        yield base, descriptor
+    except OSError as error:
+        raise _refusal(base, f"it cannot be written to: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+
+
+def _name_on_disk(name: str) -> str:
+    """Return the name of the directory of a named run: readable, and one of its own."""
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4)
+    return f"{slug(name)}-{digest.hexdigest()}"
+
+
+def _step_into(folder: Path, parent: int) -> int:
+    """Open a private directory in an open one, making it if it is not there."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder.name, 0o700, dir_fd=parent)
+    try:
+        descriptor = os.open(folder.name, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
+    except OSError as error:
+        if error.errno not in {errno.ENOTDIR, errno.ELOOP}:
+            raise
+        msg = f"{folder} is a link or a file, not a directory of yours; take it away"
+        raise RunError(msg) from error
+    info = os.fstat(descriptor)
+    if info.st_uid == os.geteuid() and not info.st_mode & _OTHERS:
+        return descriptor
+    os.close(descriptor)
+    msg = (
+        f"{folder} must be yours alone (user {os.geteuid()}, mode 0700), but belongs to "
+        f"user {info.st_uid} and has mode {stat.S_IMODE(info.st_mode):04o}, so what it "
+        "holds cannot be trusted; if you know it is yours, mend that, else take it away"
+    )
+    raise RunError(msg)
+
+
+def _write_name(name: str, directory: int) -> None:
+    """Write down a run's exact name unless it is there, in one step."""
+    with contextlib.suppress(FileNotFoundError):
+        os.stat("name", dir_fd=directory, follow_symlinks=False)
+        return
+    part = f".name.{secrets.token_hex(4)}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(part, flags, 0o600, dir_fd=directory), "wb") as stream:
+        stream.write(name.encode("utf-8", "surrogatepass"))
+    os.replace(part, "name", src_dir_fd=directory, dst_dir_fd=directory)
 
 
 def _make(folder: Path) -> None:

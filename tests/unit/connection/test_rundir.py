@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -100,3 +101,79 @@ def test_logs_can_be_kept(tmp_path: Path) -> None:
     run.remove(keep_logs=True)
     assert [p.name for p in run.path.iterdir()] == ["logs"]
     assert (run.logs / "1.out").exists()
+
+
+def test_a_named_run_has_one_directory(tmp_path: Path) -> None:
+    """It is private, and found again by its exact name."""
+    before = os.umask(0)
+    try:
+        run = RunDirectory.named(tmp_path / "runs", "sweep 7")
+    finally:
+        os.umask(before)
+    assert re.fullmatch(r"sweep-7-[0-9a-f]{8}", run.name)
+    for path in (run.path.parent.parent, run.path.parent, run.path, run.logs):
+        assert mode_of(path) == 0o700
+    run.journal.touch()
+    assert RunDirectory.named(tmp_path / "runs", "sweep 7") == run
+    assert run.journal.exists()
+    assert run.given_name == "sweep 7"
+
+
+@given(names=st.sets(st.text(), max_size=5))
+def test_names_that_differ_have_directories_that_differ(names: set[str]) -> None:
+    """All are listed, each with its exact name."""
+    with tempfile.TemporaryDirectory() as base:
+        runs = {RunDirectory.named(Path(base), name) for name in names}
+        assert len(runs) == len(names)
+        listed = RunDirectory.all_named(Path(base))
+        assert set(listed) == runs
+        assert [run.given_name for run in listed] == sorted(names)
+
+
+def test_a_base_without_named_runs_lists_none(tmp_path: Path) -> None:
+    """Nor does one that is not there; unnamed runs and stray files are not listed."""
+    assert RunDirectory.all_named(tmp_path / "nowhere") == []
+    RunDirectory.create(tmp_path, "x", NOW)
+    assert RunDirectory.all_named(tmp_path) == []
+    run = RunDirectory.named(tmp_path, "y")
+    (run.path.parent / "stray").touch()
+    (run.path.parent / "link").symlink_to(run.path)
+    (run.path.parent / "empty").mkdir()
+    assert RunDirectory.all_named(tmp_path) == [run]
+    run.remove()
+    assert RunDirectory.all_named(tmp_path) == []
+
+
+@pytest.mark.parametrize("which", ["named", "run", "logs"])
+def test_a_directory_that_is_not_ours_alone_is_refused(
+    tmp_path: Path, which: str
+) -> None:
+    """What a named run left behind is believed only if nobody else wrote it."""
+    run = RunDirectory.named(tmp_path, "x")
+    folder = {"named": run.path.parent, "run": run.path, "logs": run.logs}[which]
+    folder.chmod(0o750)
+    with pytest.raises(RunError, match=r"yours alone.*mode 0750"):
+        RunDirectory.named(tmp_path, "x")
+    folder.chmod(0o700)
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match="is a link or a file"):
+        RunDirectory.named(tmp_path, "x")
+
+
+def test_a_directory_of_another_name_is_refused(tmp_path: Path) -> None:
+    """Names whose digests are equal too would else share a journal."""
+    run = RunDirectory.named(tmp_path, "x")
+    (run.path / "name").write_text("y")
+    with pytest.raises(RunError, match="not that of run 'x', but of 'y'"):
+        RunDirectory.named(tmp_path, "x")
+
+
+def test_a_directory_whose_making_was_cut_short_is_made_whole(tmp_path: Path) -> None:
+    """A process may die between any two steps."""
+    run = RunDirectory.named(tmp_path, "x")
+    (run.path / "name").unlink()
+    run.logs.rmdir()
+    assert run.given_name is None
+    assert RunDirectory.named(tmp_path, "x").given_name == "x"
+    assert run.logs.is_dir()

@@ -1,0 +1,142 @@
+"""What is put comes back, whole and in order."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.journal.journals import PATIENCE_S, Committed, plain, read, write
+
+from gridmap.errors import RunError
+from gridmap.journal.log import JournalLog, read_only
+from gridmap.journal.record import SPILL_BYTES, Item
+
+
+def large(size: int) -> st.SearchStrategy[bytes]:
+    """Draw frames of about *size* bytes, cheaply."""
+    return st.builds(
+        lambda seed, more: bytes([seed]) * (size + more),
+        st.integers(0, 255),
+        st.integers(-1, 1),
+    )
+
+
+FRAMES = st.one_of(
+    st.binary(max_size=200),
+    st.binary(max_size=50).map(bytearray),
+    st.binary(max_size=50).map(lambda data: memoryview(data)),
+    large(2**15),
+    large(SPILL_BYTES),
+)
+ITEMS = st.builds(
+    Item,
+    st.one_of(st.binary(max_size=100), large(SPILL_BYTES)),
+    st.lists(FRAMES, max_size=4).map(tuple),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@settings(max_examples=20, deadline=None)
+@given(batches=st.lists(st.lists(ITEMS, max_size=5), max_size=5), data=st.data())
+def test_what_is_put_is_read(batches: list[list[Item]], data: st.DataObject) -> None:
+    """Any items in any batches, the file closed and opened anywhere between them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "journal.sqlite")
+        log = JournalLog.open(path)
+        for batch in batches:
+            if data.draw(st.booleans()):
+                assert log.close(PATIENCE_S)
+                log = JournalLog.open(path)
+            log.put(batch)
+        assert log.close(PATIENCE_S)
+        every = [item for batch in batches for item in batch]
+        assert plain(read(path)) == plain(every)
+        assert plain(list(read_only(path))) == plain(every)
+        assert JournalLog.open(path).damage is None
+
+
+def test_tickets_are_reached_in_order(tmp_path: Path) -> None:
+    """A ticket is committed once its items can be read by others."""
+    committed = Committed()
+    path = tmp_path / "journal.sqlite"
+    log = JournalLog.open(path, on_commit=committed)
+    first = log.put([Item(b"a"), Item(b"b")])
+    assert log.put([]) == first
+    second = log.put([Item(b"c", (b"x" * 2 * SPILL_BYTES,))])
+    assert second > first
+    committed.wait(log, second)
+    assert [item.body for item in read_only(path)] == [b"a", b"b", b"c"]
+    assert log.failing == ""
+    assert log.close(PATIENCE_S)
+    assert log.close(PATIENCE_S)
+
+
+def test_nobody_else_can_read_what_is_written(tmp_path: Path) -> None:
+    """Whatever the umask, files are 0600 and the directory of frames 0700."""
+    before = os.umask(0)
+    try:
+        log = JournalLog.open(tmp_path / "journal.sqlite")
+        log.put([Item(b"", (bytes(2 * SPILL_BYTES),)), Item(b"x")])
+        modes = set()
+        assert log.close(PATIENCE_S)
+        log = JournalLog.open(tmp_path / "journal.sqlite")
+        committed = log.put([Item(b"")])
+        assert committed == 3
+        for file in tmp_path.rglob("*"):
+            modes.add((file.is_dir(), stat.S_IMODE(file.stat().st_mode)))
+        assert log.close(PATIENCE_S)
+    finally:
+        os.umask(before)
+    assert modes == {(True, 0o700), (False, 0o600)}
+
+
+def test_a_file_others_could_have_written_is_refused(tmp_path: Path) -> None:
+    """Loose modes and links are, by the writer and by readers."""
+    path = tmp_path / "journal.sqlite"
+    write(path, [Item(b"x")])
+    path.chmod(0o620)
+    with pytest.raises(RunError, match="mode 0620, expected 0600"):
+        JournalLog.open(path)
+    with pytest.raises(RunError, match="mode 0620, expected 0600"):
+        list(read_only(path))
+    path.chmod(0o600)
+    (tmp_path / "link").symlink_to(path)
+    with pytest.raises(RunError, match="link"):
+        JournalLog.open(tmp_path / "link")
+    (tmp_path / "hard").hardlink_to(path)
+    with pytest.raises(RunError, match="link"):
+        JournalLog.open(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file away")
+def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
+    """He could write what he likes."""
+    path = tmp_path / "journal.sqlite"
+    write(path, [])
+    os.chown(path, 65534, 65534)
+    with pytest.raises(RunError, match="belongs to user 65534"):
+        JournalLog.open(path)
+
+
+def test_a_journal_that_is_not_there_cannot_be_read(tmp_path: Path) -> None:
+    """Reading begins none."""
+    with pytest.raises(RunError, match="cannot be opened"):
+        list(read_only(tmp_path / "journal.sqlite"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_frames_of_no_row_are_cleared_away(tmp_path: Path) -> None:
+    """They are the rest of a writer that died before it named them."""
+    path = tmp_path / "journal.sqlite"
+    write(path, [Item(b"", (bytes(2 * SPILL_BYTES),))])
+    folder = tmp_path / "journal.frames"
+    (folder / "000000000002").touch()
+    (folder / "000000000003.part").touch()
+    assert len(read(path)) == 1
+    assert [file.name for file in folder.iterdir()] == ["000000000001"]
