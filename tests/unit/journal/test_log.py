@@ -26,10 +26,15 @@ def large(size: int) -> st.SearchStrategy[bytes]:
     )
 
 
+def viewed(data: bytes) -> memoryview:
+    """Return what buffers that travel beside a pickle are."""
+    return memoryview(data)
+
+
 FRAMES = st.one_of(
     st.binary(max_size=200),
     st.binary(max_size=50).map(bytearray),
-    st.binary(max_size=50).map(lambda data: memoryview(data)),
+    st.binary(max_size=50).map(viewed),
     large(2**15),
     large(SPILL_BYTES),
 )
