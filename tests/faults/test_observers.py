@@ -36,11 +36,15 @@ def test_an_observer_that_hangs(site: Site, caplog: pytest.LogCaptureFixture) ->
     """The map ends all the same, the others see it to its end, and a word is said."""
     hanging = threading.Event()
     seen: list[AnyEvent] = []
+
+    def sleep(_: object) -> None:
+        hanging.wait(30)
+
     monitor = JobMonitor(
         backend=site.backend,
         name=site.options["name"],
         max_workers=2,
-        observers=[("sleeper", lambda _: hanging.wait(30)), ("watcher", seen.append)],
+        observers=[("sleeper", sleep), ("watcher", seen.append)],
     )
     with monitor:
         monitor.add(jobs.square, [((number,), None) for number in range(8)])

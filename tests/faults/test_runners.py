@@ -44,7 +44,7 @@ def test_a_runner_told_to_end(site: Site, strike: Strike) -> None:
     site.kill(mark.node, mark.runner, signal.SIGTERM)
     event = struck.await_failure(3)
     verdict = struck.verdict(3)
-    struck.check(**{"retried" if event.again else "failed": {3}})
+    struck.check(failed=() if event.again else {3}, retried={3} if event.again else ())
     struck.note("SIGTERM to a runner", 3)
     assert "SIGTERM" in verdict.explain()
 
