@@ -218,3 +218,56 @@ def last(seconds: float) -> float:
     """Take so long."""
     threading.Event().wait(seconds)
     return seconds
+
+
+# Checkpoints
+
+
+class Pieces:
+    """Work in pieces, which can be interrupted between any two of them.
+
+    Attributes:
+        done: Each piece that was done, and in which process.
+    """
+
+    def __init__(self, place: str, seconds: float, first: str = "") -> None:
+        self.place = place
+        self.seconds = seconds
+        self.first = first
+        self.done: list[tuple[int, int]] = []
+
+    def __call__(self, count: int) -> list[tuple[int, int]]:
+        """Do so many pieces, and tell which were done where."""
+        mark(self.place, f"job{count}")
+        while len(self.done) < count:
+            threading.Event().wait(self.seconds)
+            with Path(self.place, "pieces").open("a") as file:
+                file.write(f"{count} {len(self.done)}\n")
+            self.done.append((len(self.done), os.getpid()))
+            if self.first and self.first == f"{len(self.done)}":
+                await_file(Path(self.place, "go"))
+        return self.done
+
+    def checkpoint(self) -> "Pieces":
+        """Go on with what is done."""
+        mark(self.place, "checkpoint")
+        return self
+
+
+class BadPieces(Pieces):
+    """Pieces whose checkpoint does not come, in a way that is asked for."""
+
+    way = "raise"
+
+    def checkpoint(self) -> Any:
+        """Fail."""
+        mark(self.place, "checkpoint")
+        if self.way == "raise":
+            msg = "the disk is full"
+            raise OSError(msg)
+        if self.way == "hang":
+            threading.Event().wait(PATIENCE_S)
+        if self.way == "nothing":
+            return None
+        self.lock = threading.Lock()
+        return self

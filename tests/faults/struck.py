@@ -130,7 +130,6 @@ class StruckMap:
         failed: Collection[int] = (),
         *,
         retried: Collection[int] = (),
-        spoilt: Collection[int] = (),
         within_s: float = 60.0,
     ) -> list[Any]:
         """Wait for the end, and see that everything but the fault went well.
@@ -138,7 +137,6 @@ class StruckMap:
         Args:
             failed: The jobs that end badly.
             retried: The jobs of which attempts end badly, and which then succeed.
-            spoilt: Those of the failed whose values arrive, and are of no use here.
             within_s: How long to wait.
 
         Returns:
@@ -150,7 +148,7 @@ class StruckMap:
         assert not wrong, f"wrong results: {_texts(wrong)}"
         alive = {n: results[n] for n in failed if not isinstance(results[n], Exception)}
         assert not alive, f"these should have failed: {alive}"
-        self._check_events(set(failed) - set(spoilt), set(retried))
+        self._check_events(set(failed), set(retried))
         self._check_marks(well)
         return results
 

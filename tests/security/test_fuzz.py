@@ -30,7 +30,10 @@ _values = st.recursive(
     _scalars, lambda inner: st.lists(inner, max_size=4), max_leaves=12
 )
 _tags = st.sampled_from(
-    ["hello", "beat", "report", "worker-lost", "returned", "goodbye", "work", "?"]
+    [
+        *("hello", "beat", "report", "worker-lost", "returned", "warned"),
+        *("checkpoint", "goodbye", "work", "?"),
+    ]
 )
 _rows = st.builds(
     lambda tag, rest: msgspec.msgpack.encode([tag, *rest]),

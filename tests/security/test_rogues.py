@@ -169,6 +169,23 @@ FORGED: Final[dict[str, Callable[[m.Work], list[bytes]]]] = {
     "an impossible worker": lambda w: [
         msgspec.msgpack.encode(["worker-lost", 1, w.grant, 2**53, None, 9])
     ],
+    "a checkpoint that is not what it says": lambda w: [
+        codec.encode(
+            m.Checkpoint(number=1, grant=w.grant, job=w.first, digest=b"x" * 20)
+        ),
+        *map(bytes, payload.encode([b"state"], "none")),
+    ],
+    "a checkpoint of a job that it never had": lambda w: [
+        codec.encode(
+            m.Checkpoint(
+                number=1,
+                grant=w.grant,
+                job=2**50,
+                digest=payload.digest([b"state"]),
+            )
+        ),
+        *map(bytes, payload.encode([b"state"], "none")),
+    ],
     "jobs handed back that it never had": lambda w: [
         codec.encode(m.Returned(number=1, grant=w.grant, first=0, count=2**60))
     ],

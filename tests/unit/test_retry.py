@@ -28,6 +28,7 @@ from gridmap.retry import (
 from gridmap.verdict import INFRASTRUCTURE, Cause, Verdict
 
 GIB = 2**30
+PREEMPTED = Cause.PREEMPTED
 
 VERDICTS = st.builds(
     Verdict,
@@ -38,6 +39,7 @@ VERDICTS = st.builds(
     raised=st.sampled_from(
         [(), *map(qualified_names, (ValueError, ConnectionResetError, MemoryError))]
     ),
+    checkpointed=st.booleans(),
 )
 HISTORIES = st.lists(VERDICTS, max_size=5).map(tuple)
 RULES = st.sampled_from(
@@ -64,10 +66,18 @@ def died(cause: Cause = Cause.LOST, raised: type | None = None, **fields: Any) -
     return Verdict(cause=cause, raised=names, **fields)
 
 
+def never_saved(verdict: Verdict) -> bool:
+    return not verdict.checkpointed
+
+
+def none_saved(history: tuple[Verdict, ...]) -> bool:
+    return all(map(never_saved, history))
+
+
 # Core's own rule
 
 
-@given(VERDICTS, HISTORIES, st.integers(0, 5))
+@given(VERDICTS.filter(never_saved), HISTORIES.filter(none_saved), st.integers(0, 5))
 def test_infrastructure_is_tried_again_while_attempts_are_left(
     failure: Verdict, history: tuple[Verdict, ...], resubmits: int
 ) -> None:
@@ -76,6 +86,33 @@ def test_infrastructure_is_tried_again_while_attempts_are_left(
     done = [verdict for verdict in history if verdict.cause in INFRASTRUCTURE]
     again = failure.cause in INFRASTRUCTURE and len(done) < resubmits
     assert isinstance(decision, Again if again else GiveUp)
+
+
+@given(st.integers(0, 9), st.integers(0, 5), st.integers(0, 4))
+def test_who_left_a_checkpoint_goes_on(
+    preempted: int, over: int, resubmits: int
+) -> None:
+    """Preemptions cost nothing, time limits are counted; without one both are as ever."""
+    limit, gave_way = (
+        died(cause, checkpointed=True) for cause in (Cause.TIME_LIMIT, PREEMPTED)
+    )
+    history = (*[gave_way] * preempted, *[limit] * over)
+    assert decide(gave_way, history, resubmits) == Again()
+    assert choose([Retry(times=1)], gave_way, history, Resources(), 0) == Again()
+    left = over < resubmits
+    assert decide(limit, history, resubmits) == (Again() if left else GiveUp())
+    assert decide(died(PREEMPTED), history, resubmits) == decide(
+        limit, history, resubmits
+    )
+    assert decide(died(Cause.TIME_LIMIT), history, resubmits) == GiveUp()
+
+
+def test_no_more_time_is_no_reason_to_give_up_what_goes_on() -> None:
+    """After the last step of its walltime a job with checkpoints goes on with it."""
+    rule, resources = Escalate(walltime=[60]), Resources(walltime=60)
+    limit = died(Cause.TIME_LIMIT, checkpointed=True)
+    assert choose([rule], limit, (), resources, 1) == Again()
+    assert choose([rule], died(Cause.TIME_LIMIT), (), resources, 1) == GiveUp()
 
 
 @given(HISTORIES)
@@ -108,7 +145,7 @@ def test_the_first_rule_with_an_opinion_decides(
     assert again == first
 
 
-@given(RULES, VERDICTS, RESOURCES)
+@given(RULES, VERDICTS.filter(lambda v: v.cause is not PREEMPTED), RESOURCES)
 def test_no_rule_goes_on_for_ever(
     rule: Any, failure: Verdict, resources: Resources
 ) -> None:

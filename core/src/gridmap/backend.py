@@ -325,6 +325,33 @@ class Resubmitted:
     in_place: bool
 
 
+class Coming(enum.Enum):
+    """What a scheduler's warning announces."""
+
+    END = "end"
+    """It ends the runner, or moves it, within seconds; why is not said."""
+    TIME_LIMIT = "time limit"
+    """The runner's time is over soon."""
+    SUSPENSION = "suspension"
+    """It stops the runner's processes for a time that nobody knows."""
+
+
+@attrs.frozen(kw_only=True)
+class Notice:
+    """What a signal means by which a scheduler warns.
+
+    Attributes:
+        coming: What it announces.
+        text: That in words, for the verdict.
+        stay: Whether a runner is to wait for the scheduler to end it: where one that
+            ends itself first leaves no trace of who wanted it.
+    """
+
+    coming: Coming
+    text: str
+    stay: bool = False
+
+
 @attrs.frozen(kw_only=True)
 class Identity:
     """Who a runner is, as its node's environment tells.
@@ -340,7 +367,7 @@ class Identity:
 
     handle: Handle | None = None
     deadline: float | None = None
-    warnings: Mapping[int, str] = attrs.field(factory=dict)
+    warnings: Mapping[int, Notice] = attrs.field(factory=dict)
     slots: int | None = None
 
 

@@ -192,7 +192,9 @@ class Retry:
         del resources
         if not self.covers(failure):
             return None
-        done = sum(map(self.covers, history))
+        if gave_way(failure) and self.times != 0:
+            return Again()  # it lost nothing
+        done = sum(self.covers(v) and not gave_way(v) for v in history)
         if done >= (resubmits if self.times is None else self.times):
             return GiveUp()
         return Again(delay_s=self._pause(failure, done))
@@ -306,7 +308,7 @@ class Escalate:
         if self.walltime and failure.cause is Cause.TIME_LIMIT:
             more = self._more(self.walltime, resources.walltime or 0)
             if more is None:
-                return GiveUp()
+                return None if failure.checkpointed else GiveUp()
             return Again(resources=attrs.evolve(resources, walltime=more))
         return None
 
@@ -368,13 +370,25 @@ def decide(failure: Verdict, history: tuple[Verdict, ...], resubmits: int) -> De
         resubmits: How often a job may be run again (``NUM_RESUBMITS``).
 
     Returns:
-        `Again` for infrastructure causes while there are attempts left. Attempts that
-        ended otherwise, and were forgiven, do not count.
+        `Again` while there are attempts left, for infrastructure causes and for a time
+        limit after a checkpoint. Attempts that ended otherwise, and were forgiven, do
+        not count; nor does one that gave way, for the job goes on where it was.
     """
-    if failure.cause not in INFRASTRUCTURE:
+    if gave_way(failure):
+        return Again()
+    if not _counts(failure):
         return GiveUp()
-    done = sum(verdict.cause in INFRASTRUCTURE for verdict in history)
-    return GiveUp() if done >= resubmits else Again()
+    return GiveUp() if sum(map(_counts, history)) >= resubmits else Again()
+
+
+def _counts(verdict: Verdict) -> bool:
+    goes_on = verdict.checkpointed and verdict.cause is Cause.TIME_LIMIT
+    return goes_on or (verdict.cause in INFRASTRUCTURE and not gave_way(verdict))
+
+
+def gave_way(verdict: Verdict) -> bool:
+    """Whether an attempt ended by preemption, and left a checkpoint."""
+    return verdict.checkpointed and verdict.cause is Cause.PREEMPTED
 
 
 def choose(

@@ -138,6 +138,7 @@ class Verdict:
         runner: The scheduler's handle of its runner; None if there was none.
         raised: Names of the class of the exception that ended it, and of its bases,
             nearest first; empty if none did.
+        checkpointed: Whether the attempt left a checkpoint for the next to go on with.
         asked_memory: Bytes of memory asked for; None if nothing was.
         log_tail: The last lines it wrote.
         log_path: Where the whole log lies; None if there is none.
@@ -150,6 +151,7 @@ class Verdict:
     node: str | None = None
     runner: str | None = None
     raised: tuple[str, ...] = ()
+    checkpointed: bool = False
     asked_memory: int | None = None
     log_tail: str = ""
     log_path: str | None = None

@@ -19,6 +19,8 @@ MESSAGES: list[m.FromRunner] = [
     m.Report(number=1, grant=1, first=0, count=1),
     m.WorkerLost(number=1, grant=1, job=0, status=1, signal=None),
     m.Returned(number=1, grant=1, first=0, count=1),
+    m.Warned(number=1, text="it was warned"),
+    m.Checkpoint(number=1, grant=1, job=0, digest=b"d"),
     m.Goodbye(number=1, reason="stopped"),
 ]
 

@@ -4,10 +4,15 @@ import signal
 
 import pytest
 
-from gridmap.backend import Handle, Identity
+from gridmap.backend import Coming, Handle, Identity, Notice
 from gridmap_slurm.surroundings import identify
 
-TERM = {int(signal.SIGTERM): "the time limit, preemption, or scancel"}
+TERM = {
+    int(signal.SIGTERM): Notice(
+        coming=Coming.END,
+        text="the scheduler ends it, for its time limit, by preemption or by scancel",
+    )
+}
 
 
 def test_a_task_of_an_array() -> None:
@@ -75,7 +80,8 @@ def test_a_signal_that_was_asked_for_is_a_warning() -> None:
     """The script hands on which signal ``--signal`` names."""
     identity = identify({"SLURM_JOB_ID": "12", "GRIDMAP_SLURM_WARNING": "12"})
     assert identity is not None
-    assert identity.warnings == {**TERM, 12: "the time limit"}
+    assert set(identity.warnings) == {*TERM, 12}
+    assert identity.warnings[12].coming is Coming.TIME_LIMIT
 
 
 @pytest.mark.parametrize("text", ["", "many", "0"])

@@ -11,7 +11,13 @@ from gridmap.events import AnyEvent, JobFailed
 from gridmap.journal import entries as e
 from gridmap.lifecycle import JobState, JobStep, RunnerState, RunnerStep
 from gridmap.monitor.fleet import Fleet, Runner
-from gridmap.monitor.instructions import DeliverVerdict, Instruction, Note, Publish
+from gridmap.monitor.instructions import (
+    DeliverVerdict,
+    DropContent,
+    Instruction,
+    Note,
+    Publish,
+)
 from gridmap.monitor.jobs import Grant, Group, JobTable, Span
 from gridmap.monitor.policy import Policy
 from gridmap.retry import Again, GiveUp
@@ -167,6 +173,7 @@ class Books:
             attempt=attempt,
             node=runner.node if runner else None,
             runner=str(runner.handle) if runner and runner.handle else None,
+            checkpointed=self.jobs.checkpoints.left(job, attempt),
             asked_memory=memory,
             log_tail=runner.log_tail if runner else "",
             log_path=self._log_path(runner),
@@ -209,7 +216,8 @@ class Books:
             group.open += 1
         group.avoid |= decision.avoid
         at = self.now + decision.delay_s if decision.delay_s > 0 else None
-        again = Span(job, job + 1, span.attempt + 1, span.function)
+        function = self.jobs.checkpoints.resume(job, span.function)
+        again = Span(job, job + 1, span.attempt + 1, function)
         self.note(
             e.Retried(
                 job=job,
@@ -221,6 +229,12 @@ class Books:
             )
         )
         self.jobs.again(again, group, at)
+
+    def drop_contents(self) -> None:
+        """Forget the checkpoints that no job needs any more."""
+        unneeded = self.jobs.checkpoints.unneeded
+        while unneeded:
+            self.ask(DropContent(digest=unneeded.pop()))
 
     def fail_waiting(
         self, group: Group, statements: Iterable[Statement], cause: Cause

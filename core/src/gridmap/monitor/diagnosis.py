@@ -11,7 +11,14 @@ from gridmap.resources import format_memory
 from gridmap.verdict import Cause, Statement, Witness, signal_name
 
 if TYPE_CHECKING:
-    from gridmap.protocol.messages import Failure, Goodbye, Hello, WorkerLost
+    from gridmap.protocol.messages import (
+        Checkpoint,
+        Failure,
+        Goodbye,
+        Hello,
+        Warned,
+        WorkerLost,
+    )
 
 _BROKEN: Final = re.compile(
     r"No module named '?gridmap|ModuleNotFoundError|ImportError|"
@@ -36,6 +43,12 @@ _KIND_CAUSES: Final = {
     Kind.RAISED: Cause.RAISED,
     Kind.UNPICKLABLE: Cause.UNPICKLABLE,
     Kind.EXITED: Cause.EXITED,
+}
+
+_LAST_WORDS: Final = {
+    "broken": Cause.ENVIRONMENT_BROKEN,
+    "deadline": Cause.TIME_LIMIT,
+    "suspended": Cause.PREEMPTED,
 }
 
 _LIMITS: Final = {Limit.MEMORY: Cause.OUT_OF_MEMORY, Limit.TIME: Cause.TIME_LIMIT}
@@ -121,13 +134,22 @@ def from_failure(failure: Failure) -> Statement:
 
 def from_goodbye(goodbye: Goodbye) -> Statement:
     """Return what a runner's last words mean."""
-    cause = Cause.ENVIRONMENT_BROKEN if goodbye.reason == "broken" else None
-    if goodbye.reason == "deadline":
-        cause = Cause.TIME_LIMIT
+    cause = _LAST_WORDS.get(goodbye.reason)
     text = f"said goodbye: {goodbye.text or goodbye.reason}"
     return Statement(
         witness=Witness.RUNNER, text=text, cause=cause, signal=goodbye.signal
     )
+
+
+def from_warning(warned: Warned) -> Statement:
+    """Return what it means that a runner was warned; who wants what is not said."""
+    return Statement(witness=Witness.RUNNER, text=f"said that {warned.text}")
+
+
+def from_checkpoint(saved: Checkpoint) -> Statement:
+    """Return what a runner says of the checkpoint it sent."""
+    text = f"sent a checkpoint, made after {saved.seconds:.1f} s in job {saved.job}"
+    return Statement(witness=Witness.RUNNER, text=text)
 
 
 def from_silence(seconds: float) -> Statement:

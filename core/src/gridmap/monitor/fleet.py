@@ -51,6 +51,7 @@ class Runner:
         absent: Whether the scheduler did not know it when it was last asked.
         avoid: Nodes it was asked to be kept from.
         parted: Whether it said goodbye.
+        ending: Whether it said that it is about to be ended.
         past: Nonces of its earlier lives, which count no more.
         restarting: Its nonce when it was asked to be started again; None if it was
             not, or the answer came.
@@ -90,6 +91,7 @@ class Runner:
     absent: bool = False
     avoid: frozenset[str] = frozenset()
     parted: bool = False
+    ending: bool = False
     past: set[str] = attrs.field(factory=set)
     restarting: str | None = None
     log_tail: str = ""
@@ -110,7 +112,7 @@ class Runner:
         self.job = self.deadline = self.seen = self.running_since = None
         self.autopsy_at = self.node = None
         self.statements.clear()
-        self.over = self.absent = self.parted = False
+        self.over = self.absent = self.parted = self.ending = False
 
     def move(self, step: RunnerStep, now: float) -> None:
         """Go on to the next state, which the table must allow."""

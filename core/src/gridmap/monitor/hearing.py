@@ -11,7 +11,7 @@ from gridmap.errors import RemoteProtocolError
 from gridmap.events import JobsDone, RunnerVitals
 from gridmap.lifecycle import JobStep, RunnerState
 from gridmap.monitor import diagnosis
-from gridmap.monitor.instructions import Deliver
+from gridmap.monitor.instructions import Deliver, KeepContent
 from gridmap.protocol import messages as m
 from gridmap.verdict import Cause, Statement, Witness
 
@@ -45,6 +45,8 @@ class Hearing:
             m.Report: self._report,
             m.WorkerLost: self._worker_lost,
             m.Returned: self._returned,
+            m.Warned: self._warned,
+            m.Checkpoint: self._checkpoint,
             m.Goodbye: self._goodbye,
         }
 
@@ -64,7 +66,7 @@ class Hearing:
             case m.Returned():
                 stop = message.first + message.count
                 self._check_span(runner, message.grant, message.first, stop)
-            case m.WorkerLost():
+            case m.WorkerLost() | m.Checkpoint():
                 self._check_span(runner, message.grant, message.job, message.job + 1)
 
     def _check_span(self, runner: Runner, number: int, first: int, stop: int) -> None:
@@ -208,6 +210,24 @@ class Hearing:
             self._books.put_back(grant, back.first, back.first + back.count)
             self._supply.dispatch(runner.group)
 
+    def _warned(self, runner: Runner, warned: m.Warned) -> None:
+        """A runner's end is near: ask the scheduler whose wish it is, while it shows."""
+        if runner.parted:
+            return
+        runner.statements.append(diagnosis.from_warning(warned))
+        if warned.ending and not runner.ending:
+            runner.ending = True
+            self._inquest.doubt(runner)
+
+    def _checkpoint(self, runner: Runner, saved: m.Checkpoint) -> None:
+        grant = runner.grants.get(saved.grant)
+        if grant is None or not grant.holds(saved.job):
+            return  # another attempt goes on without it
+        attempt = grant.span.attempt
+        self._books.jobs.checkpoints.keep(saved.job, saved.digest, attempt)
+        self._books.ask(KeepContent(digest=saved.digest))
+        runner.statements.append(diagnosis.from_checkpoint(saved))
+
     def _goodbye(self, runner: Runner, goodbye: m.Goodbye) -> None:
         """Take in last words: all that was finished was said before them."""
         if runner.parted:
@@ -226,7 +246,7 @@ class Hearing:
             runner.statements.append(statement)
             self._inquest.doubt(runner)
         else:
-            self._inquest.release(runner, [statement])
+            self._inquest.release(runner, [*runner.statements, statement])
             self._staffing.remove(runner, goodbye.text or goodbye.reason)
         self._supply.dispatch(runner.group)
         self._staffing.staff_all()

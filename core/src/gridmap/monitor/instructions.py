@@ -99,6 +99,20 @@ class Deliver:
 
 
 @attrs.frozen(kw_only=True)
+class KeepContent:
+    """The checkpoint just heard is what a job can go on with: keep its payload."""
+
+    digest: bytes
+
+
+@attrs.frozen(kw_only=True)
+class DropContent:
+    """No job needs this checkpoint any more."""
+
+    digest: bytes
+
+
+@attrs.frozen(kw_only=True)
 class DeliverVerdict:
     """A job is final and has no payload: its verdict is all there is."""
 
@@ -137,6 +151,8 @@ Instruction: TypeAlias = (
     | Attach
     | Note
     | Deliver
+    | KeepContent
+    | DropContent
     | DeliverVerdict
     | Publish
 )

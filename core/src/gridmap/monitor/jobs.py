@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from gridmap.lifecycle import JobState, JobStep, move_jobs
+from gridmap.monitor.checkpoints import Checkpoints
 from gridmap.monitor.crew import Crew
 from gridmap.resources import Resources
 from gridmap.verdict import Verdict
@@ -163,6 +164,7 @@ class JobTable:
     groups: dict[tuple[Resources, int], Group] = attrs.field(factory=dict)
     grants: dict[int, Grant] = attrs.field(factory=dict)
     histories: dict[int, list[Verdict]] = attrs.field(factory=dict)
+    checkpoints: Checkpoints = attrs.field(factory=Checkpoints)
     delayed: list[tuple[float, int, Span, Group]] = attrs.field(factory=list)
     _segments: list[tuple[int, Group]] = attrs.field(factory=list)
     _moved: dict[int, Group] = attrs.field(factory=dict)
@@ -299,6 +301,9 @@ class JobTable:
             if memory:
                 for job in range(first, stop):
                     memory.pop(job, None)
+        if self.checkpoints:
+            for job in range(first, stop):
+                self.checkpoints.forget(job)
 
     def again(self, span: Span, group: Group, at: float | None) -> None:
         """Queue a granted job of its own for another attempt, at once or later."""

@@ -24,6 +24,7 @@ from gridmap.monitor.instructions import (
     Deliver,
     Forget,
     Instruction,
+    KeepContent,
     KillRunners,
     Note,
     Publish,
@@ -96,6 +97,7 @@ class Ledger:
         """
         self._books.now = now
         self._facts[type(fact)](fact)
+        self._books.drop_contents()
         out, self._books.out = self._books.out, []
         return out
 
@@ -271,9 +273,8 @@ class Ledger:
         self._hearing.hear(runner, message)
         # Behind what was delivered, which must be safe before it is acknowledged, and
         # before anything that the message led to.
-        while at < len(books.out) and isinstance(
-            books.out[at], Deliver | Publish | Note
-        ):
+        kept = Deliver | KeepContent | Publish | Note
+        while at < len(books.out) and isinstance(books.out[at], kept):
             at += 1
         books.out.insert(at, Send(peer=fact.peer, message=answer))
         if revived:
@@ -281,7 +282,7 @@ class Ledger:
 
     def _shown_alive(self, runner: Runner) -> bool:
         """A runner in doubt spoke: that counts more than that others do not know it."""
-        if runner.parted or runner.state is not RunnerState.SUSPECT:
+        if runner.parted or runner.ending or runner.state is not RunnerState.SUSPECT:
             return False
         if runner.over and not runner.absent:
             return False
@@ -367,6 +368,7 @@ class Ledger:
             directory=around.directory,
             path=around.path,
             compression=policy.compression,
+            grace=policy.grace_s,
         )
 
     def _disconnected(self, fact: f.Disconnected) -> None:

@@ -205,6 +205,7 @@ class JobMonitor:
             start_timeout_s=settings.start_timeout,
             query_s=settings.query_interval,
             orphan_s=settings.orphan_time,
+            grace_s=settings.checkpoint_grace,
             python=sys.version_info[:2],
             surroundings=self._surroundings,
             compression=settings.compression,

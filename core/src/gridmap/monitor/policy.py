@@ -42,6 +42,7 @@ class Policy:
         connect_s: How long a runner may be shown as running without a hello.
         query_s: Seconds between questions to the scheduler while runners wait.
         orphan_s: How long runners outlive the monitor.
+        grace_s: How long a checkpoint may take.
         python: Major and minor version that runners must have.
         surroundings: What jobs find on their nodes; grows as jobs are added.
         compression: How runners compress results.
@@ -65,6 +66,7 @@ class Policy:
     connect_s: float = 60.0
     query_s: float = 60.0
     orphan_s: float = 600.0
+    grace_s: float = 60.0
     python: tuple[int, int] = (3, 11)
     surroundings: list[Surroundings] = attrs.field(factory=list, repr=False)
     compression: str = "auto"

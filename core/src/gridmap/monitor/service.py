@@ -61,6 +61,7 @@ class MonitorService:
         self._connections: dict[bytes, int] = {}
         self._sent: dict[bytes, set[bytes]] = {}
         self._batch: payload.Batch | None = None
+        self._content: list[payload.Frame] | None = None
         self._parting: set[bytes] = set()
         self._alarm = Alarm(socket.counters)
         self._ticked = 0.0
@@ -73,6 +74,8 @@ class MonitorService:
             i.SendWork: self._send_work,
             i.Forget: self._forget,
             i.Deliver: self._deliver,
+            i.KeepContent: self._keep_content,
+            i.DropContent: lambda drop: self._store.forget(drop.digest),
             i.DeliverVerdict: self._deliver_verdict,
             i.Publish: self._publish,
             i.SubmitRunners: self._errand,
@@ -161,6 +164,9 @@ class MonitorService:
             if isinstance(message, m.Report):
                 most = self._socket.message_bytes
                 self._batch = _opened(received, message.count, most)
+            elif isinstance(message, m.Checkpoint):
+                most = self._socket.message_bytes
+                self._content = _checked(received, message.digest, most)
             self._feed(facts.Heard(peer=peer, message=message))
         except RemoteProtocolError as error:
             self._alarm.refused += 1
@@ -173,7 +179,7 @@ class MonitorService:
             self._socket.send(peer, [codec.encode(refusal)])
             self._feed(facts.Disconnected(peer=peer))
         finally:
-            self._batch = None
+            self._batch = self._content = None
 
     def _end_session(self, peer: bytes) -> SessionState | None:
         """Forget what a peer said; it has to greet before it is heard again."""
@@ -217,6 +223,12 @@ class MonitorService:
         self._store.drop(deliver.first, deliver.stop)
         self._sink.results(deliver.first, parcels, deliver.failures, deliver.verdict)
 
+    def _keep_content(self, keep: i.KeepContent) -> None:
+        if self._content is None:
+            msg = "a checkpoint is to be kept that was not heard"
+            raise LocalProtocolError(msg)
+        self._store.keep(keep.digest, self._content)
+
     def _deliver_verdict(self, deliver: i.DeliverVerdict) -> None:
         self._store.drop(deliver.job, deliver.job + 1)
         self._sink.verdict(deliver.job, deliver.verdict)
@@ -251,3 +263,12 @@ def _opened(received: Received, count: int, most_bytes: int) -> payload.Batch:
         msg = f"a report of {count} jobs with {len(batch)} payloads"
         raise RemoteProtocolError(msg)
     return batch
+
+
+def _checked(received: Received, digest: bytes, most_bytes: int) -> list[payload.Frame]:
+    """Return a checkpoint's payload as it came, once it is what its address says."""
+    frames: list[payload.Frame] = list(received.frames[1:])
+    if payload.digest(payload.decode(frames, most_bytes)) != digest:
+        msg = "a checkpoint whose payload has another content address"
+        raise RemoteProtocolError(msg)
+    return frames

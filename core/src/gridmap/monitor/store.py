@@ -38,6 +38,7 @@ class Store:
         self._compression = compression
         self._largest = largest
         self._functions: dict[bytes, list[Frame]] = {}
+        self._checkpoints: dict[bytes, list[Frame]] = {}
         self._digests: dict[int, tuple[object, bytes]] = {}
         self._inputs: dict[int, bytes | Parcel] = {}
 
@@ -77,12 +78,19 @@ class Store:
                 f"it has {largest:,} bytes in one piece, more than the "
                 f"{self._largest:,} that the setting max_message_bytes allows"
             )
-            advice = "Raise the setting, or write it to a file and pass its path."
-            raise UnpicklableError(what, "", reason, advice)
+            raise UnpicklableError(what, "", reason)
 
     def function(self, digest: bytes) -> list[Frame]:
-        """Return a function's frames."""
-        return self._functions[digest]
+        """Return the frames of a function, or of a checkpoint that stands for one."""
+        return self._checkpoints.get(digest) or self._functions[digest]
+
+    def keep(self, digest: bytes, frames: list[Frame]) -> None:
+        """Keep a checkpoint as it came, until `forget`."""
+        self._checkpoints[digest] = frames
+
+    def forget(self, digest: bytes) -> None:
+        """Forget a checkpoint; a function that is equal to it stays."""
+        self._checkpoints.pop(digest, None)
 
     def inputs(self, first: int, stop: int) -> list[Frame]:
         """Return the frames of the inputs of jobs ``first`` to ``stop - 1``."""

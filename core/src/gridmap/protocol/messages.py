@@ -183,13 +183,51 @@ class Returned(_Message, frozen=True, tag="returned"):
     count: Annotated[int, Meta(ge=1)]
 
 
+class Warned(_Message, frozen=True, tag="warned"):
+    """The runner's end is near, or it is to be suspended; it says what it does then.
+
+    Attributes:
+        number: See the module's text.
+        text: In words.
+        signal: The signal that warned it; None if its own clock did.
+        job: The job it was running; None if none.
+        ending: Whether it is to be given no more work.
+    """
+
+    number: Count
+    text: Text
+    signal: Count | None = None
+    job: Count | None = None
+    ending: bool = False
+
+
+class Checkpoint(_Message, frozen=True, tag="checkpoint"):
+    """What a job that was interrupted is to go on with; its payload follows.
+
+    Attributes:
+        number: See the module's text.
+        grant: The job's grant.
+        job: The job.
+        digest: Content address of the payload, which takes the place of the job's
+            function in the next attempt.
+        seconds: How long the job had run.
+    """
+
+    number: Count
+    grant: Count
+    job: Count
+    digest: bytes
+    seconds: Seconds = 0.0
+
+
 class Goodbye(_Message, frozen=True, tag="goodbye"):
     """The runner ends. Its last message.
 
     Attributes:
         number: See the module's text.
         reason: ``"stopped"`` (the monitor said so), ``"signal"`` (somebody told it
-            to end), ``"orphaned"``, ``"deadline"`` or ``"broken"``.
+            to end), ``"suspended"`` (it gave way), ``"orphaned"``, ``"deadline"`` or
+            ``"broken"``.
         text: In words.
         signal: The signal, where the reason is one.
         job: The job it was running, which it ended; None if none.
@@ -215,6 +253,7 @@ class Welcome(_Message, frozen=True, tag="welcome"):
         directory: Working directory of the functions; kept if it cannot be entered.
         path: Entries for ``sys.path``, after JOB_PATH.
         compression: How results are to be compressed.
+        grace: Seconds a checkpoint may take, at most.
     """
 
     version: Count
@@ -224,6 +263,7 @@ class Welcome(_Message, frozen=True, tag="welcome"):
     directory: Path = ""
     path: tuple[Path, ...] = ()
     compression: Word = "auto"
+    grace: Seconds = 60.0
 
 
 class Refuse(_Message, frozen=True, tag="refuse"):
@@ -296,7 +336,9 @@ class Stop(_Message, frozen=True, tag="stop"):
     now: bool = False
 
 
-FromRunner: TypeAlias = Hello | Beat | Report | WorkerLost | Returned | Goodbye
+FromRunner: TypeAlias = (
+    Hello | Beat | Report | WorkerLost | Returned | Warned | Checkpoint | Goodbye
+)
 FromMonitor: TypeAlias = (
     Welcome | Refuse | Content | Work | Ack | Echo | Recall | Cancel | Stop
 )

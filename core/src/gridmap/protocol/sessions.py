@@ -19,11 +19,13 @@ import attrs
 from gridmap.errors import LocalProtocolError, RemoteProtocolError
 from gridmap.protocol.messages import (
     Beat,
+    Checkpoint,
     FromRunner,
     Goodbye,
     Hello,
     Report,
     Returned,
+    Warned,
     WorkerLost,
 )
 
@@ -46,6 +48,8 @@ _OPEN: Final[Mapping[type[FromRunner], SessionState]] = {
     Report: SessionState.OPEN,
     WorkerLost: SessionState.OPEN,
     Returned: SessionState.OPEN,
+    Warned: SessionState.OPEN,
+    Checkpoint: SessionState.OPEN,
     Goodbye: SessionState.CLOSED,
 }
 
@@ -61,6 +65,8 @@ TRANSITIONS: Final[Mapping[SessionState, Mapping[type[FromRunner], SessionState]
                 Report: SessionState.CLOSED,
                 WorkerLost: SessionState.CLOSED,
                 Returned: SessionState.CLOSED,
+                Warned: SessionState.CLOSED,
+                Checkpoint: SessionState.CLOSED,
                 Goodbye: SessionState.CLOSED,
             },
             SessionState.ERROR: {},
@@ -82,7 +88,7 @@ def advance(state: SessionState, message: FromRunner) -> SessionState:
         raise RemoteProtocolError(msg) from None
 
 
-Numbered: TypeAlias = Report | WorkerLost | Returned | Goodbye
+Numbered: TypeAlias = Report | WorkerLost | Returned | Warned | Checkpoint | Goodbye
 
 
 @attrs.define

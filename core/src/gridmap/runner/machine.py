@@ -10,12 +10,22 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
 from gridmap.protocol import messages as m
 from gridmap.protocol.sessions import Outbox
+from gridmap.runner.interruption import (
+    AskCheckpoint,
+    Interruption,
+    Part,
+    Step,
+    Tell,
+)
+
+if TYPE_CHECKING:
+    from gridmap.backend import Notice
 
 SLICE_S: Final = 0.01
 """Seconds of work the worker is handed ahead of what it does."""
@@ -118,7 +128,9 @@ class Leave:
     status: int
 
 
-Action: TypeAlias = Say | SetUp | Feed | KillWorker | StartWorker | DropGrant | Leave
+Action: TypeAlias = (
+    Say | SetUp | Feed | KillWorker | StartWorker | DropGrant | AskCheckpoint | Leave
+)
 
 
 class Phase(enum.Enum):
@@ -189,6 +201,8 @@ class RunnerMachine:
         self._goodbye = False
         self._status = 0
         self._killing = False
+        self._born = now
+        self._interruption = Interruption(hello.remaining, now)
         self._out: list[Action] = []
 
     def _flush(self) -> list[Action]:
@@ -209,7 +223,8 @@ class RunnerMachine:
         """The connection is there, for the first time or again: greet."""
         self._heard = now
         holds = set(self._held)
-        self._say(attrs_hello(self._hello, tuple(sorted(holds | self._kept()))))
+        holds |= self._kept()
+        self._say(said_again(self._hello, tuple(sorted(holds)), now - self._born))
         if self.phase is not Phase.GREETING:
             for message, frames in self.outbox.due(now, 0.0):
                 self._say(message, frames)
@@ -219,7 +234,7 @@ class RunnerMachine:
         return {
             message.grant
             for message in self.outbox.messages()
-            if not isinstance(message, m.Goodbye)
+            if not isinstance(message, m.Goodbye | m.Warned)
         }
 
     def heard(self, message: m.FromMonitor, now: float) -> list[Action]:
@@ -247,6 +262,7 @@ class RunnerMachine:
 
     def _welcomed(self, welcome: m.Welcome) -> None:
         self.interval, self.orphan = welcome.interval, welcome.orphan
+        self._interruption.grace = welcome.grace
         self._beat_at = self._heard
         if self.phase is Phase.GREETING:
             self.phase = Phase.SERVING
@@ -259,13 +275,21 @@ class RunnerMachine:
         self._latest = work.grant
         first, stop = work.first, work.first + work.count
         again = any(held.meets(first, stop) for held in self._held.values())
-        self._held[work.grant] = _Held(work, first, stop, work.count, again)
+        held = self._held[work.grant] = _Held(work, first, stop, work.count, again)
+        if self._interruption.closing:
+            self._hand_back(held, self._heard)
         self._feed()
 
     def _recall(self, grant: int, now: float) -> None:
         held = self._held.get(grant)
         if held is not None and held.next < held.stop:
             self._hand_back(held, now)
+
+    def _hand_back_all(self, now: float) -> None:
+        """Hand back all that is not started."""
+        for held in list(self._held.values()):
+            if held.next < held.stop:
+                self._hand_back(held, now)
 
     def _hand_back(self, held: _Held, now: float) -> None:
         count = held.stop - held.next
@@ -313,9 +337,7 @@ class RunnerMachine:
         if stop.now or not self._fed:
             self._depart("stopped", text, now)
         else:
-            for held in list(self._held.values()):
-                if held.next < held.stop:
-                    self._hand_back(held, now)
+            self._hand_back_all(now)
             self.phase = Phase.LEAVING
 
     # Worker -------------------------------------------------------------------------
@@ -328,7 +350,7 @@ class RunnerMachine:
 
     def _feed(self) -> None:
         """Keep a short slice of work ahead of the worker."""
-        if not self._ready or self._farewell is not None:
+        if not self._ready or self._farewell is not None or self._interruption.asking:
             return
         for held in list(self._held.values()):
             while held.next < held.stop:
@@ -374,8 +396,10 @@ class RunnerMachine:
         held = self._held.get(grant) if grant is not None else None
         if grant is None or held is None:
             return self._flush()  # heard before: a dead worker's last words, again
+        steps: list[Step] = []
         for job in range(first, first + count):
             self._fed.pop(job, None)
+            steps += self._interruption.ended(job)
         mean = seconds / count
         self._mean = mean if self._mean is None else 0.7 * self._mean + 0.3 * mean
         self._idle_deaths = 0
@@ -389,6 +413,7 @@ class RunnerMachine:
         )
         self._tell(message, frames, now)
         self._reported(held, count)
+        self._take(steps, now)
         self._end_unwanted(next(iter(self._fed), None))
         self._feed()
         self._go_if_done()
@@ -426,6 +451,8 @@ class RunnerMachine:
             self._out.append(StartWorker())
             if self._welcome is not None:
                 self._out.append(SetUp(welcome=self._welcome))
+        if end.job is not None:
+            self._take(self._interruption.ended(end.job), now)
         self._go_if_done()
         return self._flush()
 
@@ -458,21 +485,122 @@ class RunnerMachine:
         else:  # jobs before it are to be run again, it is not
             held.cancelled.add(job)
 
+    # Warnings -----------------------------------------------------------------------
+
+    def warned(
+        self, notice: Notice, number: int, running: int | None, now: float
+    ) -> list[Action]:
+        """The scheduler warned of what is coming.
+
+        Args:
+            notice: Of what.
+            number: By which signal.
+            running: The job that runs and can be asked for a checkpoint; None if none
+                can.
+            now: The present.
+        """
+        if self.phase is Phase.GREETING:
+            self._depart("signal", notice.text, now, signal=number)
+        elif self._farewell is None:
+            job = self._askable(running)
+            self._take(self._interruption.warned(notice, number, job, now), now)
+        return self._flush()
+
+    def _askable(self, job: int | None) -> int | None:
+        return job if job in self._fed and not self._killing else None
+
+    def checkpointed(
+        self,
+        job: int,
+        digest: bytes,
+        seconds: float,
+        frames: Sequence[Any],
+        now: float,
+    ) -> list[Action]:
+        """Take in what a job is to go on with; its worker does nothing more."""
+        grant = self._fed.get(job)
+        steps = self._interruption.came(job, now) if self._farewell is None else None
+        if grant is not None and steps is not None:
+            message = m.Checkpoint(
+                number=self.outbox.number(),
+                grant=grant,
+                job=job,
+                digest=digest,
+                seconds=seconds,
+            )
+            self._tell(message, frames, now)
+            self._take(steps, now)
+        return self._flush()
+
+    def not_checkpointed(self, job: int, why: str, now: float) -> list[Action]:
+        """Take in that a job has no checkpoint, and goes on."""
+        if self._farewell is None:
+            self._take(self._interruption.failed(job, why), now)
+            self._feed()
+        return self._flush()
+
+    def _take(self, steps: Sequence[Step], now: float) -> None:
+        """Do what the interruption asks for."""
+        for step in steps:
+            match step:
+                case AskCheckpoint():
+                    self._out.append(step)
+                case Tell():
+                    message = m.Warned(
+                        number=self.outbox.number(),
+                        text=step.text,
+                        signal=step.signal,
+                        job=step.job,
+                        ending=step.ending,
+                    )
+                    self._tell(message, (), now)
+                    if step.ending:
+                        self._hand_back_all(now)
+                case Part():
+                    self._depart(step.reason, step.text, now, signal=step.signal)
+
     # Time and the end ---------------------------------------------------------------
 
     def tick(
-        self, vitals: Vitals, running: tuple[int | None, float], tail: str, now: float
+        self,
+        vitals: Vitals,
+        running: tuple[int | None, float],
+        tail: str,
+        now: float,
+        *,
+        can_save: bool = False,
     ) -> list[Action]:
-        """Time has passed: beat, report, and say again what was not acknowledged."""
+        """Time has passed: beat, report, and say again what was not acknowledged.
+
+        Args:
+            vitals: Of the worker.
+            running: The job it runs, and for how many seconds.
+            tail: The last it printed since the beat before.
+            now: The present.
+            can_save: Whether that job can be asked for a checkpoint.
+        """
         self._end_unwanted(running[0])
+        if self._farewell is None and self.phase is not Phase.GREETING:
+            job = self._askable(running[0]) if can_save else None
+            self._take(self._interruption.tick(job, now), now)
         if self.beat_due(now):
             self._beat(vitals, running, tail, now)
             for message, frames in self.outbox.due(now, max(5.0, self.interval)):
                 self._say(message, frames)
-        if self._farewell is not None and now - self._farewell.at > LAST_WORDS_S:
+        if self._farewell is not None and now - self._farewell.at > self._patience():
             self._leave(self._status)
         self._go_if_done()
         return self._flush()
+
+    def _patience(self) -> float:
+        """Return how long last words may take; a checkpoint can be large."""
+        kept = self.outbox.messages()
+        saved = any(isinstance(message, m.Checkpoint) for message in kept)
+        return max(LAST_WORDS_S, self._interruption.grace) if saved else LAST_WORDS_S
+
+    def pause(self, now: float) -> float:
+        """Return how many seconds no tick is needed for its own clock's sake."""
+        return self._interruption.pause(now)
 
     def beat_due(self, now: float) -> bool:
         """Whether the next tick is to beat, so that vitals have to be measured."""
@@ -563,7 +691,9 @@ class RunnerMachine:
             self._out.append(Leave(status=status))
 
 
-def attrs_hello(hello: m.Hello, holds: tuple[int, ...]) -> m.Hello:
-    """Return a hello that names the grants held."""
+def said_again(hello: m.Hello, holds: tuple[int, ...], age: float) -> m.Hello:
+    """Return a hello that names the grants held, and the time that is left by now."""
     fields = {name: getattr(hello, name) for name in hello.__struct_fields__}
+    if hello.remaining is not None:
+        fields["remaining"] = hello.remaining - age
     return m.Hello(**{**fields, "holds": holds})

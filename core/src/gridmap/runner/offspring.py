@@ -63,6 +63,11 @@ class WorkerProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(self.pid, number)
 
+    def ask(self, number: int) -> None:
+        """Send a signal to the worker's own process, and to no child of it."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(self.pid, number)
+
     def close(self) -> None:
         """Let go of everything that belongs to it; kill what it left behind."""
         with contextlib.suppress(ProcessLookupError, PermissionError):

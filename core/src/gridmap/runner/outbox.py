@@ -20,6 +20,9 @@ import attrs
 
 _DOING: Final = struct.Struct("<qd")
 _HEAD: Final = struct.Struct("<IIqd")
+_SAVES_AT: Final = 32
+_ASKED: Final = struct.Struct("<q")
+_ASKED_AT: Final = 40
 _HEAD_AT: Final = 64
 _MOST: Final = 4096
 _SIZES_AT: Final = 4096
@@ -75,6 +78,10 @@ class Outbox:
         """Say that no job is running."""
         _DOING.pack_into(self._page, 0, 0, 0.0)
 
+    def saves(self, yes: bool) -> None:
+        """Say whether the function being called can be asked for a checkpoint."""
+        self._page[_SAVES_AT] = yes
+
     def put(self, job: int, result: bytes, seconds: float) -> bool:
         """Keep a result; False if it does not fit, or does not follow the last one."""
         size, count, used = len(result), self._count, self._used
@@ -100,12 +107,27 @@ class Outbox:
         _HEAD.pack_into(self._page, _HEAD_AT, 0, 0, 0, 0.0)
         self._count, self._used, self._seconds = 0, 0, 0.0
 
+    def asked_for(self, job: int) -> bool:
+        """Return whether it was this job that the runner asked for a checkpoint of."""
+        asked: int = _ASKED.unpack_from(self._page, _ASKED_AT)[0]
+        return asked == job + 1
+
+    # The runner's side --------------------------------------------------------------
+
+    def ask(self, job: int) -> None:
+        """Say of which job a checkpoint is wanted; the signal comes after it."""
+        _ASKED.pack_into(self._page, _ASKED_AT, job + 1)
+
     # Either side --------------------------------------------------------------------
 
     def doing(self) -> tuple[int | None, float]:
         """Return the job being run (None: none) and for how many seconds."""
         job, since = _DOING.unpack_from(self._page, 0)
         return (None, 0.0) if job == 0 else (job - 1, time.monotonic() - since)
+
+    def can_save(self) -> bool:
+        """Return whether the function being called can be asked for a checkpoint."""
+        return self._page[_SAVES_AT] == 1
 
     def gathered(self) -> Gathered | None:
         """Return the results that were not sent yet; None if there are none."""

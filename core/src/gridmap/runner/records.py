@@ -39,6 +39,9 @@ class RecordType(enum.IntEnum):
     """Worker to runner: ``count`` jobs from ``job`` on ended; frames: what of them is
     to travel, packed. If ``kind`` is not 0, it is one job, and its exception, and the
     first frame tells of that (msgpack: names of its classes, and what it says)."""
+    CHECKPOINT = 6
+    """Worker to runner: what ``job`` is to be resumed with, a pickle stream and its
+    buffers; or, if ``kind`` is not 0, why there is none, as text."""
 
 
 @attrs.frozen

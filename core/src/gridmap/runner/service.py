@@ -19,7 +19,8 @@ from gridmap.connection import ConnectionFile
 from gridmap.errors import GridMapError, RemoteProtocolError, UnpicklableError
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
-from gridmap.runner import cgroup, strays
+from gridmap.runner import cgroup, saving, strays
+from gridmap.runner.interruption import AskCheckpoint
 from gridmap.runner.link import Link
 from gridmap.runner.machine import (
     Action,
@@ -60,9 +61,6 @@ _DRIVER_S: Final = 0.5
 
 _PATIENCE_S: Final = 60.0
 _MOST_PAYLOAD: Final = 2**34
-_TOO_LARGE_ADVICE: Final = (
-    "Raise the setting, or write the result to a file and return its path."
-)
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
 
 
@@ -125,6 +123,7 @@ class RunnerService:
             self._file, nonce.encode(), limits=_limits(self._file)
         )
         self._socket.connect(_PATIENCE_S)
+        self._warnings = identity.warnings
         self._machine = RunnerMachine(_hello(identity, nonce), time.monotonic())
 
     def _log(self, text: str) -> None:
@@ -138,7 +137,7 @@ class RunnerService:
         self._wake = (reader, writer)  # kept: closing them would end the wake-ups
         signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        for number in _ENDING:
+        for number in {*_ENDING, *self._warnings}:
             signal.signal(number, lambda number, _: self._signals.append(number))
         return reader.fileno()
 
@@ -148,7 +147,8 @@ class RunnerService:
         fds = {wake} if self._dead else {wake, self._worker.sock.fileno()}
         if self._worker.output >= 0:
             fds.add(self._worker.output)
-        timeout = 0.002 if self._link.waiting else _TICK_S
+        pause = min(_TICK_S, self._machine.pause(time.monotonic()))
+        timeout = 0.002 if self._link.waiting else pause
         ready = self._socket.wait(timeout, fds)
         if ready.connection:
             self._connection_changed()
@@ -196,6 +196,8 @@ class RunnerService:
                 self._do(self._machine.worker_ready())
             elif record.type is RecordType.RESULT:
                 self._result(record, now)
+            elif record.type is RecordType.CHECKPOINT:
+                self._checkpoint(record, now)
 
     def _result(self, record: Record, now: float) -> None:
         kind, frames = record.kind, list(record.frames)
@@ -211,10 +213,8 @@ class RunnerService:
             first, count, seconds = first + known, count - known, seconds - took
         sizes = [len(frame) for frame in frames]
         if reason := _too_large(max(sizes), sum(sizes), self._file.max_frame_bytes):
-            error = UnpicklableError(
-                f"the result of job {first}", "", reason, _TOO_LARGE_ADVICE
-            )
-            kind, raised = m.Kind.UNPICKLABLE, Raised((), str(error))
+            kind, raised = m.Kind.UNPICKLABLE, Raised((), "")
+            error = UnpicklableError("the result", "", reason)
             frames = payload.pack([payload.dump_exception(error, "")])
         status = record.status if record.status >= 0 else None
         failures: tuple[m.Failure, ...] = ()
@@ -229,6 +229,24 @@ class RunnerService:
                 first, count, failures, max(seconds, 0.0), frames, now
             )
         )
+
+    def _checkpoint(self, record: Record, now: float) -> None:
+        """Take in what a job is to go on with, or why it has nothing to go on with."""
+        sizes = [len(frame) for frame in record.frames]
+        if record.kind == saving.FAILED:
+            why = bytes(record.frames[0]).decode("utf-8", errors="replace")
+        else:
+            why = _too_large(max(sizes), sum(sizes), self._file.max_frame_bytes)
+        if why:
+            self._log(f"job {record.job} has no checkpoint: {why}")
+            self._do(self._machine.not_checkpointed(record.job, why, now))
+            return
+        self._log(f"job {record.job} has a checkpoint of {sum(sizes):,} bytes")
+        digest = payload.digest(record.frames)
+        actions = self._machine.checkpointed(
+            record.job, digest, record.seconds, record.frames, now
+        )
+        self._do(actions)
 
     def _collected(self, gathered: Gathered | None, now: float) -> None:
         if gathered is not None:
@@ -268,11 +286,16 @@ class RunnerService:
     def _mind_signals(self) -> None:
         while self._signals:
             number = self._signals.pop(0)
-            name = signal.Signals(number).name
-            self._log(f"told to end by {name}")
-            text = f"it was told to end by {name}"
-            now = time.monotonic()
-            self._do(self._machine.depart("signal", text, now, signal=number))
+            name, now = signal.Signals(number).name, time.monotonic()
+            if (notice := self._warnings.get(number)) is not None:
+                self._log(f"warned by {name}: {notice.text}")
+                job = self._worker.outbox.doing()[0]
+                job = job if self._worker.outbox.can_save() else None
+                self._do(self._machine.warned(notice, number, job, now))
+            else:
+                self._log(f"told to end by {name}")
+                text = f"it was told to end by {name}"
+                self._do(self._machine.depart("signal", text, now, signal=number))
 
     def _mind_the_time(self) -> None:
         now = time.monotonic()
@@ -284,7 +307,9 @@ class RunnerService:
         tail = self._output.fresh() if beats else ""
         if not self._dead:
             self._collected(self._collector.early(), now)
-        self._do(self._machine.tick(vitals, self._worker.outbox.doing(), tail, now))
+        outbox = self._worker.outbox
+        doing, can_save = outbox.doing(), outbox.can_save()
+        self._do(self._machine.tick(vitals, doing, tail, now, can_save=can_save))
         if now - self._asked_for > _DRIVER_S:
             self._asked_for = now
             local = self._file.addresses[0].startswith("ipc:")
@@ -309,6 +334,9 @@ class RunnerService:
                     self._set_up(action.welcome)
                 case KillWorker():
                     self._worker.kill()
+                case AskCheckpoint():
+                    self._worker.outbox.ask(action.job)
+                    self._worker.ask(saving.ASK)
                 case StartWorker():
                     self._start_worker()
                 case Leave():

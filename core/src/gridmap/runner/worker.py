@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from gridmap import payload
-from gridmap.errors import RemoteError, UnpicklableError, qualified_names
+from gridmap.errors import UnpicklableError, qualified_names
 from gridmap.protocol.messages import Kind
-from gridmap.runner import records
+from gridmap.runner import records, saving
 from gridmap.runner.outbox import Outbox
 from gridmap.runner.records import Record, RecordType
 
@@ -129,6 +129,8 @@ class Worker:
         self._grant = 0
         self._parcels: dict[bytes, payload.Parcel] = {}
         self._functions: dict[bytes, Callable[..., object]] = {}
+        self._savers: set[bytes] = set()
+        self._saver = saving.Saver(sock, outbox)
         self._forked = False
         os.register_at_fork(after_in_child=self._become_a_copy)
 
@@ -211,7 +213,10 @@ class Worker:
             if function is None:
                 function = self._load(digest)
             args, kwargs = _arguments(parcel)
-            value = function(*args, **kwargs) if kwargs else function(*args)
+            if digest in self._savers:
+                value = self._saver.call(function, args, kwargs, job)
+            else:
+                value = function(*args, **kwargs) if kwargs else function(*args)
         except SystemExit as error:
             return _failed(error, Kind.EXITED, _exit_status(error.code))
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
@@ -237,8 +242,16 @@ class Worker:
                 f"the node sees too. It looked in: {', '.join(sys.path[:4])}, …"
             )
             raise
-        self._functions[digest] = function
         loaded: Callable[..., object] = function
+        if saving.can_save(function):
+            # It has a state of its own, so each job gets a fresh one. What it was made
+            # from may be part of it by now, and is copied before it changes.
+            parcel = self._parcels[digest]
+            if digest not in self._savers:
+                self._parcels[digest] = parcel.detach()
+                self._savers.add(digest)
+        else:
+            self._functions[digest] = loaded
         return loaded
 
 
@@ -257,7 +270,7 @@ def _arguments(parcel: payload.Parcel) -> tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def _failed(error: BaseException, kind: int = Kind.RAISED, status: int = -1) -> Ran:
-    parcel = _dump_error(error)
+    parcel = payload.dump_exception(error, payload.format_traceback(error))
     raised = Raised(qualified_names(type(error)), _line(error))
     return Ran(parcel, kind, status, raised)
 
@@ -266,18 +279,9 @@ def _line(error: BaseException) -> str:
     """Return what an exception says as one line without control characters."""
     try:
         text = " ".join(str(error).split())
-    except BaseException as fault:  # noqa: BLE001 - users' __str__ may raise anything
+    except Exception as fault:  # noqa: BLE001 - users' __str__ may raise anything
         text = f"(no message: str() raised {type(fault).__name__})"
     return "".join(c for c in text[:_LINE] if c.isprintable())
-
-
-def _dump_error(error: BaseException) -> payload.Parcel:
-    try:
-        return payload.dump_exception(error, payload.format_traceback(error))
-    except BaseException as why:  # noqa: BLE001 - a __reduce__ may raise anything
-        reason = f"describing it raised {type(why).__name__}"
-        stand_in = RemoteError(type(error).__qualname__, "", "", reason)
-        return payload.dump_exception(stand_in, "")
 
 
 def _exit_status(code: object) -> int:

@@ -73,6 +73,9 @@ class Settings:
         start_timeout: How long the scheduler may leave every runner waiting before
             that is an error; None: for ever.
         orphan_time: How long runners outlive a monitor that has gone.
+        checkpoint_grace: How long before its time is over a runner asks its job for a
+            checkpoint, and how long that may take; never more than a quarter of the
+            runner's time.
         queue: Queue or partition; None: the site's default [DEFAULT_QUEUE].
         parallel_environment: Where jobs of several cores run [DEFAULT_PAR_ENV].
         temp_dir: Where the user's own directory for runs is made, if run_directory
@@ -118,6 +121,7 @@ class Settings:
     num_resubmits: int = _setting(3, kinds.count(0), "NUM_RESUBMITS")
     start_timeout: float | None = _setting(None, kinds.seconds_or_never)
     orphan_time: float = _setting(600.0, kinds.seconds())
+    checkpoint_grace: float = _setting(60.0, kinds.seconds())
     queue: str | None = _setting(None, kinds.text, "DEFAULT_QUEUE")
     parallel_environment: str = _setting("smp", kinds.text, "DEFAULT_PAR_ENV")
     temp_dir: str | None = _setting(None, kinds.path, "DEFAULT_TEMP_DIR")

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gridmap.backend import Handle, Identity
+from gridmap.backend import Coming, Handle, Identity, Notice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,10 +24,17 @@ WALLTIME_VARIABLE: Final = "GRIDMAP_SGE_WALLTIME"
 """Seconds a runner may live, where they were asked for."""
 
 WARNINGS: Final = {
-    int(signal.SIGUSR1): "the scheduler is about to suspend it",
-    int(signal.SIGUSR2): "the scheduler is about to end it",
+    int(signal.SIGUSR1): Notice(
+        coming=Coming.SUSPENSION, text="the scheduler is about to suspend it"
+    ),
+    int(signal.SIGUSR2): Notice(
+        coming=Coming.END, text="the scheduler is about to end it", stay=True
+    ),
 }
-"""What ``-notify`` sends, queue_conf(5)."""
+"""What ``-notify`` sends, queue_conf(5).
+
+A runner that ended itself after SIGUSR2 would be ``failed 0``, exit status 1, in
+accounting, whoever had deleted it (seen, 8.1.9); so it stays until it is killed."""
 
 
 def identify(environ: Mapping[str, str]) -> Identity | None:

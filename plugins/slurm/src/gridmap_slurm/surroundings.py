@@ -9,14 +9,19 @@ import re
 import signal
 from typing import TYPE_CHECKING, Final
 
-from gridmap.backend import Handle, Identity
+from gridmap.backend import Coming, Handle, Identity, Notice
 from gridmap_slurm.sbatch import DEADLINE, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ENDED_BY_TERM: Final = "the time limit, preemption, or scancel"
-_ASKED_FOR: Final = "the time limit"
+_ENDED_BY_TERM: Final = Notice(
+    coming=Coming.END,
+    text="the scheduler ends it, for its time limit, by preemption or by scancel",
+)
+"""The controller has made up its mind by then, and remembers it: seen with 22.05.8, a
+runner that ended itself was requeued, or CANCELLED, as any other."""
+_ASKED_FOR: Final = Notice(coming=Coming.TIME_LIMIT, text="its time is over soon")
 _EARLIEST: Final = 1_000_000_000.0
 """September 2001: a deadline before it is no time at all."""
 
@@ -54,7 +59,7 @@ def _deadline(environ: Mapping[str, str]) -> float | None:
     return None
 
 
-def _warnings(environ: Mapping[str, str]) -> dict[int, str]:
+def _warnings(environ: Mapping[str, str]) -> dict[int, Notice]:
     warnings = {int(signal.SIGTERM): _ENDED_BY_TERM}
     number = environ.get(WARNING, "")
     if number.isdigit():
