@@ -130,6 +130,7 @@ class StruckMap:
         failed: Collection[int] = (),
         *,
         retried: Collection[int] = (),
+        spoilt: Collection[int] = (),
         within_s: float = 60.0,
     ) -> list[Any]:
         """Wait for the end, and see that everything but the fault went well.
@@ -137,6 +138,7 @@ class StruckMap:
         Args:
             failed: The jobs that end badly.
             retried: The jobs of which attempts end badly, and which then succeed.
+            spoilt: Those of the failed whose values arrive, and are of no use here.
             within_s: How long to wait.
 
         Returns:
@@ -148,7 +150,7 @@ class StruckMap:
         assert not wrong, f"wrong results: {_texts(wrong)}"
         alive = {n: results[n] for n in failed if not isinstance(results[n], Exception)}
         assert not alive, f"these should have failed: {alive}"
-        self._check_events(set(failed), set(retried))
+        self._check_events(set(failed) - set(spoilt), set(retried))
         self._check_marks(well)
         return results
 

@@ -107,21 +107,27 @@ class UnpicklableError(GridMapError, TypeError):
         path: The way from there to the part at fault, as Python would write it
             (``.model.lock``), empty when it is the thing itself.
         reason: What pickling said.
+        advice: What to do about it.
     """
 
-    def __init__(self, what: str, path: str, reason: str) -> None:
+    def __init__(
+        self, what: str, path: str, reason: str, advice: str | None = None
+    ) -> None:
         self.what = what
         self.path = path
-        self.reason = reason
-        super().__init__(what, path, reason)
+        self.reason = reason.rstrip(".")
+        self.advice = advice or (
+            "Leave that part out, make it inside the function, or give its class a "
+            "__reduce__ method."
+        )
+        super().__init__(what, path, reason, advice)
 
     def __str__(self) -> str:
         """Name the part at fault and the way out."""
         where = f" (at {self.path})" if self.path else ""
         return (
             f"{self.what} cannot be sent to another process{where}: {self.reason}. "
-            "Leave that part out, make it inside the function, or give its class a "
-            "__reduce__ method."
+            f"{self.advice}"
         )
 
 

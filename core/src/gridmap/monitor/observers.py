@@ -1,10 +1,11 @@
-"""Telling observers: in a thread of their own, one by one, under guard."""
+"""Telling observers: each in a thread of its own, under guard."""
 
 from __future__ import annotations
 
 import logging
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,36 +17,56 @@ _log = logging.getLogger(__name__)
 
 
 class Observers:
-    """Those who watch a run. Slow ones see events late; broken ones are left out."""
+    """Those who watch a run.
+
+    A slow one sees events late, one that raises is left out, one that hangs is left
+    behind; none of them holds up the run or another.
+    """
 
     def __init__(
         self, observers: Sequence[tuple[str, Callable[[AnyEvent], None]]]
     ) -> None:
-        self._observers = list(observers)
-        self._events: queue.SimpleQueue[AnyEvent | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        if self._observers:
-            self._thread = threading.Thread(
-                target=self._run, name="gridmap-observers", daemon=True
-            )
-            self._thread.start()
+        self._watches = [_Watch(name, observer) for name, observer in observers]
 
     def tell(self, event: AnyEvent) -> None:
         """Pass an event on; returns at once."""
-        if self._thread is not None:
-            self._events.put(event)
+        for watch in self._watches:
+            watch.events.put(event)
 
     def finish(self, patience_s: float) -> None:
-        """Let them see what is waiting, for so long at most."""
-        if self._thread is not None:
-            self._events.put(None)
-            self._thread.join(patience_s)
+        """Let them see what is waiting, for so long at most, all together."""
+        for watch in self._watches:
+            watch.events.put(None)
+        deadline = time.monotonic() + patience_s
+        for watch in self._watches:
+            watch.thread.join(max(0.0, deadline - time.monotonic()))
+            if watch.thread.is_alive():
+                _log.warning(
+                    "observer %s has not seen all events of the run %g s after its "
+                    "end and is left behind: it hangs, or is too slow",
+                    watch.name,
+                    patience_s,
+                )
+
+
+class _Watch:
+    """One observer, and what it has not seen yet."""
+
+    def __init__(self, name: str, observer: Callable[[AnyEvent], None]) -> None:
+        self.name = name
+        self.events: queue.SimpleQueue[AnyEvent | None] = queue.SimpleQueue()
+        self._observer = observer
+        self.thread = threading.Thread(
+            target=self._run, name=f"gridmap-observer-{name}", daemon=True
+        )
+        self.thread.start()
 
     def _run(self) -> None:
-        while (event := self._events.get()) is not None:
-            for name, observer in list(self._observers):
-                try:
-                    observer(event)
-                except Exception:  # noqa: BLE001 - never able to disturb a run
-                    _log.exception("observer %s failed and is left out", name)
-                    self._observers.remove((name, observer))
+        while (event := self.events.get()) is not None:
+            try:
+                self._observer(event)
+            except Exception:  # noqa: BLE001 - never able to disturb a run
+                _log.exception("observer %s failed and is left out", self.name)
+                break
+        while event is not None:  # what nobody sees must not pile up
+            event = self.events.get()

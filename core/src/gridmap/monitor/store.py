@@ -78,7 +78,8 @@ class Store:
                 f"it has {largest:,} bytes in one piece, more than the "
                 f"{self._largest:,} that the setting max_message_bytes allows"
             )
-            raise UnpicklableError(what, "", reason)
+            advice = "Raise the setting, or write it to a file and pass its path."
+            raise UnpicklableError(what, "", reason, advice)
 
     def function(self, digest: bytes) -> list[Frame]:
         """Return the frames of a function, or of a checkpoint that stands for one."""

@@ -61,6 +61,9 @@ _DRIVER_S: Final = 0.5
 
 _PATIENCE_S: Final = 60.0
 _MOST_PAYLOAD: Final = 2**34
+_TOO_LARGE_ADVICE: Final = (
+    "Raise the setting, or write the result to a file and return its path."
+)
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
 
 
@@ -213,8 +216,10 @@ class RunnerService:
             first, count, seconds = first + known, count - known, seconds - took
         sizes = [len(frame) for frame in frames]
         if reason := _too_large(max(sizes), sum(sizes), self._file.max_frame_bytes):
-            kind, raised = m.Kind.UNPICKLABLE, Raised((), "")
-            error = UnpicklableError("the result", "", reason)
+            error = UnpicklableError(
+                f"the result of job {first}", "", reason, _TOO_LARGE_ADVICE
+            )
+            kind, raised = m.Kind.UNPICKLABLE, Raised((), str(error))
             frames = payload.pack([payload.dump_exception(error, "")])
         status = record.status if record.status >= 0 else None
         failures: tuple[m.Failure, ...] = ()

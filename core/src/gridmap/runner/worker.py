@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from gridmap import payload
-from gridmap.errors import UnpicklableError, qualified_names
+from gridmap.errors import RemoteError, UnpicklableError, qualified_names
 from gridmap.protocol.messages import Kind
 from gridmap.runner import records, saving
 from gridmap.runner.outbox import Outbox
@@ -270,7 +270,7 @@ def _arguments(parcel: payload.Parcel) -> tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def _failed(error: BaseException, kind: int = Kind.RAISED, status: int = -1) -> Ran:
-    parcel = payload.dump_exception(error, payload.format_traceback(error))
+    parcel = _dump_error(error)
     raised = Raised(qualified_names(type(error)), _line(error))
     return Ran(parcel, kind, status, raised)
 
@@ -279,9 +279,18 @@ def _line(error: BaseException) -> str:
     """Return what an exception says as one line without control characters."""
     try:
         text = " ".join(str(error).split())
-    except Exception as fault:  # noqa: BLE001 - users' __str__ may raise anything
+    except BaseException as fault:  # noqa: BLE001 - users' __str__ may raise anything
         text = f"(no message: str() raised {type(fault).__name__})"
     return "".join(c for c in text[:_LINE] if c.isprintable())
+
+
+def _dump_error(error: BaseException) -> payload.Parcel:
+    try:
+        return payload.dump_exception(error, payload.format_traceback(error))
+    except BaseException as why:  # noqa: BLE001 - a __reduce__ may raise anything
+        reason = f"describing it raised {type(why).__name__}"
+        stand_in = RemoteError(type(error).__qualname__, "", "", reason)
+        return payload.dump_exception(stand_in, "")
 
 
 def _exit_status(code: object) -> int:
