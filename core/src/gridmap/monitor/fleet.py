@@ -31,6 +31,7 @@ class Runner:
         node: Where it runs, once known.
         came_at: When this life of it said hello.
         heard: When it was last heard.
+        excused: When the scheduler last showed it suspended, which silences it.
         deadline: When the scheduler will end it; None if unlimited.
         grants: What it holds, oldest first.
         given: Jobs ever given to it, those it handed back excepted.
@@ -71,6 +72,7 @@ class Runner:
     node: str | None = None
     came_at: float = 0.0
     heard: float = 0.0
+    excused: float = float("-inf")
     deadline: float | None = None
     grants: dict[int, Grant] = attrs.field(factory=dict)
     given: int = 0
@@ -102,6 +104,23 @@ class Runner:
     def holding(self, job: int) -> Grant | None:
         """Return the grant in which it holds a job; None if it does not."""
         return next((g for g in self.grants.values() if g.holds(job)), None)
+
+    def spoke(self, now: float, patience_s: float) -> None:
+        """Learn that it was heard.
+
+        Args:
+            now: When.
+            patience_s: Silence beyond this counts: where it could not speak, being
+                suspended or cut off, its job is not to blame for doing nothing.
+        """
+        if now - self.heard > patience_s:
+            self.vitals_since += now - self.heard
+        self.heard = now
+
+    def look_again(self, now: float, *, least: float, most: float) -> None:
+        """Have the scheduler asked about it after a pause, each twice the last one."""
+        self.look_pause = min(max(least, 2 * self.look_pause), most)
+        self.look_at = now + self.look_pause
 
     def begin_again(self) -> None:
         """Forget what was known of the life that ended."""

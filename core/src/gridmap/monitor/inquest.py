@@ -16,10 +16,10 @@ from gridmap.monitor import diagnosis
 from gridmap.monitor.instructions import (
     DeliverVerdict,
     HoldAutopsy,
-    KillRunners,
     Look,
     ResubmitRunner,
 )
+from gridmap.monitor.parting import Parting
 from gridmap.monitor.staffing import MOST_DOUBLINGS
 from gridmap.verdict import Cause, Statement, Witness, judge
 
@@ -41,7 +41,8 @@ _SETTLING_S: Final = 2.0
 _BEHIND_S: Final = 30.0
 """So far may what a scheduler shows lag behind what has happened."""
 
-_KILL_AGAIN_S: Final = 10.0
+DOUBTFUL_BEATS: Final = 2.5
+"""Heartbeats that may be missing before a runner is looked into."""
 
 _AVOID_S: Final = 300.0
 """How long runners may wait in the queue before nodes are no longer avoided."""
@@ -57,6 +58,7 @@ class Inquest:
     def __init__(self, books: Books, staffing: Staffing) -> None:
         self._books = books
         self._staffing = staffing
+        self._parting = Parting(books, staffing)
         self._looking = False
         self._asked_at = 0.0
 
@@ -99,12 +101,12 @@ class Inquest:
 
     def _mind_silence(self, runner: Runner) -> None:
         books, policy = self._books, self._books.policy
-        silent = books.now - runner.heard
+        silent = books.now - max(runner.heard, runner.excused)
         if runner.over or runner.restarting is not None:
             return
         if silent > policy.silence_s:
             self._give_up(runner, silent)
-        elif silent > 2.5 * policy.interval_s and runner.look_at is None:
+        elif silent > DOUBTFUL_BEATS * policy.interval_s and runner.look_at is None:
             self.doubt(runner)
 
     def _give_up(self, runner: Runner, silent: float) -> None:
@@ -146,12 +148,11 @@ class Inquest:
             if runner.since > self._asked_at:
                 continue  # the answer is about what it was before
             if isinstance(fact.observation, NotAsked):
-                self._look_again(runner, least=1.0, most=books.policy.query_s)
+                runner.look_again(books.now, least=1.0, most=books.policy.query_s)
             else:
                 self._saw(runner, fact.observation.seen.get(handle))
 
     def _saw(self, runner: Runner, seen: Seen | None) -> None:
-        books = self._books
         runner.absent = seen is None
         if seen is not None:
             runner.seen = seen
@@ -161,11 +162,11 @@ class Inquest:
         elif runner.state is RunnerState.QUEUED:
             self._pending(runner, seen)
         elif runner.state is RunnerState.STOPPING:
-            self._lingering(runner)
+            self._parting.linger(runner, seen)
         elif runner.state is RunnerState.SUSPECT and self._waits(runner, seen):
             self._requeued(runner)
         elif runner.state is RunnerState.SUSPECT:
-            self._look_again(runner, least=0.25, most=books.policy.interval_s)
+            self._doubtful(runner, seen)
         else:
             runner.look_at = None
 
@@ -177,6 +178,16 @@ class Inquest:
         young = self._asked_at - runner.came_at < _BEHIND_S
         return seen.state in _WAITS and not young
 
+    def _doubtful(self, runner: Runner, seen: Seen) -> None:
+        """Keep an eye on a silent runner; one that is suspended has its reason."""
+        books, policy = self._books, self._books.policy
+        if seen.state is SeenState.SUSPENDED:
+            runner.excused = books.now
+            most = min(policy.query_s, policy.silence_s / 2)
+            runner.look_again(books.now, least=0.25, most=most)
+        else:
+            runner.look_again(books.now, least=0.25, most=policy.interval_s)
+
     def _requeued(self, runner: Runner) -> None:
         """A runner waits in the scheduler's queue again: its process has ended."""
         self.release(runner, [*runner.statements, REQUEUED])
@@ -186,7 +197,7 @@ class Inquest:
         books = self._books
         young = books.now - runner.since < _SETTLING_S
         if runner.state is RunnerState.QUEUED and runner.absent and young:
-            self._look_again(runner, least=0.5, most=1.0)
+            runner.look_again(books.now, least=0.5, most=1.0)
             return
         if runner.state is RunnerState.STOPPING:
             self._staffing.remove(runner, "ended")
@@ -231,7 +242,7 @@ class Inquest:
             self._never(runner, seen, waited)
             return
         most = policy.query_s if seen.state is not SeenState.RUNNING else 5.0
-        self._look_again(runner, least=1.0, most=most)
+        runner.look_again(books.now, least=1.0, most=most)
 
     def _relent(self, group: Group) -> None:
         """Where runners wait for long, it may be for the nodes that are avoided."""
@@ -261,25 +272,12 @@ class Inquest:
         self._staffing.kill([runner])
         self._failed_start(runner, [statement])
 
-    def _lingering(self, runner: Runner) -> None:
-        books = self._books
-        sent = runner.kill_sent
-        if sent is None or books.now - sent > _KILL_AGAIN_S:
-            runner.kill_sent = books.now
-            if runner.handle is not None:
-                books.ask(KillRunners(handles=frozenset({runner.handle})))
-        self._look_again(runner, least=0.2, most=2.0)
-
     @staticmethod
     def _sight(runner: Runner) -> list[Statement]:
         """Return what the scheduler showed last, if it was ever asked."""
         if runner.absent:
             return [diagnosis.from_sight(None)]
         return [diagnosis.from_sight(runner.seen)] if runner.seen else []
-
-    def _look_again(self, runner: Runner, *, least: float, most: float) -> None:
-        runner.look_pause = min(max(least, 2 * runner.look_pause), most)
-        runner.look_at = self._books.now + runner.look_pause
 
     def autopsied(self, fact: Autopsied) -> None:
         """Take in what accounting and the logs say; conclude what can be concluded."""

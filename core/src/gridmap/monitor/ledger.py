@@ -18,7 +18,7 @@ from gridmap.monitor import diagnosis, restoration
 from gridmap.monitor import facts as f
 from gridmap.monitor.books import Books
 from gridmap.monitor.hearing import Hearing
-from gridmap.monitor.inquest import REQUEUED, Inquest
+from gridmap.monitor.inquest import DOUBTFUL_BEATS, REQUEUED, Inquest
 from gridmap.monitor.instructions import (
     Attach,
     Deliver,
@@ -267,7 +267,7 @@ class Ledger:
         if runner is None:  # struck off: it can end in peace
             books.ask(Send(peer=fact.peer, message=answer))
             return
-        runner.heard = books.now
+        runner.spoke(books.now, DOUBTFUL_BEATS * books.policy.interval_s)
         revived = isinstance(message, m.Beat) and self._shown_alive(runner)
         at = len(books.out)
         self._hearing.hear(runner, message)
@@ -408,7 +408,9 @@ class Ledger:
         for runner in books.fleet:
             if books.killing:
                 books.put_back_all(runner)
-            if runner.state in (RunnerState.UP, RunnerState.STOPPING) and runner.peer:
+            if runner.kill_sent is not None:
+                runner.look_at = books.now  # how far is it?
+            elif runner.state in (RunnerState.UP, RunnerState.STOPPING) and runner.peer:
                 self._staffing.dismiss(runner, now=books.killing)
             if runner.state is RunnerState.QUEUED or (
                 runner.state is not RunnerState.REQUESTED

@@ -1,0 +1,48 @@
+"""Runners that were told to end, until they have. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from gridmap.backend import SeenState
+from gridmap.monitor.instructions import KillRunners
+
+if TYPE_CHECKING:
+    from gridmap.backend import Seen
+    from gridmap.monitor.books import Books
+    from gridmap.monitor.fleet import Runner
+    from gridmap.monitor.staffing import Staffing
+
+_KILL_AGAIN_S: Final = 10.0
+
+
+class Parting:
+    """Waits for runners to end, longer and longer.
+
+    On a node that is gone a runner never ends, or only when the scheduler gives the
+    node up. Once the scheduler is to end it, a run that is over need not wait for that.
+    """
+
+    def __init__(self, books: Books, staffing: Staffing) -> None:
+        self._books = books
+        self._staffing = staffing
+
+    def linger(self, runner: Runner, seen: Seen) -> None:
+        """Take in that a runner which is to end is still there."""
+        books = self._books
+        ending = seen.state is SeenState.ENDING
+        if books.closing and ending and self._fell_silent(runner):
+            self._staffing.remove(runner, "its node is silent; left to the scheduler")
+            return
+        sent = runner.kill_sent
+        if sent is None or (not ending and books.now - sent > _KILL_AGAIN_S):
+            runner.kill_sent = books.now
+            if runner.handle is not None:
+                books.ask(KillRunners(handles=frozenset({runner.handle})))
+        patient = books.now - runner.since > _KILL_AGAIN_S and not books.closing
+        most = books.policy.query_s if patient else 2.0
+        runner.look_again(books.now, least=0.2, most=most)
+
+    def _fell_silent(self, runner: Runner) -> bool:
+        silent = self._books.now - runner.heard
+        return bool(runner.nonce) and silent > self._books.policy.silence_s
