@@ -42,6 +42,14 @@ def test_a_program_that_is_not_there_was_not_started() -> None:
     assert not answer.started
 
 
+def test_a_program_that_somebody_killed_gave_no_answer() -> None:
+    """Whatever it had printed by then; and it may have had its effect."""
+    answer = sh("echo 17.1-2:1; kill -9 $$")
+    assert isinstance(answer, NoAnswer)
+    assert answer.started
+    assert "signal 9" in answer.text
+
+
 def test_a_program_that_hangs_dies_with_its_children(tmp_path: Path) -> None:
     """And may have had its effect."""
     start = time.monotonic()

@@ -50,6 +50,7 @@ def test_ids_are_found_among_banners(output: str) -> None:
             False,
             "unable to contact qmaster",
         ),
+        (Answer(status=1), True, True, "exit status 1, and no word"),
         (Answer(status=0, output="ok\n"), True, True, "ok"),
         (Answer(status=0, output="17.1-2:1\n"), True, True, "17.1-2:1"),
         (NoAnswer(text="no answer", started=True), True, True, "no answer"),

@@ -123,7 +123,9 @@ class TestSubmit:
             assert not rejected.transient
             assert "it's" in rejected.text
 
-    @pytest.mark.parametrize("answer", [TIMED_OUT, hangs(), says("welcome\n")])
+    @pytest.mark.parametrize(
+        "answer", [TIMED_OUT, hangs(), says("welcome\n"), complains("")]
+    )
     def test_a_batch_that_was_taken_without_a_word_is_found(
         self, answer: Outcome
     ) -> None:

@@ -102,6 +102,9 @@ def run(
     except BaseException:
         _end(process)
         raise
+    if process.returncode < 0:
+        text = f"{argv[0]} was ended by signal {-process.returncode}"
+        return NoAnswer(text=text, started=True)
     return Answer(
         status=process.returncode,
         output=output.decode("utf-8", "replace"),

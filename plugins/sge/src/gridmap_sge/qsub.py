@@ -46,8 +46,8 @@ class Qsub:
         if len(handles) == array.tasks:
             return handles
         text = clean(answer.words)
-        # Without an id and without a refusal nobody knows.
-        refused = answer.status != 0
+        # Without an id and without the words of a refusal nobody knows.
+        refused = answer.status != 0 and bool((answer.errors + answer.output).strip())
         raise SubmitError(
             text, transient=not refused or is_transient(text), uncertain=not refused
         )

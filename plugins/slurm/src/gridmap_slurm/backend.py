@@ -260,6 +260,7 @@ class SlurmBackend:
         self, outcome: command.Outcome, mark: str, batch: Batch, context: RunContext
     ) -> Submission:
         """Say what sbatch did; if nobody can, find out."""
+        said = outcome.errors or outcome.output if isinstance(outcome, Answer) else ""
         if not isinstance(outcome, Answer):
             if not outcome.started:
                 return _all(batch, Rejected(transient=False, text=outcome.text))
@@ -271,8 +272,8 @@ class SlurmBackend:
                     self._memory.doubtful[mark] = job
                 return sbatch.handles(job, batch)
             text = f"sbatch printed no job id: {outcome.words}"
-        elif outcome.status > 0 and not words.in_doubt(outcome.errors):
-            return _all(batch, sbatch.refusal(outcome.errors or outcome.output))
+        elif outcome.status > 0 and not words.in_doubt(said):
+            return _all(batch, sbatch.refusal(said))
         else:
             text = outcome.words
         _log.warning("slurm: is %s submitted or not? %s", mark, text)

@@ -53,8 +53,11 @@ def no_such_job(text: str) -> bool:
 
 
 def in_doubt(text: str) -> bool:
-    """Return whether a submission that ended with *text* may have been taken."""
-    return any(phrase in text for phrase in _IN_DOUBT)
+    """Return whether a submission that ended with *text* may have been taken.
+
+    So it is where it ended without a word: that is no refusal.
+    """
+    return not text.strip() or any(phrase in text for phrase in _IN_DOUBT)
 
 
 def transient(text: str) -> bool:
