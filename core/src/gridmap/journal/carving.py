@@ -2,7 +2,7 @@
 
 Every page of the file, and every page its write-ahead log holds, is looked at by
 itself: neither the tree above it nor the header of the file is needed. What looks like
-a row of ours is handed out with its number; whether it is one, its digest tells. The
+a row of ours is handed out with its number; whether it is one, its checksum tells. The
 layout is that of sqlite.org/fileformat2.html, sections 1.5, 1.6, 2.1 and 4.1, with our
 own page size and no bytes reserved.
 """

@@ -75,7 +75,7 @@ def check_private(path: Path) -> None:
         FileNotFoundError: If there is no such file.
     """
     info = path.lstat()
-    if not stat.S_ISREG(info.st_mode) or info.st_nlink != 1:
+    if not stat.S_ISREG(info.st_mode):
         text = "it is a link or no regular file"
     elif info.st_uid != os.geteuid():
         text = f"it belongs to user {info.st_uid}, not to you ({os.geteuid()})"

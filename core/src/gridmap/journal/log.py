@@ -12,7 +12,7 @@ may have it open for writing: whoever holds the lock of the run (`gridmap.journa
 
 What is promised: an item that was committed is there whole after any death of the
 process; after a power loss the last may be missing, and none is half there. Each item
-proves itself by a digest, so damage is noticed, and what is intact is kept. Then items
+proves itself by a checksum, so damage is noticed, and what is intact is kept. Then items
 may be missing **in the middle** too, and whoever reads has to cope with that.
 """
 
@@ -29,7 +29,7 @@ from gridmap.errors import RunError
 from gridmap.journal import database, salvage
 from gridmap.journal.record import Item, decode
 from gridmap.journal.spill import SpillFolder
-from gridmap.journal.writer import Writer
+from gridmap.journal.writer import WAITING_BYTES, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -81,6 +81,7 @@ class JournalLog:
         *,
         on_commit: Callable[[], None] = lambda: None,
         locks: bool = True,
+        waiting_bytes: int = WAITING_BYTES,
     ) -> JournalLog:
         """Open a journal or begin one; check it, and repair it if it is damaged.
 
@@ -91,6 +92,8 @@ class JournalLog:
             on_commit: Called in the writer's thread whenever `committed` went on; may
                 not block.
             locks: Whether the file system can lock; see `RunLock.works`.
+            waiting_bytes: How much is kept in memory while nothing can be written;
+                what is put beyond that is `dropped`.
 
         Raises:
             RunError: If the file is another user's or open to others, or it cannot be
@@ -98,22 +101,22 @@ class JournalLog:
                 `damage`.
         """
         try:
-            return cls._open(path, on_commit, locks=locks)
+            folder = SpillFolder(path.with_suffix(".frames"))
+            opened = salvage.open_sound(path, folder, locks=locks)
         except (sqlite3.Error, OSError) as error:
             msg = (
                 f"the journal {path} cannot be opened: {error}; mend that and start "
                 "again, nothing of it is lost"
             )
             raise RunError(msg) from error
-
-    @classmethod
-    def _open(
-        cls, path: Path, on_commit: Callable[[], None], *, locks: bool
-    ) -> JournalLog:
-        folder = SpillFolder(path.with_suffix(".frames"))
-        opened = salvage.open_sound(path, folder, locks=locks)
         writer = Writer(
-            path, opened.connection, folder, opened.last, on_commit, locks=locks
+            path,
+            opened.connection,
+            folder,
+            opened.last,
+            on_commit,
+            locks=locks,
+            waiting_bytes=waiting_bytes,
         )
         return cls(path, opened, writer, folder)
 

@@ -164,7 +164,7 @@ def _check(connection: sqlite3.Connection, folder: SpillFolder, wal: bytes) -> s
     if verdict != b"ok":
         return verdict.decode(errors="replace").replace("\n", " ")
     broken = _survey(connection, folder).broken
-    return f"{broken} of its rows do not match their digests" if broken else ""
+    return f"{broken} of its rows do not match their checksums" if broken else ""
 
 
 def _head(path: Path) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from gridmap.journal.record import Record, digest
+from gridmap.journal.record import Record, checksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,8 +39,8 @@ class SpillFolder:
 
     path: Path
 
-    def write(self, number: int, pieces: Sequence[Frame]) -> bytes:
-        """Write *pieces* and wait for the disk; return their digest.
+    def write(self, number: int, pieces: Sequence[Frame]) -> int:
+        """Write *pieces* and wait for the disk; return their checksum.
 
         Blocks. What was there under this number is replaced in one step.
 
@@ -63,7 +63,7 @@ class SpillFolder:
             with contextlib.suppress(OSError):
                 part.unlink()  # a full disk needs every byte
             raise
-        return digest(pieces)
+        return checksum(pieces)
 
     def holds(self, number: int, record: Record) -> bool:
         """Say whether the file is there and as long as it should be; does not read."""

@@ -171,7 +171,7 @@ class Writer:
         rows = []
         for number, item in batch:
             pieces = spills(item)
-            spilled = self._folder.write(number, pieces) if pieces else b""
+            spilled = self._folder.write(number, pieces) if pieces else 0
             rows.append((number, encode(number, item, spilled)))
         if self._connection is None:
             self._connection = database.connect(self._path, locks=self._locks)
