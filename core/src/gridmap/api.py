@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import itertools
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import attrs
-
-from gridmap import payload
 from gridmap.errors import InvalidRequestError
 from gridmap.job import Job
-from gridmap.monitor.monitor import JobMonitor
+from gridmap.mapping import Map
 from gridmap.monitor.opening import check_count
-from gridmap.monitor.store import encode_call
-from gridmap.progress import make_progress
-from gridmap.retry import RetryRules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Mapping
 
     from gridmap.job import ResourceRequest
-    from gridmap.payload import Parcel
-    from gridmap.resources import Resources
-    from gridmap.settings import Settings
-
-_WINDOW: Final = 10_000
-"""Inputs of a generator that are held at a time: read, and not yet done."""
-
-_CHUNK: Final = 1_000
+    from gridmap.retry import RetryRules
 
 
 def grid_map(
@@ -68,6 +50,7 @@ def grid_map(
     retry: RetryRules = None,
     return_exceptions: bool = False,
     progress: bool | Callable[..., None] | None = None,
+    resume: str | None = None,
     settings: Mapping[str, object] | None = None,
 ) -> list[Any]:
     """Call a function on each input, on the batch scheduler, and return the results.
@@ -121,6 +104,10 @@ def grid_map(
         progress: Whether to show progress on standard error; a function is called
             with every event instead. None: if standard error is a terminal and
             *quiet* is false.
+        resume: Name under which the map is written down as it goes. Called again with
+            the same name, function and inputs, after this process was killed or the
+            map failed, it takes over results and living runners and runs the rest.
+            None: the map ends with this process.
         settings: Any settings, by name.
 
     Returns:
@@ -133,6 +120,9 @@ def grid_map(
         JobException: If a job ended without value and exception; has the verdict.
         UnpicklableError: If the function or an input cannot be sent.
         InvalidRequestError: If an argument makes no sense. Nothing was submitted.
+        DifferentRunError: If the run *resume* was begun with another function or
+            other inputs. It is left as it was.
+        RunBusyError: If another process drives that run.
         RunError: If the run cannot be set up.
 
     Example:
@@ -164,7 +154,7 @@ def grid_map(
         white_list=white_list,
     )
     calls = (list(item) if isinstance(item, list) else (item,) for item in args_list)
-    return _Map(
+    return Map(
         name=name,
         temp_dir=temp_dir,
         quiet=quiet,
@@ -175,6 +165,7 @@ def grid_map(
         require_cluster=require_cluster and not local,
         return_exceptions=return_exceptions,
         progress=progress,
+        resume=resume,
         settings=_log_settings(settings, cleanup=cleanup),
         completion_mail=completion_mail,
     ).calls(template, calls, sized=hasattr(args_list, "__len__"))
@@ -195,6 +186,7 @@ def process_jobs(
     retry: RetryRules = None,
     return_exceptions: bool = False,
     progress: bool | Callable[..., None] | None = None,
+    resume: str | None = None,
     settings: Mapping[str, object] | None = None,
 ) -> list[Any]:
     """Run jobs, each with a function and needs of its own, and return their results.
@@ -216,6 +208,7 @@ def process_jobs(
         retry: See `grid_map`.
         return_exceptions: See `grid_map`.
         progress: See `grid_map`.
+        resume: See `grid_map`.
         settings: See `grid_map`.
 
     Returns:
@@ -234,7 +227,7 @@ def process_jobs(
     if strangers := [job for job in given if not isinstance(job, Job)]:
         msg = f"process_jobs takes a list of Job, and was given {strangers[0]!r}"
         raise InvalidRequestError(msg)
-    return _Map(
+    return Map(
         name=listed[0].name if listed else "gridmap",
         temp_dir=temp_dir,
         quiet=quiet,
@@ -245,6 +238,7 @@ def process_jobs(
         require_cluster=require_cluster and not local,
         return_exceptions=return_exceptions,
         progress=progress,
+        resume=resume,
         settings=_log_settings(settings, cleanup=all(job.cleanup for job in listed)),
     ).jobs(listed, white_list)
 
@@ -275,195 +269,3 @@ def _workers(
     if max_workers is None and (local or backend == "local"):
         return max_processes
     return max_workers
-
-
-@attrs.frozen(kw_only=True)
-class _Map:
-    """One map, from the arguments on."""
-
-    name: str
-    temp_dir: str | None
-    quiet: bool
-    backend: str | None
-    max_workers: int | None
-    jobs_per_runner: int | None
-    retry: RetryRules
-    require_cluster: bool
-    return_exceptions: bool
-    progress: bool | Callable[..., None] | None
-    settings: Mapping[str, object] | None
-    completion_mail: bool = False
-
-    def monitor(
-        self,
-        function: Callable[..., Any] | None,
-        total: int | None,
-        job_name: Callable[[int], str],
-    ) -> tuple[JobMonitor, Callable[[], None]]:
-        """Return a monitor that is not open yet, and what ends the display."""
-        wanted = self.progress
-        if wanted is None:
-            wanted = not self.quiet and sys.stderr.isatty()
-        observers, finish = make_progress(wanted, total, quiet=self.quiet)
-        monitor = JobMonitor(
-            self.temp_dir,
-            backend=self.backend,
-            name=self.name,
-            max_workers=self.max_workers,
-            jobs_per_runner=self.jobs_per_runner,
-            retry=self.retry,
-            require_cluster=self.require_cluster,
-            settings=self.settings,
-            function=function,
-            observers=observers,
-            job_name=job_name,
-            completion_mail=self.completion_mail,
-        )
-        return monitor, finish
-
-    def calls(
-        self, template: Job, calls: Iterator[Sequence[Any]], *, sized: bool
-    ) -> list[Any]:
-        """Map one function."""
-        encoded = _encoded(calls, 0, None if sized else _CHUNK)
-        complete = sized or len(encoded) < _CHUNK
-        total = len(encoded) if complete else None
-        monitor, finish = self.monitor(
-            template.function, total, lambda job: f"{self.name}{job}"
-        )
-        if not encoded:
-            return []
-        template = _with_settings(template, monitor)
-        with _finishing(finish), monitor:
-            gathered = _Gathered(return_exceptions=self.return_exceptions)
-            around = monitor.surround(template.environment, template.working_dir)
-            add = functools.partial(
-                monitor.add_encoded,
-                template.function,
-                resources=template.request,
-                surroundings=around,
-            )
-            add(encoded, final=complete)
-            count = len(encoded)
-            del encoded
-            while not complete or len(gathered.values) < count:
-                while not complete and count - len(gathered.values) < _WINDOW:
-                    more = _encoded(calls, count, _CHUNK)
-                    count += len(more)
-                    complete = len(more) < _CHUNK
-                    add(more, final=complete)
-                    if complete and not more:
-                        monitor.seal()
-                if len(gathered.values) < count:
-                    gathered.gather(monitor)
-        return [gathered.values[job] for job in range(count)]
-
-    def jobs(self, jobs: list[Job], white_list: Iterable[str] | None) -> list[Any]:
-        """Run jobs of their own kinds."""
-        nodes = tuple(white_list or ())
-        encoded = [
-            encode_call(tuple(job.args), dict(job.kwlist) if job.kwlist else None, n)
-            for n, job in enumerate(jobs)
-        ]
-        function = jobs[0].function if jobs else None
-        monitor, finish = self.monitor(
-            function, len(jobs), lambda number: f"{jobs[number].name} (job {number})"
-        )
-        if not jobs:
-            return []
-        for number, job in enumerate(jobs):
-            job.ret, job.exception, job.traceback, job.id = None, None, None, number
-        with _finishing(finish), monitor:
-            gathered = _Gathered(return_exceptions=self.return_exceptions, jobs=jobs)
-            for number, (job, call) in enumerate(zip(jobs, encoded, strict=True)):
-                made = _with_settings(job, monitor)
-                request = made.request
-                if nodes and not request.nodes:
-                    request = attrs.evolve(request, nodes=nodes)
-                around = monitor.surround(job.environment, job.working_dir)
-                last = number == len(jobs) - 1
-                monitor.add_encoded(
-                    job.function,
-                    [call],
-                    request,
-                    surroundings=around,
-                    more=not last,
-                    final=last,
-                )
-            while len(gathered.values) < len(jobs):
-                gathered.gather(monitor)
-        return [gathered.values[number] for number in range(len(jobs))]
-
-
-@attrs.define
-class _Gathered:
-    """Results so far."""
-
-    return_exceptions: bool
-    jobs: Sequence[Job] | None = None
-    values: dict[int, Any] = attrs.field(factory=dict)
-
-    def gather(self, monitor: JobMonitor) -> None:
-        """Wait for more; raise the first exception, with what was finished."""
-        for outcome in monitor.outcomes.take():
-            if self.jobs is not None:
-                _record(self.jobs[outcome.job], outcome.value, outcome.error)
-            if outcome.error is None:
-                self.values[outcome.job] = outcome.value
-            elif self.return_exceptions:
-                self.values[outcome.job] = outcome.error
-            else:
-                with contextlib.suppress(AttributeError, TypeError):
-                    outcome.error.gridmap_results = self.values  # type: ignore[attr-defined]
-                raise outcome.error
-
-
-def _record(job: Job, value: Any, error: BaseException | None) -> None:
-    job.ret = value if error is None else error
-    job.exception = error
-    if error is not None:
-        job.traceback = str(error.__cause__ or error)
-
-
-def _with_settings(job: Job, monitor: JobMonitor) -> Job:
-    """Return the job with what the settings say where its user said nothing."""
-    job.request = apply_settings(job.request, monitor.settings)
-    return job
-
-
-def apply_settings(request: Resources, settings: Settings) -> Resources:
-    """Return a request with what the settings say where it says nothing."""
-    options = dict(request.options)
-    if request.cores > 1:
-        options.setdefault("par_env", settings.parallel_environment)
-    return attrs.evolve(
-        request,
-        queue=request.queue or settings.queue,
-        memory=request.memory or ("1G" if settings.use_mem_free else None),
-        options=options,
-    )
-
-
-def _encoded(
-    calls: Iterator[Sequence[Any]], first: int, most: int | None
-) -> list[bytes | Parcel]:
-    """Return up to *most* calls, the next of a map, as they travel; None: all.
-
-    Each is encoded before the next is read, and where more follow keeps nothing of
-    it: a generator may fill the same array again for its next item.
-    """
-    encoded = []
-    for number, args in enumerate(itertools.islice(calls, most), first):
-        call = encode_call(tuple(args), None, number)
-        if most is not None and isinstance(call, payload.Parcel):
-            call = call.detach()
-        encoded.append(call)
-    return encoded
-
-
-@contextlib.contextmanager
-def _finishing(finish: Callable[[], None]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        finish()

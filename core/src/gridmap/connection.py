@@ -154,6 +154,8 @@ class ConnectionFile:
         backend_factory: Where its class is, as ``module:name``; opaque here.
         max_frame_bytes: The longest frame the monitor takes from a runner.
         driver: The process the run belongs to.
+        resumable: Whether another process may drive the run when that one is gone; it
+            then writes this file anew.
         version: Layout of this file.
 
     Example:
@@ -178,6 +180,7 @@ class ConnectionFile:
         default=MAX_FRAME_BYTES, validator=attrs.validators.gt(0)
     )
     driver: Driver = attrs.field(factory=Driver.here)
+    resumable: bool = False
     version: int = attrs.field(
         default=VERSION, validator=attrs.validators.in_((VERSION,))
     )

@@ -6,7 +6,8 @@
     ├── InvalidRequestError (ValueError)    the caller asked for something impossible
     │   ├── InvalidResourceError            a resource text or count makes no sense
     │   ├── InvalidSettingError             a setting has a bad value; says where it stands
-    │   └── UnknownBackendError             no backend of that name is installed
+    │   ├── UnknownBackendError             no backend of that name is installed
+    │   └── DifferentRunError               a run is resumed with another function or input
     ├── UnpicklableError (TypeError)        a function, argument or result cannot be pickled
     ├── BackendUnavailableError             installed, but this machine cannot use it
     ├── DRMAANotPresentException (ImportError)   no cluster, though one was required
@@ -96,6 +97,30 @@ class UnknownBackendError(InvalidRequestError):
                 f"gridmap-{self.name}, then look at `gridmap backends`."
             )
         return text
+
+
+class DifferentRunError(InvalidRequestError):
+    """A run is to be resumed with something else than it was begun with.
+
+    Nothing was started, and the run is as it was.
+
+    Attributes:
+        name: The run's name.
+        text: What differs.
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.text = text
+        super().__init__(name, text)
+
+    def __str__(self) -> str:
+        """Say what differs, and both ways out."""
+        return (
+            f"run {self.name!r} is not what is asked for: {self.text}. Resume it with "
+            "what it was begun with, give this one another name, or, if its results "
+            f"are of no use any more, remove it: gridmap forget {self.name!r}"
+        )
 
 
 class UnpicklableError(GridMapError, TypeError):

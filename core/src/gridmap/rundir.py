@@ -173,6 +173,12 @@ class RunDirectory:
             key=lambda run: run.given_name or "",
         )
 
+    def leave(self) -> None:
+        """End the use of a named run: all stays, but for its key and its socket."""
+        for path in (self.connection_file, self.path / "monitor.sock"):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
     def remove(self, *, keep_logs: bool = False) -> None:
         """Take the directory away. Idempotent; follows no links, raises nothing.
 

@@ -15,8 +15,9 @@ from gridmap.lifecycle import JobState, RunnerState
 from gridmap.monitor import facts as f
 from gridmap.monitor import instructions as i
 from gridmap.monitor.ledger import Ledger
+from gridmap.monitor.past import Restored
 from gridmap.monitor.policy import Policy
-from gridmap.monitor.restoration import Restored, Segment, segments
+from gridmap.monitor.restoration import Segment, segments
 from gridmap.protocol import messages as m
 from gridmap.verdict import Cause, Verdict
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from gridmap import plugins
-from gridmap.api import apply_settings
 from gridmap.backend import INTERFACE, Batch, Capabilities, Reach, RunContext
 from gridmap.connection import VARIABLE
 from gridmap.errors import BackendUnavailableError, GridMapError
 from gridmap.job import working_directory
+from gridmap.mapping import apply_settings
 from gridmap.monitor.opening import runner_command, safe_name
 from gridmap.plugins import RunPlugins
 from gridmap.rundir import RunDirectory, slug

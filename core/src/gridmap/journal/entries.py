@@ -41,9 +41,17 @@ class Begun(_Entry, frozen=True, tag="begun"):
 
 
 class Content(_Entry, frozen=True, tag="content"):
-    """A function. Frames: its parcel, not compressed."""
+    """A function. Frames: its parcel, not compressed.
+
+    Attributes:
+        digest: Its content address.
+        name: What people call it.
+        fingerprint: What it means; see `gridmap.payload.fingerprint`.
+    """
 
     digest: bytes
+    name: str
+    fingerprint: bytes
 
 
 class Surround(_Entry, frozen=True, tag="surround"):
@@ -142,6 +150,13 @@ class Retried(_Entry, frozen=True, tag="retried"):
     surroundings: int
 
 
+class Saved(_Entry, frozen=True, tag="saved"):
+    """A job left a checkpoint: its next attempt calls that. Frames: its parcel."""
+
+    job: int
+    digest: bytes
+
+
 class Done(_Entry, frozen=True, tag="done"):
     """Jobs returned. Frames: their values, a batch of parcels."""
 
@@ -169,10 +184,6 @@ class Gone(_Entry, frozen=True, tag="gone"):
     runner: int
 
 
-class Finished(_Entry, frozen=True, tag="finished"):
-    """Every job of the run is final."""
-
-
 Entry: TypeAlias = (
     Begun
     | Content
@@ -184,10 +195,10 @@ Entry: TypeAlias = (
     | Granted
     | Returned
     | Retried
+    | Saved
     | Done
     | Ended
     | Gone
-    | Finished
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -21,11 +21,13 @@ from gridmap.backend import (
     Killed,
     NotAsked,
     Rejected,
+    Seen,
     Submission,
 )
-from gridmap.errors import GridMapError
+from gridmap.errors import BackendUnavailableError, GridMapError
 from gridmap.monitor import facts
 from gridmap.monitor.instructions import (
+    Attach,
     HoldAutopsy,
     KillRunners,
     Look,
@@ -42,7 +44,9 @@ _log = logging.getLogger(__name__)
 
 _TAIL_BYTES: Final = 4096
 
-Errand: TypeAlias = SubmitRunners | KillRunners | Look | HoldAutopsy | ResubmitRunner
+Errand: TypeAlias = (
+    SubmitRunners | KillRunners | Look | HoldAutopsy | ResubmitRunner | Attach
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -90,6 +94,7 @@ class ErrandRunner:
             Look: self._look,
             HoldAutopsy: self._autopsy,
             ResubmitRunner: self._resubmit,
+            Attach: self._attach,
         }
 
     def start(self, capabilities: Capabilities) -> None:
@@ -160,6 +165,18 @@ class ErrandRunner:
         if isinstance(observation, NotAsked):
             _log.warning("the scheduler could not be asked: %s", observation.text)
         return facts.Looked(asked=errand.handles, observation=observation)
+
+    def _attach(self, _: Attach) -> facts.Fact:
+        self.queries += 1
+        found: Mapping[Handle, Seen] | NotAsked
+        try:
+            found = self._plugins.attach()
+        except BackendUnavailableError as error:
+            found = NotAsked(text=str(error))
+        except GridMapError as error:
+            _log.exception("asking the scheduler for the run's runners failed")
+            found = NotAsked(text=str(error))
+        return facts.Attached(found=found)
 
     def _autopsy(self, errand: HoldAutopsy) -> facts.Fact:
         self.queries += 1

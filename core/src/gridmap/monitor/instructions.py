@@ -102,6 +102,7 @@ class Deliver:
 class KeepContent:
     """The checkpoint just heard is what a job can go on with: keep its payload."""
 
+    job: int
     digest: bytes
 
 

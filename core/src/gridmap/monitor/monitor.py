@@ -9,16 +9,24 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from gridmap import plugins
+from gridmap import payload, plugins
+from gridmap.connection import new_token
 from gridmap.errors import GridMapError
 from gridmap.events import RunEnded, RunStarted
 from gridmap.job import job_path, own_path, working_directory
+from gridmap.journal import entries as e
 from gridmap.monitor import facts
 from gridmap.monitor.errands import ErrandRunner
 from gridmap.monitor.instructions import SubmitRunners
 from gridmap.monitor.ledger import Ledger
 from gridmap.monitor.observers import Observers
-from gridmap.monitor.opening import Opened, check_count, choose_backend, open_run
+from gridmap.monitor.opening import (
+    Opened,
+    check_count,
+    choose_backend,
+    open_in,
+    open_run,
+)
 from gridmap.monitor.outcomes import Outcomes, Sink
 from gridmap.monitor.policy import Policy
 from gridmap.monitor.service import MonitorService
@@ -34,6 +42,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from gridmap.events import AnyEvent
+    from gridmap.journal.parking import Parked
+    from gridmap.monitor.expectation import Call
+    from gridmap.monitor.named import NamedRun
     from gridmap.payload import Parcel
     from gridmap.plugins import InstalledBackend
 
@@ -78,6 +89,9 @@ class JobMonitor:
         observers: Sequence[tuple[str, Callable[[AnyEvent], None]]] = (),
         job_name: Callable[[int], str] = "job {}".format,
         completion_mail: bool = False,
+        resume: str | None = None,
+        keep_failures: bool = False,
+        terms: object = None,
     ) -> None:
         """Check what can be checked; nothing is opened yet.
 
@@ -98,6 +112,12 @@ class JobMonitor:
                 installed observer plugins.
             job_name: How a job is called in errors.
             completion_mail: Whether the user wants to be mailed at the end.
+            resume: Name under which the run can be resumed, and is if it was begun
+                before; None: it ends with this process. Say what it consists of
+                with `expect`.
+            keep_failures: Whether jobs that ended badly before are over; else they
+                are run again when the run is resumed.
+            terms: What `gridmap attach` has to know of such a run.
 
         Raises:
             InvalidRequestError: If a number is out of range or a setting is unknown.
@@ -131,6 +151,12 @@ class JobMonitor:
         self._observers = [*plugins.installed().observers(), *observers]
         self._job_name = job_name
         self._completion_mail = completion_mail
+        self._resume = resume
+        self._keep_failures = keep_failures
+        self._terms = terms
+        self._named: NamedRun | None = None
+        self._expected: tuple[Sequence[Call], bool] | None = None
+        self._known = 0
         self._surroundings: list[Surroundings] = []
         self._jobs = 0
         self._lock = threading.Lock()
@@ -160,22 +186,25 @@ class JobMonitor:
 
     def open(self) -> None:
         """Open the run; see `__enter__`. Not to be called twice."""
-        opened = open_run(
-            self._backend, self.settings, name=self.name, job_path=self._job_path
-        )
+        opened = self._open_named() if self._resume is not None else self._open_new()
         self._opened = opened
         self.home_address = opened.socket.addresses[0]
-        self._surroundings.clear()
-        self.surround(os.environ, working_directory())
         self._watch = Observers([*self._observers, ("gridmap", self._watched)])
-        self._store = Store(self.settings.compression, self.settings.max_message_bytes)
-        policy = self._policy(opened)
+        named = self._named
+        self._store = Store(
+            self.settings.compression,
+            self.settings.max_message_bytes,
+            named.note if named else None,
+        )
+        ledger = Ledger(self._policy(opened), time.monotonic())
+        parked = self._restore(named, ledger) if named is not None else ()
         self._service = MonitorService(
             opened.socket,
-            Ledger(policy, time.monotonic()),
+            ledger,
             self._store,
             self._sink,
             self._watch,
+            named.log if named else None,
         )
         self._errands = ErrandRunner(opened.plugins, opened.launch, self._service.tell)
         self._watch.tell(
@@ -189,8 +218,95 @@ class JobMonitor:
             )
         )
         self._errands.start(opened.capabilities)
-        self._service.start(self._errands)
+        self._service.start(self._errands, parked)
         self._service.tell(facts.BackendReady(capabilities=opened.capabilities))
+
+    def _open_new(self) -> Opened:
+        self._surroundings.clear()
+        self.surround(os.environ, working_directory())
+        return open_run(
+            self._backend, self.settings, name=self.name, job_path=self._job_path
+        )
+
+    def _open_named(self) -> Opened:
+        """Take hold of a run that can be resumed; leave it as it was if that fails."""
+        from gridmap.monitor.named import NamedRun  # noqa: PLC0415 - few runs need it
+
+        named = NamedRun.open(self.settings.runs(), self._resume or "")
+        try:
+            backend = self._backend.info.name
+            if self._expected is not None:
+                calls, complete = self._expected
+                named.check(backend, calls, complete=complete)
+            else:
+                named.check_usable(backend)
+            if not self._keep_failures:
+                named.past.forget_failures()
+            self._surroundings[:] = named.surroundings()
+            token = named.begin(new_token(), backend, self._job_path, self._terms)
+            self._named = named
+            self.surround(os.environ, working_directory())
+            opened = open_in(
+                named.directory,
+                self._backend,
+                self.settings,
+                name=self.name,
+                job_path=self._job_path,
+                token=token,
+                resumable=True,
+            )
+        except BaseException:
+            self._named = None
+            named.close()
+            raise
+        named.wake = opened.socket.wake
+        return opened
+
+    def _restore(self, named: NamedRun, ledger: Ledger) -> Sequence[Parked]:
+        """Make a ledger go on with what the run's journal tells."""
+        calls, _ = self._expected or ((), False)
+        planned = [
+            (
+                call,
+                self._store.add_function(call.function),
+                self.surround(call.environment, call.directory),
+            )
+            for call in calls
+        ]
+        if named.new:
+            return ()
+        plan = named.plan(planned)
+        named.supply(self._store)
+        self._known = plan[-1].stop if plan else 0
+        ledger.restore(named.past, plan)
+        for entry, frames in named.past.results:
+            self._hand_over(entry, frames)
+        return named.parked()
+
+    def _hand_over(
+        self, entry: e.Done | e.Ended, frames: Sequence[payload.Frame]
+    ) -> None:
+        """Deliver what came of jobs before, those beyond a gap excepted."""
+        parcels = payload.unpack(frames) if frames else []
+        if isinstance(entry, e.Done):
+            known = parcels[: max(0, self._known - entry.first)]
+            self._sink.results(entry.first, known, (), None)
+        elif entry.job >= self._known:
+            return
+        elif entry.failure is None:
+            self._sink.verdict(entry.job, entry.verdict)
+        else:
+            self._sink.results(entry.job, parcels, (entry.failure,), entry.verdict)
+
+    def expect(self, calls: Sequence[Call], *, complete: bool) -> None:
+        """Say what a run that can be resumed consists of, before it is opened.
+
+        Args:
+            calls: All calls, or the first of them; they are handed in as usual
+                afterwards.
+            complete: Whether they are all.
+        """
+        self._expected = (calls, complete)
 
     def _policy(self, opened: Opened) -> Policy:
         settings = self.settings
@@ -214,6 +330,7 @@ class JobMonitor:
             log_path=None if settings.keep_logs == "never" else opened.log_path,
             name=self._job_name,
             epoch_s=_now() - time.monotonic(),
+            journaled=self._named is not None,
         )
 
     def close(self, *, kill: bool = False, error: BaseException | None = None) -> None:
@@ -246,9 +363,13 @@ class JobMonitor:
             self._watch.finish(_GENTLE_S)
             keep = self.settings.keep_logs
             failed = self._failed or error is not None
-            opened.directory.remove(
-                keep_logs=keep == "always" or (keep == "failed" and failed)
-            )
+            if self._named is not None:
+                opened.directory.leave()
+                self._named.close()
+            else:
+                opened.directory.remove(
+                    keep_logs=keep == "always" or (keep == "failed" and failed)
+                )
 
     def _watched(self, event: AnyEvent) -> None:
         from gridmap.events import JobFailed  # noqa: PLC0415 - avoids a wide import
@@ -320,28 +441,55 @@ class JobMonitor:
         if self._opened is None:
             msg = "the monitor is not open: use it in a with statement"
             raise GridMapError(msg)
+        resources = resources or Resources()
         digest = self._store.add_function(function)
-        self._check(resources or Resources())
+        self._check(resources)
         for rule in self._rules:
-            for request in rule.requests(resources or Resources()):
+            for request in rule.requests(resources):
                 self._check(request)
         with self._lock:
             first = self._jobs
-            self._store.add_inputs(first, inputs)
             self._jobs = stop = first + len(inputs)
-            if inputs:
-                self._service.tell(
-                    facts.JobsAdded(
-                        first=first,
-                        stop=stop,
-                        function=digest,
-                        resources=resources or Resources(),
-                        surroundings=surroundings,
-                        more=more,
-                        final=final,
-                    )
+            fresh = self._fresh(first, function, inputs)
+            if len(fresh):
+                self._store.add_inputs(stop - len(fresh), fresh)
+                added = facts.JobsAdded(
+                    first=stop - len(fresh),
+                    stop=stop,
+                    function=digest,
+                    resources=resources,
+                    surroundings=surroundings,
+                    more=more,
+                    final=final,
                 )
+                self._note(added, fresh)
+                self._service.tell(added)
+            elif final:
+                self._service.tell(facts.Sealed())
         return range(first, stop)
+
+    def _fresh(
+        self,
+        first: int,
+        function: Callable[..., Any],
+        inputs: Sequence[bytes | Parcel],
+    ) -> Sequence[bytes | Parcel]:
+        """Return those inputs that a resumed run does not have yet.
+
+        Raises:
+            DifferentRunError: If one that it has is not the same.
+        """
+        if self._named is None or first >= self._known:
+            return inputs
+        calls, _ = self._expected or ((), False)
+        if not calls or first >= calls[-1].stop:
+            self._named.check_more(first, function, inputs)
+        return inputs[self._known - first :]
+
+    def _note(self, added: facts.JobsAdded, inputs: Sequence[bytes | Parcel]) -> None:
+        """Write down jobs of a run that can be resumed, before anybody acts on them."""
+        if self._named is not None:
+            self._named.add(added, inputs)
 
     def _check(self, resources: Resources) -> None:
         """Let the backend refuse what it cannot put to its scheduler, once a kind."""
@@ -361,6 +509,8 @@ class JobMonitor:
         around = Surroundings(portable(environment), directory, own_path())
         if around not in self._surroundings:
             self._surroundings.append(around)
+            if self._named is not None:
+                self._named.surround(len(self._surroundings) - 1, around)
         return self._surroundings.index(around)
 
     def seal(self) -> None:

@@ -146,21 +146,45 @@ def open_run(
     """
     directory = RunDirectory.create(settings.runs(), name, datetime.now().astimezone())
     try:
-        return _open_in(directory, backend, settings, name=name, job_path=job_path)
+        return open_in(
+            directory,
+            backend,
+            settings,
+            name=name,
+            job_path=job_path,
+            token=new_token(),
+        )
     except BaseException:
         directory.remove()
         raise
 
 
-def _open_in(
+def open_in(
     directory: RunDirectory,
     backend: InstalledBackend,
     settings: Settings,
     *,
     name: str,
     job_path: str,
+    token: str,
+    resumable: bool = False,
 ) -> Opened:
-    token = new_token()
+    """Make a run ready in a directory that is there.
+
+    Args:
+        directory: The directory.
+        backend: What starts its runners.
+        settings: What they say counts.
+        name: The run's name.
+        job_path: Directory from which the jobs' modules can be imported.
+        token: The run's token.
+        resumable: Whether another process may go on with it.
+
+    Raises:
+        RunError: If its address or port cannot be had.
+        PluginError: If the backend breaks its contract.
+        BackendUnavailableError: If it cannot be loaded.
+    """
     context = RunContext(
         token=token,
         name=name,
@@ -188,7 +212,8 @@ def _open_in(
             backend=backend.info.name,
             backend_factory=backend.info.factory,
             max_frame_bytes=settings.max_message_bytes,
-        ).write(directory.connection_file)
+            resumable=resumable,
+        ).write(directory.connection_file, replace=resumable)
         launch = Launch(
             command=runner_command(settings, socket.addresses[0], job_path),
             environment={connection.VARIABLE: str(directory.connection_file)},

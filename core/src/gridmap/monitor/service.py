@@ -15,16 +15,20 @@ from typing import TYPE_CHECKING, Any, Final
 from gridmap import payload
 from gridmap.errors import LocalProtocolError, RemoteProtocolError
 from gridmap.events import RunnerPending
+from gridmap.journal import entries as e
 from gridmap.monitor import facts
 from gridmap.monitor import instructions as i
 from gridmap.monitor.alarm import Alarm
+from gridmap.monitor.gate import Gate
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 from gridmap.protocol.sessions import SessionState, advance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from gridmap.journal.log import JournalLog
+    from gridmap.journal.parking import Parked
     from gridmap.monitor.errands import ErrandRunner
     from gridmap.monitor.ledger import Ledger
     from gridmap.monitor.observers import Observers
@@ -38,6 +42,9 @@ _RESTLESS_S: Final = 0.1
 _CALM_S: Final = 0.5
 _PARTING_S: Final = 1.0
 
+_WRITING_S: Final = 10.0
+"""How long the end of a run waits for its journal."""
+
 
 class MonitorService:
     """The monitor's thread."""
@@ -49,12 +56,14 @@ class MonitorService:
         store: Store,
         sink: Sink,
         observers: Observers,
+        journal: JournalLog | None = None,
     ) -> None:
         self._socket = socket
         self._ledger = ledger
         self._store = store
         self._sink = sink
         self._observers = observers
+        self._gate = Gate(journal)
         self._errands: ErrandRunner | None = None
         self._inbox: deque[facts.Fact] = deque()
         self._sessions: dict[bytes, SessionState] = {}
@@ -70,9 +79,10 @@ class MonitorService:
             target=self._run, name="gridmap-monitor", daemon=True
         )
         self._acts: dict[type[i.Instruction], Callable[[Any], None]] = {
-            i.Send: self._send,
-            i.SendWork: self._send_work,
-            i.Forget: self._forget,
+            i.Send: lambda act: self._gate.do(lambda: self._send(act)),
+            i.SendWork: lambda act: self._gate.do(lambda: self._send_work(act)),
+            i.Forget: lambda act: self._gate.do(lambda: self._forget(act)),
+            i.Note: lambda act: self._gate.note(act.entry),
             i.Deliver: self._deliver,
             i.KeepContent: self._keep_content,
             i.DropContent: lambda drop: self._store.forget(drop.digest),
@@ -83,11 +93,18 @@ class MonitorService:
             i.Look: self._errand,
             i.HoldAutopsy: self._errand,
             i.ResubmitRunner: self._errand,
+            i.Attach: self._errand,
         }
 
-    def start(self, errands: ErrandRunner) -> None:
-        """Begin; from now on the socket belongs to the monitor's thread."""
+    def start(self, errands: ErrandRunner, parked: Sequence[Parked] = ()) -> None:
+        """Begin; from now on the socket belongs to the monitor's thread.
+
+        Args:
+            errands: Who calls the backend's verbs.
+            parked: What runners left behind while the run had no driver.
+        """
         self._errands = errands
+        self._parked = parked
         self._thread.start()
 
     def tell(self, fact: facts.Fact) -> None:
@@ -102,6 +119,8 @@ class MonitorService:
 
     def _run(self) -> None:
         try:
+            for parked in self._parked:
+                self._unpark(parked)
             while not self._ledger.closed:
                 self._turn()
         except Exception as error:  # noqa: BLE001 - the last line of defence: no map hangs
@@ -109,6 +128,7 @@ class MonitorService:
             self._sink.broken(error)
             self._errand(i.KillRunners(handles=self._ledger.handles))
         finally:
+            self._gate.drain(_WRITING_S)
             self._part()
             self._socket.close()
 
@@ -143,10 +163,26 @@ class MonitorService:
             self._feed(facts.Tick())
             if warning := self._alarm.ring(now):
                 _log.warning("%s", warning)
+        self._gate.turn()
 
     def _feed(self, fact: facts.Fact) -> None:
         for instruction in self._ledger.handle(fact, time.monotonic()):
             self._acts[type(instruction)](instruction)
+
+    def _unpark(self, parked: Parked) -> None:
+        """Take in what a runner left behind, by the rules for what it says."""
+        try:
+            for message, frames in parked.messages:
+                if isinstance(message, m.Report):
+                    self._batch = payload.Batch.read(frames)
+                elif isinstance(message, m.Checkpoint):
+                    self._content = payload.encode(frames, "none")
+                self._feed(facts.Parked(nonce=parked.nonce, message=message))
+                self._batch = self._content = None
+        except RemoteProtocolError as error:
+            _log.warning("what runner %s left is not usable: %s", parked.nonce, error)
+        self._gate.turn()
+        self._gate.do(parked.drop)
 
     def _receive(self, received: Received) -> None:
         """Take in one message; a peer that breaks the protocol is shut out for good."""
@@ -220,18 +256,27 @@ class MonitorService:
             raise LocalProtocolError(msg)
         stop = deliver.offset + deliver.stop - deliver.first
         parcels = self._batch.parcels(deliver.offset, stop)
+        self._gate.note(_result(deliver), self._batch.take(deliver.offset, stop))
         self._store.drop(deliver.first, deliver.stop)
-        self._sink.results(deliver.first, parcels, deliver.failures, deliver.verdict)
+        self._gate.do(
+            lambda: self._sink.results(
+                deliver.first, parcels, deliver.failures, deliver.verdict
+            )
+        )
 
     def _keep_content(self, keep: i.KeepContent) -> None:
         if self._content is None:
             msg = "a checkpoint is to be kept that was not heard"
             raise LocalProtocolError(msg)
         self._store.keep(keep.digest, self._content)
+        if self._gate.journaled:
+            frames = payload.decode(self._content, self._socket.message_bytes)
+            self._gate.note(e.Saved(job=keep.job, digest=keep.digest), frames)
 
     def _deliver_verdict(self, deliver: i.DeliverVerdict) -> None:
         self._store.drop(deliver.job, deliver.job + 1)
-        self._sink.verdict(deliver.job, deliver.verdict)
+        self._gate.note(e.Ended(job=deliver.job, verdict=deliver.verdict))
+        self._gate.do(lambda: self._sink.verdict(deliver.job, deliver.verdict))
 
     def _errand(self, errand: Any) -> None:
         if self._errands is not None:
@@ -247,6 +292,14 @@ class MonitorService:
             self._pending_reasons.add(event.reason)
             _log.warning("runner %s does not start: %s", event.handle, event.reason)
         self._observers.tell(event)
+
+
+def _result(deliver: i.Deliver) -> e.Entry:
+    """Return what the journal says of results."""
+    if deliver.verdict is None:
+        return e.Done(first=deliver.first, stop=deliver.stop)
+    failure = deliver.failures[0] if deliver.failures else None
+    return e.Ended(job=deliver.first, verdict=deliver.verdict, failure=failure)
 
 
 def _sendable(frames: list[payload.Frame]) -> list[bytes | memoryview]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridmap import payload
 from gridmap.errors import UnpicklableError
+from gridmap.journal import entries as e
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,13 +29,20 @@ def encode_call(
 class Store:
     """What the jobs of a run are made of. Filled by the user's threads, read by one."""
 
-    def __init__(self, compression: str, largest: int) -> None:
+    def __init__(
+        self,
+        compression: str,
+        largest: int,
+        journal: Callable[[e.Entry, Sequence[Frame]], None] | None = None,
+    ) -> None:
         """Begin empty.
 
         Args:
             compression: The setting.
             largest: Bytes one piece may have: runners take no more.
+            journal: Where new functions are written down; None: nowhere.
         """
+        self._journal = journal
         self._compression = compression
         self._largest = largest
         self._functions: dict[bytes, list[Frame]] = {}
@@ -51,13 +59,24 @@ class Store:
         known = self._digests.get(id(function))
         if known is not None and known[0] is function:
             return known[1]
-        parcel = payload.dump(function, what=_describe(function))
-        self._check(parcel, _describe(function))
+        what = payload.describe(function)
+        parcel = payload.dump(function, what=what)
+        self._check(parcel, what)
         digest = payload.digest(parcel)
-        frames = [parcel.head, *parcel.buffers]
-        self._functions[digest] = payload.encode(frames, self._compression)
+        self.keep_function(digest, [parcel.head, *parcel.buffers])
         self._digests[id(function)] = (function, digest)
+        if self._journal is not None:
+            from gridmap.payload.fingerprint import fingerprint  # noqa: PLC0415 - few runs need it
+
+            content = e.Content(
+                digest=digest, name=what, fingerprint=fingerprint(function)
+            )
+            self._journal(content, [parcel.head, *parcel.buffers])
         return digest
+
+    def keep_function(self, digest: bytes, frames: Sequence[Frame]) -> None:
+        """Take in a function that is pickled already."""
+        self._functions[digest] = payload.encode(frames, self._compression)
 
     def add_inputs(self, first: int, inputs: Sequence[bytes | Parcel]) -> None:
         """Take in the inputs of jobs from *first* on.
@@ -102,8 +121,3 @@ class Store:
         """Forget the inputs of jobs that are final."""
         for job in range(first, stop):
             self._inputs.pop(job, None)
-
-
-def _describe(function: Callable[..., Any]) -> str:
-    name = getattr(function, "__qualname__", None) or type(function).__qualname__
-    return f"the function {name}"

@@ -212,3 +212,9 @@ def _reason(exc: Exception) -> str:
     if isinstance(exc, (TypeError, pickle.PicklingError)) and text:
         return text
     return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+
+
+def describe(function: Callable[..., Any]) -> str:
+    """Return what people call a function."""
+    name = getattr(function, "__qualname__", None) or type(function).__qualname__
+    return f"the function {name}"

@@ -110,6 +110,10 @@ class Outbox:
         """Return the messages that wait, oldest first."""
         return [message for message, _, _ in self._kept.values()]
 
+    def kept(self) -> list[tuple[Numbered, Sequence[Any]]]:
+        """Return the messages that wait, oldest first, with their payloads."""
+        return [(message, frames) for message, frames, _ in self._kept.values()]
+
     def number(self) -> int:
         """Return the number for the next message."""
         number = self._next

@@ -32,6 +32,9 @@ SLICE_S: Final = 0.01
 
 _SIGKILL: Final = 9
 
+_SILENT_BEATS: Final = 2.5
+"""Heartbeats without an answer after which a runner says hello once more."""
+
 LAST_WORDS_S: Final = 1.5
 """How long a runner that was told to end waits for its last words to be heard.
 Schedulers follow their first signal by SIGKILL, some after two seconds."""
@@ -222,13 +225,15 @@ class RunnerMachine:
     def connected(self, now: float) -> list[Action]:
         """The connection is there, for the first time or again: greet."""
         self._heard = now
-        holds = set(self._held)
-        holds |= self._kept()
-        self._say(said_again(self._hello, tuple(sorted(holds)), now - self._born))
+        self._greet(now)
         if self.phase is not Phase.GREETING:
             for message, frames in self.outbox.due(now, 0.0):
                 self._say(message, frames)
         return self._flush()
+
+    def _greet(self, now: float) -> None:
+        holds = tuple(sorted(set(self._held) | self._kept()))
+        self._say(said_again(self._hello, holds, now - self._born))
 
     def _kept(self) -> set[int]:
         return {
@@ -610,6 +615,10 @@ class RunnerMachine:
     def _beat(
         self, vitals: Vitals, running: tuple[int | None, float], tail: str, now: float
     ) -> None:
+        if self.silence(now) > _SILENT_BEATS * self.interval:
+            # A monitor that answers nothing may be a new one, which lets nobody speak
+            # before he has said hello.
+            self._greet(now)
         self._beats += 1
         self._beat_at = max(self._beat_at + self.interval, now)
         job, seconds = running
@@ -628,6 +637,10 @@ class RunnerMachine:
                 tail=tail,
             )
         )
+
+    def silence(self, now: float) -> float:
+        """Return how long the monitor has not been heard, seconds."""
+        return now - self._heard
 
     def orphaned(self, now: float) -> bool:
         """Whether the monitor has been gone for longer than a runner waits."""

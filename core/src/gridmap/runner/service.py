@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from gridmap import connection, payload, plugins
-from gridmap.connection import ConnectionFile
 from gridmap.errors import GridMapError, RemoteProtocolError, UnpicklableError
+from gridmap.journal import parking
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 from gridmap.runner import cgroup, saving, strays
@@ -39,11 +39,10 @@ from gridmap.runner.machine import (
 from gridmap.runner.offspring import Ended, WorkerProcess, spawn_worker
 from gridmap.runner.outbox import Collector, Gathered
 from gridmap.runner.output import Output
+from gridmap.runner.reach import Reach
 from gridmap.runner.records import Record, RecordType
 from gridmap.runner.vitals import Meter
 from gridmap.runner.worker import Raised, Setup
-from gridmap.transport.dealer import RunnerSocket
-from gridmap.transport.limits import Limits
 from gridmap.version import __version__
 
 if TYPE_CHECKING:
@@ -59,7 +58,6 @@ _TICK_S: Final = 0.5
 _DRIVER_S: Final = 0.5
 """Seconds between two looks whether the user's process lives, on the same machine."""
 
-_PATIENCE_S: Final = 60.0
 _MOST_PAYLOAD: Final = 2**34
 _TOO_LARGE_ADVICE: Final = (
     "Raise the setting, or write the result to a file and return its path."
@@ -107,25 +105,35 @@ class RunnerService:
             self._worker.kill()
             strays.end(self._worker.pid)
             self._socket.close(2.0)
+            self._park()
         return self._status
+
+    def _park(self) -> None:
+        """Leave to the next driver what this one did not take."""
+        kept = self._machine.outbox.kept()
+        if not kept or not self._reach.file.resumable:
+            return
+        try:
+            path = parking.park(self._reach.path.parent, self._nonce, kept)
+        except OSError as error:
+            self._log(f"results are lost, they cannot be left behind: {error}")
+        else:
+            self._log(f"{len(kept)} messages nobody took are left in {path}")
 
     def _connect(self) -> None:
         path = os.environ.get(connection.VARIABLE)
         if not path:
             msg = f"the environment variable {connection.VARIABLE} is not set"
             raise GridMapError(msg)
-        self._file = ConnectionFile.read(Path(path))
-        backend = plugins.load_backend(self._file.backend_factory)
+        self._nonce = nonce = secrets.token_hex(8)
+        self._reach = Reach(Path(path), nonce.encode())
+        backend = plugins.load_backend(self._reach.file.backend_factory)
         identity = plugins.identify(backend, os.environ)
-        nonce = secrets.token_hex(8)
         self._log(
             f"runner {identity.handle} on {socket.gethostname()}, process {os.getpid()}, "
             f"home {self._home}"
         )
-        self._socket = RunnerSocket(
-            self._file, nonce.encode(), limits=_limits(self._file)
-        )
-        self._socket.connect(_PATIENCE_S)
+        self._socket = self._reach.connect()
         self._warnings = identity.warnings
         self._machine = RunnerMachine(_hello(identity, nonce), time.monotonic())
 
@@ -215,7 +223,9 @@ class RunnerService:
             frames = payload.take(frames, known, count)
             first, count, seconds = first + known, count - known, seconds - took
         sizes = [len(frame) for frame in frames]
-        if reason := _too_large(max(sizes), sum(sizes), self._file.max_frame_bytes):
+        if reason := _too_large(
+            max(sizes), sum(sizes), self._reach.file.max_frame_bytes
+        ):
             error = UnpicklableError(
                 f"the result of job {first}", "", reason, _TOO_LARGE_ADVICE
             )
@@ -241,7 +251,7 @@ class RunnerService:
         if record.kind == saving.FAILED:
             why = bytes(record.frames[0]).decode("utf-8", errors="replace")
         else:
-            why = _too_large(max(sizes), sum(sizes), self._file.max_frame_bytes)
+            why = _too_large(max(sizes), sum(sizes), self._reach.file.max_frame_bytes)
         if why:
             self._log(f"job {record.job} has no checkpoint: {why}")
             self._do(self._machine.not_checkpointed(record.job, why, now))
@@ -317,12 +327,22 @@ class RunnerService:
         self._do(self._machine.tick(vitals, doing, tail, now, can_save=can_save))
         if now - self._asked_for > _DRIVER_S:
             self._asked_for = now
-            local = self._file.addresses[0].startswith("ipc:")
-            self._orphan = local and self._file.driver.gone()
+            self._orphan = self._reach.deserted()
+            if self._reach.seek(self._machine.silence(now), self._machine.interval):
+                self._do(self._machine.connected(now))
         if self._orphan or self._machine.orphaned(now):
-            self._log("the monitor is gone: nobody wants the results any more")
-            self._machine.phase = Phase.GONE
-            self._status = 1
+            self._mourn(now)
+
+    def _mourn(self, now: float) -> None:
+        """The monitor is gone: end, leaving what is finished to the next if need be."""
+        text = "the monitor is gone: nobody wants the results any more"
+        if self._reach.file.resumable:
+            text = "the run has had no driver for too long"
+            self._do(self._machine.depart("orphaned", text, now))
+            return
+        self._log(text)
+        self._machine.phase = Phase.GONE
+        self._status = 1
 
     # Actions ------------------------------------------------------------------------
 
@@ -385,12 +405,6 @@ class RunnerService:
         self._meter.reset_peak()
         self._meter.follow(self._worker.pid)
         self._dead = False
-
-
-def _limits(file: ConnectionFile) -> Limits:
-    """Return what the monitor may send: as much as it takes in itself."""
-    size = file.max_frame_bytes
-    return Limits(frame_bytes=size, message_bytes=4 * size, message_frames=65_536)
 
 
 def _hello(identity: Identity, nonce: str) -> m.Hello:

@@ -1,0 +1,285 @@
+"""One map, from what its caller gave to the list of results."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from gridmap import payload
+from gridmap.job import Job
+from gridmap.monitor.expectation import Call
+from gridmap.monitor.monitor import JobMonitor
+from gridmap.monitor.store import encode_call
+from gridmap.progress import make_progress
+from gridmap.retry import RetryRules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from gridmap.payload import Parcel
+    from gridmap.resources import Resources
+    from gridmap.settings import Settings
+
+_WINDOW: Final = 10_000
+"""Inputs of a generator that are held at a time: read, and not yet done."""
+
+_CHUNK: Final = 1_000
+
+
+@attrs.frozen(kw_only=True)
+class Terms:
+    """How a run that can be resumed goes on without its script; see `gridmap attach`.
+
+    Attributes:
+        name: Name of the map.
+        temp_dir: As for `grid_map`.
+        max_workers: Likewise.
+        jobs_per_runner: Likewise.
+        retry: Likewise.
+        return_exceptions: Likewise.
+        settings: Settings that the script named.
+    """
+
+    name: str
+    temp_dir: str | None
+    max_workers: int | None
+    jobs_per_runner: int | None
+    retry: RetryRules
+    return_exceptions: bool
+    settings: dict[str, object]
+
+
+@attrs.frozen(kw_only=True)
+class Map:
+    """One map, from the arguments on."""
+
+    name: str
+    temp_dir: str | None
+    quiet: bool
+    backend: str | None
+    max_workers: int | None
+    jobs_per_runner: int | None
+    retry: RetryRules
+    require_cluster: bool
+    return_exceptions: bool
+    progress: bool | Callable[..., None] | None
+    resume: str | None
+    settings: Mapping[str, object] | None
+    completion_mail: bool = False
+
+    def monitor(
+        self,
+        function: Callable[..., Any] | None,
+        total: int | None,
+        job_name: Callable[[int], str],
+    ) -> tuple[JobMonitor, Callable[[], None]]:
+        """Return a monitor that is not open yet, and what ends the display."""
+        wanted = self.progress
+        if wanted is None:
+            wanted = not self.quiet and sys.stderr.isatty()
+        observers, finish = make_progress(wanted, total, quiet=self.quiet)
+        monitor = JobMonitor(
+            self.temp_dir,
+            backend=self.backend,
+            name=self.name,
+            max_workers=self.max_workers,
+            jobs_per_runner=self.jobs_per_runner,
+            retry=self.retry,
+            require_cluster=self.require_cluster,
+            settings=self.settings,
+            function=function,
+            observers=observers,
+            job_name=job_name,
+            completion_mail=self.completion_mail,
+            resume=self.resume,
+            keep_failures=self.return_exceptions,
+            terms=self._terms() if self.resume is not None else None,
+        )
+        return monitor, finish
+
+    def _terms(self) -> Terms:
+        return Terms(
+            name=self.name,
+            temp_dir=self.temp_dir,
+            max_workers=self.max_workers,
+            jobs_per_runner=self.jobs_per_runner,
+            retry=self.retry,
+            return_exceptions=self.return_exceptions,
+            settings=dict(self.settings or {}),
+        )
+
+    def calls(
+        self, template: Job, calls: Iterator[Sequence[Any]], *, sized: bool
+    ) -> list[Any]:
+        """Map one function."""
+        encoded = _encoded(calls, 0, None if sized else _CHUNK)
+        complete = sized or len(encoded) < _CHUNK
+        total = len(encoded) if complete else None
+        monitor, finish = self.monitor(
+            template.function, total, lambda job: f"{self.name}{job}"
+        )
+        if not encoded:
+            return []
+        template = _with_settings(template, monitor)
+        if self.resume is not None:
+            monitor.expect([_call(0, template, encoded)], complete=complete)
+        with _finishing(finish), monitor:
+            gathered = _Gathered(return_exceptions=self.return_exceptions)
+            around = monitor.surround(template.environment, template.working_dir)
+            add = functools.partial(
+                monitor.add_encoded,
+                template.function,
+                resources=template.request,
+                surroundings=around,
+            )
+            add(encoded, final=complete)
+            count = len(encoded)
+            del encoded
+            while not complete or len(gathered.values) < count:
+                while not complete and count - len(gathered.values) < _WINDOW:
+                    more = _encoded(calls, count, _CHUNK)
+                    count += len(more)
+                    complete = len(more) < _CHUNK
+                    add(more, final=complete)
+                    if complete and not more:
+                        monitor.seal()
+                if len(gathered.values) < count:
+                    gathered.gather(monitor)
+        return [gathered.values[job] for job in range(count)]
+
+    def jobs(self, jobs: list[Job], white_list: Iterable[str] | None) -> list[Any]:
+        """Run jobs of their own kinds."""
+        nodes = tuple(white_list or ())
+        encoded = [
+            encode_call(tuple(job.args), dict(job.kwlist) if job.kwlist else None, n)
+            for n, job in enumerate(jobs)
+        ]
+        function = jobs[0].function if jobs else None
+        monitor, finish = self.monitor(
+            function, len(jobs), lambda number: f"{jobs[number].name} (job {number})"
+        )
+        if not jobs:
+            return []
+        for number, job in enumerate(jobs):
+            job.ret, job.exception, job.traceback, job.id = None, None, None, number
+        expected = [
+            _call(number, _with_settings(job, monitor), [call], nodes)
+            for number, (job, call) in enumerate(zip(jobs, encoded, strict=True))
+        ]
+        if self.resume is not None:
+            monitor.expect(expected, complete=True)
+        with _finishing(finish), monitor:
+            gathered = _Gathered(return_exceptions=self.return_exceptions, jobs=jobs)
+            for call in expected:
+                last = call.stop == len(jobs)
+                monitor.add_encoded(
+                    call.function,
+                    call.inputs,
+                    call.resources,
+                    surroundings=monitor.surround(call.environment, call.directory),
+                    more=not last,
+                    final=last,
+                )
+            while len(gathered.values) < len(jobs):
+                gathered.gather(monitor)
+        return [gathered.values[number] for number in range(len(jobs))]
+
+
+@attrs.define
+class _Gathered:
+    """Results so far."""
+
+    return_exceptions: bool
+    jobs: Sequence[Job] | None = None
+    values: dict[int, Any] = attrs.field(factory=dict)
+
+    def gather(self, monitor: JobMonitor) -> None:
+        """Wait for more; raise the first exception, with what was finished."""
+        for outcome in monitor.outcomes.take():
+            if self.jobs is not None:
+                _record(self.jobs[outcome.job], outcome.value, outcome.error)
+            if outcome.error is None:
+                self.values[outcome.job] = outcome.value
+            elif self.return_exceptions:
+                self.values[outcome.job] = outcome.error
+            else:
+                with contextlib.suppress(AttributeError, TypeError):
+                    outcome.error.gridmap_results = self.values  # type: ignore[attr-defined]
+                raise outcome.error
+
+
+def _call(
+    first: int,
+    job: Job,
+    inputs: Sequence[bytes | Parcel],
+    nodes: tuple[str, ...] = (),
+) -> Call:
+    """Return jobs that are alike, kept to some nodes if they name none themselves."""
+    request = job.request
+    if nodes and not request.nodes:
+        request = attrs.evolve(request, nodes=nodes)
+    return Call(
+        first=first,
+        function=job.function,
+        inputs=inputs,
+        resources=request,
+        environment=job.environment,
+        directory=job.working_dir,
+    )
+
+
+def _record(job: Job, value: Any, error: BaseException | None) -> None:
+    job.ret = value if error is None else error
+    job.exception = error
+    if error is not None:
+        job.traceback = str(error.__cause__ or error)
+
+
+def _with_settings(job: Job, monitor: JobMonitor) -> Job:
+    """Return the job with what the settings say where its user said nothing."""
+    job.request = apply_settings(job.request, monitor.settings)
+    return job
+
+
+def apply_settings(request: Resources, settings: Settings) -> Resources:
+    """Return a request with what the settings say where it says nothing."""
+    options = dict(request.options)
+    if request.cores > 1:
+        options.setdefault("par_env", settings.parallel_environment)
+    return attrs.evolve(
+        request,
+        queue=request.queue or settings.queue,
+        memory=request.memory or ("1G" if settings.use_mem_free else None),
+        options=options,
+    )
+
+
+def _encoded(
+    calls: Iterator[Sequence[Any]], first: int, most: int | None
+) -> list[bytes | Parcel]:
+    """Return up to *most* calls, the next of a map, as they travel; None: all.
+
+    Each is encoded before the next is read, and where more follow keeps nothing of
+    it: a generator may fill the same array again for its next item.
+    """
+    encoded = []
+    for number, args in enumerate(itertools.islice(calls, most), first):
+        call = encode_call(tuple(args), None, number)
+        if most is not None and isinstance(call, payload.Parcel):
+            call = call.detach()
+        encoded.append(call)
+    return encoded
+
+
+@contextlib.contextmanager
+def _finishing(finish: Callable[[], None]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        finish()
