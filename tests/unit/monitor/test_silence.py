@@ -113,3 +113,24 @@ def test_a_run_that_is_over_waits_for_no_dead_node(state: b.SeenState) -> None:
     desk.hear(peer, m.Goodbye(number=9, reason="stopped"))
     answering(desk, 10, state)
     assert desk.ledger.closed == (state is ENDING)
+
+
+def test_a_lost_node_is_remembered_when_its_runner_is_queued_again() -> None:
+    """As Slurm does with jobs of nodes that are gone: this was no preemption."""
+    desk = Desk(resubmits=0)
+    desk.add(1)
+    desk.start()
+    answering(desk, 60, b.SeenState.UNREACHABLE)
+    answering(desk, 20, b.SeenState.QUEUED)
+    assert desk.verdicts() == {0: "node lost"}
+
+
+def test_a_node_that_came_back_is_not_blamed_later() -> None:
+    """Its runner spoke again, and was preempted an hour later."""
+    desk = Desk(resubmits=0)
+    desk.add(1)
+    (peer,) = desk.start()
+    answering(desk, 60, b.SeenState.UNREACHABLE)
+    beat(desk, peer, 1)
+    answering(desk, 80, b.SeenState.QUEUED)
+    assert desk.verdicts() == {0: "preempted"}

@@ -278,8 +278,18 @@ def test_runners_on_silent_hosts_are_marked() -> None:
     observed = run(stage).observe(frozenset({ONE, TWO}))
     assert isinstance(observed, Observed)
     assert observed.seen[ONE].reason == "the master cannot reach host n1"
-    assert observed.seen[ONE].state is SeenState.RUNNING
+    assert observed.seen[ONE].state is SeenState.UNREACHABLE
     assert observed.seen[TWO].reason == ""
+
+
+def test_what_is_being_deleted_on_a_silent_host_stays_so() -> None:
+    """That the deletion was taken is what core waits for."""
+    stage = scene()
+    stage.programs.say("qstat -xml -u", jobs("7 1 dr all.q@n1"))
+    stage.programs.say("qstat -xml -f", unreachable("n1"))
+    observed = run(stage).observe(frozenset({ONE}))
+    assert isinstance(observed, Observed)
+    assert observed.seen[ONE].state is SeenState.ENDING
 
 
 @pytest.mark.parametrize("answer", [DOWN, HANGS, "rubbish"])

@@ -289,6 +289,30 @@ class TestObserve:
         assert len(observed.absent) == 4999
         assert slurm.count("squeue") == len(slurm.asked) == 1
 
+    @pytest.mark.parametrize(
+        ("nodes", "state"),
+        [
+            ("gridmap|n1|mixed*\n", SeenState.UNREACHABLE),
+            ("gridmap|n1|mixed\n", SeenState.RUNNING),
+            ("rubbish", SeenState.RUNNING),
+        ],
+    )
+    def test_who_is_doubted_is_looked_for_on_its_node(
+        self, nodes: str, state: SeenState
+    ) -> None:
+        """The first look asks about no node: most runners are well."""
+        slurm = FakeSlurm(
+            squeue=queue(f"7_1|RUNNING|n1|None|{COMMENT}"), sinfo=says(nodes)
+        )
+        run, handles = drive(slurm), frozenset({Handle("7", "1")})
+        first = run.observe(handles)
+        assert isinstance(first, Observed)
+        assert {seen.state for seen in first.seen.values()} == {SeenState.RUNNING}
+        assert slurm.count("sinfo") == 0
+        again = run.observe(handles)
+        assert isinstance(again, Observed)
+        assert {seen.state for seen in again.seen.values()} == {state}
+
     def test_nobody_is_no_question(self) -> None:
         """Nothing is asked for nothing."""
         assert drive(FakeSlurm()).observe(frozenset()) == Observed(seen={})
@@ -310,7 +334,7 @@ class TestObserve:
     def test_a_running_job_stays_alive_and_a_failed_one_failed(self) -> None:
         """Ten questions, ten equal answers."""
         rows = ("7_1|RUNNING|n1|None|x", "7_2|FAILED|n1|NonZeroExitCode|x")
-        run = drive(FakeSlurm(squeue=queue(*rows)))
+        run = drive(FakeSlurm(sinfo=NODES, squeue=queue(*rows)))
         for _ in range(10):
             observed = run.observe(TASKS)
             assert isinstance(observed, Observed)

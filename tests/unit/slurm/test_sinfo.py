@@ -21,3 +21,9 @@ def test_the_query_marks_its_lines() -> None:
     """Whatever a wrapper prints is told apart."""
     command = ("sinfo", "--all", "--noheader", "--Node", "--format=gridmap|%N")
     assert sinfo.command() == command
+
+
+def test_silent_nodes_have_a_star() -> None:
+    """As seen with 22.05.8 while one node's cable was pulled."""
+    output = "banner\ngridmap|n1|mixed*\ngridmap|n1|mixed*\ngridmap|n2|idle\n"
+    assert sinfo.parse_silent(output) == {"n1": "mixed*"}

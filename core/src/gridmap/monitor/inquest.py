@@ -155,6 +155,7 @@ class Inquest:
     def _saw(self, runner: Runner, seen: Seen | None) -> None:
         runner.absent = seen is None
         if seen is not None:
+            self._keep_loss(runner, seen)
             runner.seen = seen
             runner.node = runner.node or seen.node
         if seen is None or seen.state is SeenState.ENDED:
@@ -169,6 +170,13 @@ class Inquest:
             self._doubtful(runner, seen)
         else:
             runner.look_at = None
+
+    @staticmethod
+    def _keep_loss(runner: Runner, seen: Seen) -> None:
+        """Remember that a runner's node was lost, when the scheduler shows what it did."""
+        lost = SeenState.UNREACHABLE
+        if runner.seen is not None and runner.seen.state is lost is not seen.state:
+            runner.statements.append(diagnosis.from_sight(runner.seen))
 
     def _waits(self, runner: Runner, seen: Seen) -> bool:
         """Tell whether a runner that was up is back in the scheduler's queue.

@@ -287,7 +287,8 @@ class Ledger:
             return False
         runner.over = False
         self._books.move(runner, RunnerStep.HELLO)
-        runner.look_at = None
+        runner.look_at = runner.seen = None
+        runner.statements.clear()  # what was said while it could not be heard
         return True
 
     def _hello(self, peer: bytes, hello: m.Hello) -> None:

@@ -258,7 +258,10 @@ class Scheduler:
                 self._deleted.add(handle)
 
     def _mark_unreachable(self, seen: dict[Handle, Seen]) -> dict[Handle, Seen]:
-        """Say of runners on silent hosts that these are; they are shown as running."""
+        """Say of runners on silent hosts that these are; they are shown as running.
+
+        What is being deleted stays so: that it waits for its host is no news.
+        """
         if not any(one.node for one in seen.values()):
             return seen
         answer = self._programs.ask("qstat", "-xml", "-f", "-qs", "u", "-u", self.user)
@@ -269,9 +272,7 @@ class Scheduler:
         except qstat.QstatError:
             return seen
         return {
-            handle: attrs.evolve(one, reason=f"the master cannot reach host {one.node}")
-            if one.node in silent
-            else one
+            handle: _unreachable(one) if one.node in silent else one
             for handle, one in seen.items()
         }
 
@@ -355,6 +356,13 @@ class Scheduler:
     def close(self) -> None:
         """End the DRMAA session; jobs go on."""
         self._submitter.close()
+
+
+def _unreachable(seen: Seen) -> Seen:
+    reason = f"the master cannot reach host {seen.node}"
+    ending = seen.state in {SeenState.ENDING, SeenState.ENDED}
+    state = seen.state if ending else SeenState.UNREACHABLE
+    return attrs.evolve(seen, state=state, reason=reason)
 
 
 def _fate(seen: Seen | None) -> Killed:

@@ -31,6 +31,7 @@ from gridmap_slurm import (
     endings,
     sbatch,
     scontrol,
+    sinfo,
     squeue,
     surroundings,
     words,
@@ -74,6 +75,7 @@ class _Memory:
         doubtful: Comments of batches whose sbatch had no answer, with the job that
             each became; None as long as nobody knows whether it was taken.
         waiting: Runners last seen waiting: Slurm's word for it, and when.
+        running: Runners seen running when they were last looked at.
         requeued: Runners this backend requeued and that may wait for a begin time.
         warned: Options that were warned of.
     """
@@ -82,6 +84,7 @@ class _Memory:
     nodes: frozenset[str] | None = None
     doubtful: dict[str, str | None] = attrs.field(factory=dict)
     waiting: dict[Handle, tuple[str, float]] = attrs.field(factory=dict)
+    running: set[Handle] = attrs.field(factory=set)
     requeued: set[Handle] = attrs.field(factory=set)
     warned: set[str] = attrs.field(factory=set)
 
@@ -148,7 +151,11 @@ class SlurmBackend:
     def gridmap_observe(
         self, handles: frozenset[Handle], context: RunContext
     ) -> Observation:
-        """Ask squeue once for all of them."""
+        """Ask squeue once for all of them.
+
+        Who asks again about a runner that ran already has reason to doubt it: then the
+        nodes of such are looked at, too. squeue shows nothing of a node that is gone.
+        """
         if not handles:
             return Observed(seen={})
         rows = self._controller.queue(context, {handle.job for handle in handles})
@@ -156,6 +163,7 @@ class SlurmBackend:
             return rows
         found = {handle: squeue.find(handle, rows) for handle in handles}
         seen = {handle: row.seen for handle, row in found.items() if row is not None}
+        seen = self._mark_unreachable(seen, context)
         self._remember(seen)
         self._hasten(seen, context)
         return Observed(seen=seen, absent=handles - set(seen))
@@ -304,6 +312,18 @@ class SlurmBackend:
             self._controller.cancel(alive, context)
         self._memory.doubtful[mark] = job
         return sbatch.handles(job, batch)
+
+    def _mark_unreachable(
+        self, seen: dict[Handle, Seen], context: RunContext
+    ) -> dict[Handle, Seen]:
+        running = {h for h, one in seen.items() if one.state is SeenState.RUNNING}
+        nodes = {seen[h].node for h in running & self._memory.running} - {None}
+        self._memory.running -= set(seen) - running
+        self._memory.running |= running
+        names = {node for node in nodes if node is not None}
+        silent = self._controller.silent(names, context) if names else {}
+        gone = {h for h in running if seen[h].node in silent}
+        return seen | {h: sinfo.unreachable(seen[h], silent) for h in gone}
 
     def _remember(self, seen: Mapping[Handle, Seen]) -> None:
         now = time.monotonic()

@@ -57,6 +57,14 @@ class Controller:
         outcome = self._ask(sinfo.command(sbatch.clusters(context)))
         return sinfo.parse(outcome.output) if _fine(outcome) else None
 
+    def silent(self, nodes: Iterable[str], context: RunContext) -> dict[str, str]:
+        """Return those of some nodes that do not answer, with their states.
+
+        None of them does if they could not be asked about: that is no observation.
+        """
+        outcome = self._ask(sinfo.state_command(nodes, sbatch.clusters(context)))
+        return sinfo.parse_silent(outcome.output) if _fine(outcome) else {}
+
     def submit(self, rendered: Rendered) -> command.Outcome:
         """Call sbatch; what came of it is not a simple matter."""
         environ = environment.for_submission(os.environ)
