@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gridmap.journal.log import JournalLog
@@ -24,8 +24,12 @@ class Committed:
 
     def wait(self, log: JournalLog, ticket: int) -> None:
         """Return when *ticket* is committed."""
+        self.until(lambda: log.committed >= ticket)
+
+    def until(self, met: Callable[[], bool]) -> None:
+        """Return when something holds that only a commit can bring about."""
         with self._news:
-            assert self._news.wait_for(lambda: log.committed >= ticket, PATIENCE_S)
+            assert self._news.wait_for(met, PATIENCE_S)
 
 
 def plain(items: Sequence[Item]) -> list[tuple[bytes, tuple[bytes, ...]]]:

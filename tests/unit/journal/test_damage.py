@@ -274,6 +274,8 @@ def test_a_repair_that_was_cut_short_is_finished(
         path.rename(aside)
     assert plain(read(path)) == plain(ITEMS)
     assert aside.exists() == (step != "part")
+    # The fresh file never met the log of the old one.
+    assert aside.with_name(f"{aside.name}-wal").exists() == (step != "part")
 
 
 def test_a_reader_says_that_the_file_is_damaged(

@@ -190,7 +190,9 @@ def connect_to_read(path: Path, *, locks: bool = True) -> sqlite3.Connection:
 
 
 def _connect(path: Path, mode: str, *, locks: bool = True) -> sqlite3.Connection:
-    name = f"file:{quote(os.fsencode(path))}?mode={mode}" + "&nolock=1" * (not locks)
+    name = f"file:{quote(os.fsencode(path))}?mode={mode}" + "&vfs=unix-none" * (
+        not locks
+    )
     connection = sqlite3.connect(
         name,
         uri=True,

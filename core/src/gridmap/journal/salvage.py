@@ -153,7 +153,7 @@ def _examine(path: Path, folder: SpillFolder, wal: bytes, *, locks: bool) -> str
 
 def _check(connection: sqlite3.Connection, folder: SpillFolder, wal: bytes) -> str:
     _, valid, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-    if committed_frames(wal) > max(valid, 0):
+    if 0 <= valid < committed_frames(wal):  # -1: it has no log any more
         return "its write-ahead log breaks off"
     (schema,) = connection.execute(
         "SELECT group_concat(sql) FROM sqlite_schema"

@@ -74,6 +74,7 @@ class Writer:
         self._pause_s = 0.0
         self._failing_since = self._retry_at = 0.0
         self._end_at: float | None = None
+        self._trouble = ""  # the last there was
         self.failing = ""
         self.dropped = 0
 
@@ -109,11 +110,11 @@ class Writer:
         left = len(self._waiting) + self.dropped
         if left and first:
             _log.error(
-                "%s lacks the last %d entries, or some before them, as it could not "
-                "be written: %s. A run that is resumed will do again what they told",
+                "%s lacks %d entries, as it could not be written: %s. A run that is "
+                "resumed will do again what they told",
                 self._path,
                 left,
-                self.failing or "the disk is too slow",
+                self._trouble or "the disk is too slow",
             )
         return not left
 
@@ -199,7 +200,7 @@ class Writer:
         now = time.monotonic()
         with self._changed:
             new = not self.failing
-            self.failing = str(error) or type(error).__name__
+            self.failing = self._trouble = str(error) or type(error).__name__
             self.committed = self._ticket
             longest = _LONGEST_PAUSE_S if self._end_at is None else _FIRST_PAUSE_S
             self._pause_s = _FIRST_PAUSE_S if new else min(2 * self._pause_s, longest)
