@@ -122,20 +122,8 @@ def _comment(module, member):
         if isinstance(node, ast.ClassDef) and node.name == type(member).__name__:
             for line, after in zip(node.body, [*node.body[1:], None], strict=True):
                 if isinstance(line, ast.Assign) and line.targets[0].id == member.name:
-                    if isinstance(after, ast.Expr):
-                        return " ".join(after.value.value.split())
-                    return MEANINGS[member]
+                    return " ".join(after.value.value.split())
     raise LookupError(member)
-
-
-MEANINGS = {
-    verdict.Cause.OUT_OF_MEMORY: "It took more memory than it was allowed.",
-    verdict.Cause.TIME_LIMIT: "Its runner's time was over.",
-    verdict.Cause.PREEMPTED: "The scheduler took its place away for something else.",
-    verdict.Cause.NODE_LOST: "The node failed.",
-    verdict.Cause.STALLED: "It did nothing at all for longer than `stall_limit`.",
-}
-"""Of the members that say nothing of themselves in the code."""
 
 
 def settings():

@@ -101,6 +101,7 @@ def test_a_killed_runners_job_is_run_again(tmp_path: Path) -> None:
     function = functools.partial(jobs.meet_once, str(tmp_path))
     running = BackgroundMap(function, range(4), backend="local", max_workers=2)
     mark = traces.await_marks(tmp_path, "job0")[0]
+    traces.await_marks(tmp_path, "job1")  # or the second runner would do for the first
     os.kill(mark.runner, signal.SIGKILL)
     traces.await_marks(tmp_path, "job0", 2)
     (tmp_path / "go").touch()

@@ -204,6 +204,8 @@ class SeenState(enum.Enum):
     """In an error state, or waiting for what can never come."""
     RUNNING = "running"
     SUSPENDED = "suspended"
+    UNREACHABLE = "unreachable"
+    """On a node that the scheduler has lost; the runner itself may live."""
     ENDING = "ending"
     """Being ended or cleaned up; processes may still live."""
     ENDED = "ended"

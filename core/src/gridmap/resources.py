@@ -138,7 +138,8 @@ def format_memory(amount: int) -> str:
     size = float(amount)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024:  # noqa: PLR2004 - the definition of the units
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.3g} {unit}"
+            whole = unit == "B" or size >= 100  # noqa: PLR2004 - three digits are enough
+            return f"{size:.0f} {unit}" if whole else f"{size:.3g} {unit}"
         size /= 1024
     return f"{size:.3g} TiB"
 

@@ -8,6 +8,7 @@ nobody knows, the verdict is `Cause.LOST`.
 from __future__ import annotations
 
 import enum
+import re
 import signal
 from typing import TYPE_CHECKING, Final
 
@@ -33,10 +34,15 @@ class Cause(enum.Enum):
     SIGNALLED = "signalled"
     """A signal ended the worker (a crash, or a kill from outside)."""
     OUT_OF_MEMORY = "out of memory"
+    """It took more memory than it was allowed."""
     TIME_LIMIT = "time limit"
+    """Its runner's time was over."""
     PREEMPTED = "preempted"
+    """The scheduler took its runner's place away, or started the runner again."""
     NODE_LOST = "node lost"
+    """The node failed, or the scheduler cannot reach it any more."""
     STALLED = "stalled"
+    """It did nothing at all for longer than the setting stall_limit."""
     CANCELLED = "cancelled"
     """The user cancelled it through gridmap."""
     KILLED = "killed by someone else"
@@ -100,8 +106,8 @@ _WEIGHT: Final = {
     Cause.STALLED: 10,
     Cause.OUT_OF_MEMORY: 9,
     Cause.TIME_LIMIT: 8,
-    Cause.PREEMPTED: 7,
-    Cause.NODE_LOST: 6,
+    Cause.NODE_LOST: 7,  # a scheduler that starts a runner again has lost its node
+    Cause.PREEMPTED: 6,
     Cause.KILLED: 5,
     Cause.EXITED: 4,
     Cause.SIGNALLED: 3,
@@ -115,6 +121,7 @@ _ADVICE: Final = {
     Cause.SIGNALLED: "look at the log: a native extension may have crashed",
     Cause.OUT_OF_MEMORY: "ask for more memory",
     Cause.TIME_LIMIT: "ask for a longer walltime",
+    Cause.PREEMPTED: "raise num_resubmits, or ask for a queue that is not preempted",
     Cause.KILLED: "ask who killed it; gridmap does not start again what a person ended",
     Cause.NEVER_STARTED: "look at the log of the runner and run `gridmap doctor`",
     Cause.REJECTED: "change the request as the scheduler's words say",
@@ -123,6 +130,24 @@ _ADVICE: Final = {
     Cause.NODE_LOST: "tell the administrator about the node, or leave it out",
     Cause.STALLED: "find what it waits for, or raise the setting stall_limit",
 }
+
+_CRASHES: Final = frozenset(
+    {
+        signal.SIGSEGV,
+        signal.SIGBUS,
+        signal.SIGABRT,
+        signal.SIGFPE,
+        signal.SIGILL,
+        signal.SIGTRAP,
+        signal.SIGSYS,
+    }
+)
+_NEAR: Final = 0.9
+"""Part of the memory asked for from which on an unexplained SIGKILL looks like its want.
+Suspicion goes into the text, never into the cause: slurmd and the kernel kill near the
+limit, but so does anybody at any time."""
+
+_ESCAPES: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 @attrs.frozen(kw_only=True)
@@ -139,7 +164,12 @@ class Verdict:
         raised: Names of the class of the exception that ended it, and of its bases,
             nearest first; empty if none did.
         checkpointed: Whether the attempt left a checkpoint for the next to go on with.
-        asked_memory: Bytes of memory asked for; None if nothing was.
+        asked_memory: Bytes it was to be held to, or was promised; None if nothing was
+            asked for.
+        asked_walltime: Seconds its runner was to have; None if nothing was asked for.
+        ran_s: Seconds it had run, None if nobody knows.
+        earlier: The verdicts on the attempts before, oldest first.
+        stack: The worker's Python stack, where it was asked for; else empty.
         log_tail: The last lines it wrote.
         log_path: Where the whole log lies; None if there is none.
     """
@@ -153,6 +183,10 @@ class Verdict:
     raised: tuple[str, ...] = ()
     checkpointed: bool = False
     asked_memory: int | None = None
+    asked_walltime: int | None = None
+    ran_s: float | None = None
+    earlier: tuple[Verdict, ...] = ()
+    stack: str = ""
     log_tail: str = ""
     log_path: str | None = None
 
@@ -178,31 +212,95 @@ class Verdict:
         return self.cause is Cause.OUT_OF_MEMORY or "MemoryError" in self.raised
 
     def explain(self) -> str:
-        """Return the whole story for people: headline, evidence, log, next step."""
+        """Return the whole story for people: headline, evidence, log, next step.
+
+        Never raises, and holds no control characters but line ends, whatever is in it.
+        """
         lines = [self._headline()]
         lines += [f"  {s.witness.value}: {s.text}" for s in self.statements]
         if memory := self._memory():
             lines.append(f"  memory: {memory}")
-        if self.log_tail:
-            lines.append("  last output:")
-            lines += [f"    | {line}" for line in self.log_tail.splitlines()]
+        if time := self._time():
+            lines.append(f"  time: {time}")
+        lines += [f"  before: {before.summary()}" for before in self.earlier]
+        lines += _block("the worker's Python stack", self.stack)
+        lines += _block("last output", self.log_tail)
         if self.log_path:
             lines.append(f"  log: {self.log_path}")
-        if advice := _ADVICE.get(self.cause):
+        if advice := self.advise():
             lines.append(f"  next step: {advice}")
-        return "\n".join(lines)
+        return "\n".join(map(_plain, lines))
+
+    def summary(self) -> str:
+        """Return the attempt in one line."""
+        text = f"attempt {self.attempt}"
+        text += f" on {self.node}" if self.node else ""
+        text += f": {self._cause()}"
+        if self.raised:
+            text += f", {self.statements[0].text}" if self.statements else ""
+        elif memory := self._memory():
+            text += f", {memory}"
+        return _plain(text)
+
+    def advise(self) -> str:
+        """Return the next step for people, with the numbers of this death."""
+        if self.lacked_memory:
+            return self._more_memory()
+        if self.cause is Cause.TIME_LIMIT:
+            asked = self.asked_walltime
+            steps = _steps(_clock(n * (asked or 3600)) for n in (2, 4))
+            before = f"{time}: " if (time := self._time()) else ""
+            return f"{before}ask for more, e.g. retry=Escalate(walltime={steps})"
+        if self.cause is Cause.SIGNALLED:
+            return self._signalled()
+        if self.cause is Cause.STALLED and self.stack:
+            return "see above where it waits; or raise the setting stall_limit"
+        return _ADVICE.get(self.cause, "")
+
+    def _more_memory(self) -> str:
+        least = max(self.asked_memory or 0, self.peak_memory or 0) or 2**30
+        steps = _steps(_more_than(least))
+        parts = [self._memory()] if self._memory() else []
+        if self.asked_memory is None:
+            parts.append("nothing was asked for, so it had what the site gives")
+        if any(s.witness is Witness.KERNEL for s in self.statements):
+            parts.append("killed by the kernel")
+        elif self.cause is Cause.RAISED:
+            parts.append("refused more by its limit, or asked for too much at once")
+        told = f"{', '.join(parts)}: " if parts else ""
+        return f"{told}ask for more, e.g. retry=Escalate(memory={steps})"
+
+    def _signalled(self) -> str:
+        if self.signal in _CRASHES:
+            return "look at the log: a native extension may have crashed"
+        if self.signal != signal.SIGKILL:
+            return "find out who sent the signal, if the job did not itself"
+        peak, asked = self.peak_memory, self.asked_memory
+        if peak is not None and asked is not None and peak >= _NEAR * asked:
+            steps = _steps(_more_than(asked))
+            return (
+                f"{self._memory()}: perhaps it was killed for want of memory, though no "
+                f"witness says so; try with more, e.g. memory={steps}"
+            )
+        return (
+            "nobody saw who sent SIGKILL: somebody on the node, or the kernel when the "
+            "whole node was short of memory; look at the node's kernel log"
+        )
 
     def _headline(self) -> str:
         name = " ".join(self.job.split())  # a user may put line breaks into a name
-        text = f"{name or 'the job'}: {self.cause.value}"
+        place = [f"attempt {self.attempt}"]
+        place += [f"on {self.node}"] if self.node else []
+        place += [f"runner {self.runner}"] if self.runner else []
+        return f"{name or 'the job'}: {self._cause()} [{', '.join(place)}]"
+
+    def _cause(self) -> str:
+        text = self.cause.value
         if self.cause is Cause.EXITED and self.exit_status is not None:
             text += f" with status {self.exit_status}"
         if self.signal is not None:
             text += f" ({signal_name(self.signal)})"
-        place = [f"attempt {self.attempt}"]
-        place += [f"on {self.node}"] if self.node else []
-        place += [f"runner {self.runner}"] if self.runner else []
-        return f"{text} [{', '.join(place)}]"
+        return text
 
     def _memory(self) -> str:
         parts = []
@@ -210,6 +308,14 @@ class Verdict:
             parts.append(f"asked for {format_memory(self.asked_memory)}")
         if self.peak_memory is not None:
             parts.append(f"peaked at {format_memory(self.peak_memory)}")
+        return ", ".join(parts)
+
+    def _time(self) -> str:
+        parts = []
+        if self.asked_walltime is not None:
+            parts.append(f"asked for {_clock(self.asked_walltime)}")
+        if self.ran_s is not None:
+            parts.append(f"had run for {self.ran_s:.0f} s")
         return ", ".join(parts)
 
 
@@ -237,3 +343,31 @@ def signal_name(number: int) -> str:
 
 def _first(values: Iterable[int | None]) -> int | None:
     return next((value for value in values if value is not None), None)
+
+
+def _block(title: str, text: str) -> list[str]:
+    lines = [f"    | {line}" for line in _ESCAPES.sub("", text).splitlines()]
+    return [f"  {title}:", *lines] if lines else []
+
+
+def _plain(line: str) -> str:
+    """Return a line that does nothing to a terminal."""
+    line = " ".join(line.splitlines()).replace("\t", "    ")
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)
+
+
+def _steps(texts: Iterable[str]) -> str:
+    return "[" + ", ".join(f'"{text}"' for text in texts) + "]"
+
+
+def _more_than(amount: int) -> list[str]:
+    """Return at least twice and four times so much memory, as people would write it."""
+    units = (("T", 2**40), ("G", 2**30), ("M", 2**20))
+    unit, size = next((one for one in units if 2 * amount >= one[1]), units[-1])
+    number = max(1, -(-2 * amount // size))
+    return [f"{number}{unit}", f"{2 * number}{unit}"]
+
+
+def _clock(seconds: int) -> str:
+    hours, rest = divmod(seconds, 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}"

@@ -62,10 +62,11 @@ def test_accounting_is_quoted() -> None:
         node=st.none() | st.just("n1"),
     )
 )
-def test_what_a_scheduler_shows_proves_nothing(seen: Seen) -> None:
+def test_what_a_scheduler_shows_proves_a_lost_node_at_most(seen: Seen) -> None:
     """It is told, with the scheduler's own word and reason."""
     statement = diagnosis.from_sight(seen)
-    assert statement.cause is None
+    lost = seen.state is SeenState.UNREACHABLE
+    assert statement.cause is (Cause.NODE_LOST if lost else None)
     assert seen.state.value in statement.text
     assert seen.raw in statement.text
     assert seen.reason in statement.text
@@ -124,10 +125,16 @@ def test_last_words_prove_what_only_the_runner_knows(
 
 
 def test_silence_proves_nothing() -> None:
-    """It says only since when."""
+    """It says only since when, and what the last heartbeat had said."""
     statement = diagnosis.from_silence(90.4)
     assert statement.cause is None
-    assert statement.text == "the last one came 90 s ago"
+    assert statement.text == "none came; the runner was last heard 90 s ago"
+    statement = diagnosis.from_beat(12.0, 3.25, 2**30, 2**31)
+    assert statement.cause is None
+    assert statement.peak_memory == 2**31
+    assert statement.text == (
+        "the last one came 12 s ago: 3.2 s of processor time, 1 GiB held"
+    )
 
 
 @pytest.mark.parametrize(

@@ -162,10 +162,11 @@ class Books:
         statements: Iterable[Statement],
         runner: Runner | None = None,
         cause: Cause | None = None,
+        ran_s: float | None = None,
     ) -> Verdict:
         """Return the verdict on one attempt, from what the witnesses said."""
         said = tuple(statements)
-        memory = self.jobs.group_of(job).resources.memory
+        asked = self.jobs.group_of(job).resources
         return Verdict(
             cause=cause or judge(said),
             statements=said,
@@ -174,7 +175,10 @@ class Books:
             node=runner.node if runner else None,
             runner=str(runner.handle) if runner and runner.handle else None,
             checkpointed=self.jobs.checkpoints.left(job, attempt),
-            asked_memory=memory,
+            asked_memory=asked.memory_limit or asked.memory,
+            asked_walltime=asked.walltime,
+            ran_s=ran_s,
+            earlier=tuple(self.jobs.histories.get(job, ())),
             log_tail=runner.log_tail if runner else "",
             log_path=self._log_path(runner),
         )
@@ -203,7 +207,7 @@ class Books:
         self.publish(JobFailed, job=job, verdict=verdict, again=again, **plan)
         self.settle(grant, job, job + 1)
         if isinstance(decision, Again):
-            self.jobs.histories[job] = [*history, verdict]
+            self.jobs.histories[job] = [*history, attrs.evolve(verdict, earlier=())]
             self._again(grant.span, job, group, decision)
         else:
             self.jobs.end(group, job, job + 1, JobStep.FAIL)

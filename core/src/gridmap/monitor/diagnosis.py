@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from gridmap.backend import Autopsy, Ending, Limit, Seen
+from gridmap.backend import Autopsy, Ending, Limit, Seen, SeenState
 from gridmap.protocol.messages import Kind
 from gridmap.resources import format_memory
 from gridmap.verdict import Cause, Statement, Witness, signal_name
@@ -25,6 +25,10 @@ _BROKEN: Final = re.compile(
     r"command not found|exec: \S+: not found|No such file or directory|"
     r"cannot open shared object",
 )
+
+_EARLY_S: Final = 3.0
+_LATE_S: Final = 120.0
+"""Slurm looks at limits twice a minute and then waits for ``KillWait``, 30 s."""
 
 _ENDINGS: Final = {
     Ending.PERSON: Cause.KILLED,
@@ -75,7 +79,10 @@ def from_autopsy(autopsy: Autopsy) -> Statement:
 
 
 def from_sight(seen: Seen | None) -> Statement:
-    """Return what the scheduler showed last; absence proves nothing."""
+    """Return what the scheduler showed last; absence proves nothing.
+
+    That it has lost the node is the one thing it can prove by what it shows.
+    """
     if seen is None:
         text = "does not know the runner any more"
     else:
@@ -83,7 +90,10 @@ def from_sight(seen: Seen | None) -> Statement:
         text += f" ({seen.raw})" if seen.raw and seen.raw != seen.state.value else ""
         text += f" on {seen.node}" if seen.node else ""
         text += f": {seen.reason}" if seen.reason else ""
-    return Statement(witness=Witness.SCHEDULER, text=text)
+    lost = seen is not None and seen.state is SeenState.UNREACHABLE
+    return Statement(
+        witness=Witness.SCHEDULER, text=text, cause=Cause.NODE_LOST if lost else None
+    )
 
 
 def from_worker(lost: WorkerLost) -> list[Statement]:
@@ -152,10 +162,44 @@ def from_checkpoint(saved: Checkpoint) -> Statement:
     return Statement(witness=Witness.RUNNER, text=text)
 
 
-def from_silence(seconds: float) -> Statement:
-    """Return what it means that nothing is heard; silence alone proves nothing."""
+def from_beat(ago_s: float, cpu_s: float, rss: int, peak: int) -> Statement:
+    """Return what the last heartbeat said; that none came since proves nothing.
+
+    Args:
+        ago_s: Seconds since it came.
+        cpu_s: Processor seconds the worker's tree had used by then.
+        rss: Bytes it held.
+        peak: Most bytes it ever held.
+    """
+    text = f"the last one came {ago_s:.0f} s ago: {cpu_s:.1f} s of processor time"
+    text += f", {format_memory(rss)} held" if rss else ""
     return Statement(
-        witness=Witness.HEARTBEAT, text=f"the last one came {seconds:.0f} s ago"
+        witness=Witness.HEARTBEAT, text=text, peak_memory=max(peak, rss) or None
+    )
+
+
+def from_silence(seconds: float) -> Statement:
+    """Return what it means that no heartbeat ever came: nothing."""
+    return Statement(
+        witness=Witness.HEARTBEAT,
+        text=f"none came; the runner was last heard {seconds:.0f} s ago",
+    )
+
+
+def from_deadline(after_s: float) -> Statement:
+    """Return what it means that a runner went when its time was over.
+
+    To be asked only where nobody else proves anything: whoever acted knows better.
+
+    Args:
+        after_s: Seconds from its deadline to the moment its connection broke.
+    """
+    when = f"{abs(after_s):.0f} s {'before' if after_s < 0 else 'after'}"
+    near = -_EARLY_S <= after_s <= _LATE_S
+    return Statement(
+        witness=Witness.RUNNER,
+        text=f"its connection broke {when} its time was over, as it had told",
+        cause=Cause.TIME_LIMIT if near else None,
     )
 
 

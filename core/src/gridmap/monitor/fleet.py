@@ -41,6 +41,11 @@ class Runner:
         vitals: Processor seconds and bytes of I/O at the last change, for stalls.
         vitals_since: When that was.
         peak: Most memory its workers held, bytes.
+        beat_at: When its last heartbeat came; None before the first.
+        cpu: Processor seconds by that.
+        rss: Bytes of memory held by that.
+        job_since: When the job it said it is running began; None if it said nothing.
+        broke_at: When its connection broke; None if it did not, or is there again.
         seen: What the scheduler last showed of it.
         running_since: When the scheduler first showed it running.
         statements: What witnesses said so far.
@@ -82,6 +87,11 @@ class Runner:
     vitals: tuple[float, int] = (0.0, 0)
     vitals_since: float = 0.0
     peak: int = 0
+    beat_at: float | None = None
+    cpu: float = 0.0
+    rss: int = 0
+    job_since: float | None = None
+    broke_at: float | None = None
     seen: Seen | None = None
     running_since: float | None = None
     statements: list[Statement] = attrs.field(factory=list)
@@ -130,6 +140,7 @@ class Runner:
         self.given = self.beat = self.autopsies = 0
         self.job = self.deadline = self.seen = self.running_since = None
         self.autopsy_at = self.node = None
+        self.beat_at = self.job_since = self.broke_at = None
         self.statements.clear()
         self.over = self.absent = self.parted = self.ending = False
 

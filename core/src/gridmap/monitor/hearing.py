@@ -10,7 +10,7 @@ import msgspec
 from gridmap.errors import RemoteProtocolError
 from gridmap.events import JobsDone, RunnerVitals
 from gridmap.lifecycle import JobStep, RunnerState
-from gridmap.monitor import diagnosis
+from gridmap.monitor import diagnosis, testimony
 from gridmap.monitor.instructions import Deliver, KeepContent
 from gridmap.protocol import messages as m
 from gridmap.verdict import Cause, Statement, Witness
@@ -96,6 +96,8 @@ class Hearing:
         if beat.job is None or beat.job != runner.job or self._moved(runner, beat):
             runner.vitals, runner.vitals_since = (beat.cpu, io_bytes), books.now
         runner.job, runner.beat = beat.job, beat.number
+        runner.beat_at, runner.cpu, runner.rss = books.now, beat.cpu, beat.rss
+        runner.job_since = None if beat.job is None else books.now - beat.running
         self._find_lost(runner, beat)
         idle = books.now - runner.vitals_since
         if policy.stall_s is not None and idle > policy.stall_s:
@@ -122,8 +124,8 @@ class Hearing:
         return used or (beat.read or 0) + (beat.written or 0) != io_bytes
 
     def _stalled(self, runner: Runner, idle: float) -> None:
-        job = runner.job
-        runner.vitals_since = self._books.now
+        books, job = self._books, runner.job
+        runner.vitals_since = books.now
         grant = runner.holding(job) if job is not None else None
         if grant is None or job is None:
             return
@@ -134,8 +136,9 @@ class Hearing:
             cause=Cause.STALLED,
             peak_memory=runner.peak or None,
         )
+        ran = testimony.ran_s(runner, job, books.now)
         self._supply.revoke(runner, grant.number, job, job + 1)
-        self._inquest.end_job(runner, grant, job, [said])
+        self._inquest.end_job(runner, grant, job, [said], ran)
         self._supply.dispatch(runner.group)
 
     def _report(self, runner: Runner, report: m.Report) -> None:
@@ -200,7 +203,8 @@ class Hearing:
             return
         runner.log_tail = lost.tail
         runner.group.start_failures = 0
-        self._inquest.end_job(runner, grant, lost.job, diagnosis.from_worker(lost))
+        said = diagnosis.from_worker(lost)
+        self._inquest.end_job(runner, grant, lost.job, said, lost.seconds)
         self._supply.dispatch(runner.group)
         self._supply.supply(runner)
 

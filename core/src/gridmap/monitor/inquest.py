@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from gridmap.backend import NotAsked, Seen, SeenState
 from gridmap.events import RunnerPending
 from gridmap.lifecycle import RunnerState, RunnerStep
-from gridmap.monitor import diagnosis
+from gridmap.monitor import diagnosis, testimony
 from gridmap.monitor.instructions import (
     DeliverVerdict,
     HoldAutopsy,
@@ -105,14 +105,14 @@ class Inquest:
         if runner.over or runner.restarting is not None:
             return
         if silent > policy.silence_s:
-            self._give_up(runner, silent)
+            self._give_up(runner)
         elif silent > DOUBTFUL_BEATS * policy.interval_s and runner.look_at is None:
             self.doubt(runner)
 
-    def _give_up(self, runner: Runner, silent: float) -> None:
+    def _give_up(self, runner: Runner) -> None:
         """Take a silent runner's jobs away, whatever the scheduler shows of it."""
         books = self._books
-        said = [diagnosis.from_silence(silent), *self._sight(runner)]
+        said = [testimony.of_beat(runner, books.now), *testimony.of_sight(runner)]
         self.release(runner, [*runner.statements, *said])
         capabilities = books.capabilities
         if (
@@ -198,7 +198,7 @@ class Inquest:
 
     def _requeued(self, runner: Runner) -> None:
         """A runner waits in the scheduler's queue again: its process has ended."""
-        self.release(runner, [*runner.statements, REQUEUED])
+        self.release(runner, [*runner.statements, testimony.REQUEUED])
         self._staffing.queued_again(runner)
 
     def _over(self, runner: Runner) -> None:
@@ -280,13 +280,6 @@ class Inquest:
         self._staffing.kill([runner])
         self._failed_start(runner, [statement])
 
-    @staticmethod
-    def _sight(runner: Runner) -> list[Statement]:
-        """Return what the scheduler showed last, if it was ever asked."""
-        if runner.absent:
-            return [diagnosis.from_sight(None)]
-        return [diagnosis.from_sight(runner.seen)] if runner.seen else []
-
     def autopsied(self, fact: Autopsied) -> None:
         """Take in what accounting and the logs say; conclude what can be concluded."""
         books = self._books
@@ -308,10 +301,11 @@ class Inquest:
         self._staffing.staff_all()
 
     def _conclude(self, runner: Runner) -> None:
-        said = [*runner.statements, *self._sight(runner)]
+        said = [*runner.statements, *testimony.of_sight(runner)]
         if runner.nonce:
             if not runner.parted:
-                said.append(diagnosis.from_silence(self._books.now - runner.heard))
+                said.append(testimony.of_beat(runner, self._books.now))
+            said += testimony.of_deadline(runner, said)
             self.release(runner, said)
             if judge(said) is Cause.KILLED and not self._books.policy.forgives(
                 Cause.KILLED
@@ -374,7 +368,8 @@ class Inquest:
             grant = next(iter(runner.grants.values()), None)
             job = grant.next if grant is not None else None
         if grant is not None and job is not None:
-            self.end_job(runner, grant, job, said)
+            ran = testimony.ran_s(runner, job, runner.heard)
+            self.end_job(runner, grant, job, said, ran)
         self._books.put_back_all(runner)
         runner.job = None
 
@@ -384,17 +379,21 @@ class Inquest:
         grant: Grant,
         job: int,
         statements: Iterable[Statement],
-        cause: Cause | None = None,
+        ran_s: float | None = None,
     ) -> None:
-        """End the attempt of one job with a verdict, and deliver it if it is final."""
-        books = self._books
-        verdict = books.verdict(job, grant.span.attempt, statements, runner, cause)
+        """End the attempt of one job with a verdict, and deliver it if it is final.
+
+        Args:
+            runner: Who had it.
+            grant: The grant in which it had it.
+            job: The job.
+            statements: What the witnesses said.
+            ran_s: Seconds the job had run; None if nobody knows.
+        """
+        books, said = self._books, list(statements)
+        heard = any(s.witness is Witness.HEARTBEAT for s in said)
+        if not heard and runner.beat_at is not None:
+            said.append(testimony.of_beat(runner, books.now))
+        verdict = books.verdict(job, grant.span.attempt, said, runner, ran_s=ran_s)
         if not books.end_attempt(grant, job, verdict):
             books.ask(DeliverVerdict(job=job, verdict=verdict))
-
-
-REQUEUED: Final = Statement(
-    witness=Witness.SCHEDULER,
-    text="started the runner again under the same handle",
-    cause=Cause.PREEMPTED,
-)

@@ -18,7 +18,7 @@ from gridmap.monitor import diagnosis, restoration
 from gridmap.monitor import facts as f
 from gridmap.monitor.books import Books
 from gridmap.monitor.hearing import Hearing
-from gridmap.monitor.inquest import DOUBTFUL_BEATS, REQUEUED, Inquest
+from gridmap.monitor.inquest import DOUBTFUL_BEATS, Inquest
 from gridmap.monitor.instructions import (
     Attach,
     Deliver,
@@ -33,6 +33,7 @@ from gridmap.monitor.instructions import (
 from gridmap.monitor.staffing import Staffing
 from gridmap.monitor.supply import Supply
 from gridmap.monitor.surroundings import Surroundings
+from gridmap.monitor.testimony import REQUEUED
 from gridmap.protocol import messages as m
 from gridmap.verdict import Cause, Statement, Witness
 
@@ -342,6 +343,7 @@ class Ledger:
         runner.node, runner.job = hello.node, None
         runner.heard = runner.vitals_since = books.now
         runner.look_at, runner.over, runner.parted = None, False, False
+        runner.broke_at = None
         if hello.remaining is not None:
             runner.deadline = books.now + hello.remaining
         books.publish(
@@ -379,6 +381,7 @@ class Ledger:
             self._staffing.remove(runner, "ended")
             self._staffing.staff_all()
         else:
+            runner.broke_at = self._books.now
             self._inquest.doubt(runner)
 
     # Time ---------------------------------------------------------------------------

@@ -92,7 +92,10 @@ def open_failure(
         return Outcome(job, None, exited)
     if isinstance(error.__cause__, RemoteTraceback):
         where = f"{verdict.job}, attempt {verdict.attempt}, on {verdict.node}"
-        error.__cause__ = RemoteTraceback(f"{where}:\n{error.__cause__.text}")
+        text = f"{where}:\n{error.__cause__.text}"
+        if verdict.lacked_memory:
+            text += f"\nnext step: {verdict.advise()}\n"
+        error.__cause__ = RemoteTraceback(text)
     return Outcome(job, None, error)
 
 
