@@ -75,7 +75,7 @@ class Desk:
         """Let time pass, in steps that nobody takes for a stopped process."""
         end = self.now + seconds
         while self.now < end - 1e-9:
-            self.tell(f.Tick(), min(1.0, end - self.now))
+            self.tell(f.Tick(), min(0.5, end - self.now))
         self.tell(f.Tick())
 
     def accept(self) -> list[b.Handle]:

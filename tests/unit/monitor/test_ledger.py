@@ -182,16 +182,19 @@ def test_a_beat_brings_a_runner_in_doubt_back_to_work() -> None:
     assert [w.first for w in desk.work()] == [0]
 
 
-def test_a_beat_sent_before_the_work_came_takes_nothing_back() -> None:
-    """After a SIGSTOP of this process many beats are heard at once."""
+def test_beats_sent_before_the_work_came_take_nothing_back() -> None:
+    """After a SIGSTOP of this process many beats are heard at once, all of them old."""
     desk = Desk(max_workers=1)
     desk.add(1)
     (peer,) = desk.start()
     desk.work()
     desk.now += 60.0
-    desk.hear(peer, m.Beat(number=1, holds=()))
+    for number in range(1, 7):
+        desk.hear(peer, m.Beat(number=number, holds=()))
     assert not desk.work()
-    for number in (2, 3):
+    assert not desk.take(m.Cancel)
+    for number in range(7, 11):  # as many as are sent while this process listens
+        desk.tick(10.0)
         desk.hear(peer, m.Beat(number=number, holds=()))
     assert [w.first for w in desk.work()] == [0]
 

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from gridmap.monitor.past import Restored
     from gridmap.monitor.policy import Policy
 
-_HICCUP_S: Final = 5.0
-"""A gap between ticks that only a stopped process or machine explains."""
+_HICCUP_S: Final = 0.75
+"""Longer than ticks are apart: what exceeds it is time in which nobody listened."""
 
 _ATTACH_AGAIN_S: Final = 15.0
 """Pause before a scheduler that could not be asked for a run's runners is asked again."""
@@ -98,6 +98,8 @@ class Ledger:
                 changed; the service ends that runner's session.
         """
         self._books.now = now
+        if now - self._ticked > _HICCUP_S:
+            self._was_away(now - self._ticked - _HICCUP_S)
         self._facts[type(fact)](fact)
         self._books.drop_contents()
         out, self._books.out = self._books.out, []
@@ -386,13 +388,23 @@ class Ledger:
 
     # Time ---------------------------------------------------------------------------
 
+    def _was_away(self, gap: float) -> None:
+        """This process was stopped, or very busy: nobody was silent but we.
+
+        What is heard now may have been said before what was sent last had left.
+        """
+        books = self._books
+        self._ticked = books.now
+        for runner in books.fleet:
+            runner.heard = min(books.now, runner.heard + gap)
+            if runner.running_since is not None:
+                runner.running_since += gap
+        for grant in books.jobs.grants.values():
+            grant.at = min(books.now, grant.at + gap)
+
     def _tick(self, _: f.Tick) -> None:
         books = self._books
-        gap = books.now - self._ticked
         self._ticked = books.now
-        if gap > _HICCUP_S:  # this process was stopped: nobody was silent but we
-            for runner in books.fleet:
-                runner.heard = min(books.now, runner.heard + gap)
         if self._attach_at is not None and self._attach_at <= books.now:
             self._attach_at = None
             books.ask(Attach())
