@@ -5,11 +5,16 @@ before it returns, and returns its square. So the files in the test's directory 
 how often each job began and how often it ran to its end.
 """
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from tests import jobs
+
+MEGABYTES = 10 << 20
 
 Deed = Callable[[str, int], object]
 
@@ -55,3 +60,42 @@ class _Dying:
     def __call__(self, place: str, number: int) -> None:
         strike(place, number)
         jobs.die(self._way)
+
+
+def doze(place: str, number: int) -> None:
+    """Stand still, as in a deadlock."""
+    strike(place, number)
+    threading.Event().wait(60)
+
+
+TRICKLE = """
+import os, time
+for _ in range(14):
+    time.sleep(0.5)
+    os.write(1, b"x")
+"""
+
+
+def wait_for_input(_place: str, _number: int) -> None:
+    """Wait for somebody slow: a byte now and then, and next to no processor time."""
+    child = subprocess.Popen([sys.executable, "-c", TRICKLE], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    while os.read(child.stdout.fileno(), 1):
+        pass
+    child.wait()
+
+
+def hungry(place: str, number: int) -> None:
+    """Take more than is allowed, and use it."""
+    strike(place, number)
+    taken = []
+    for _ in range(40):
+        taken.append(bytearray(MEGABYTES))
+        taken[-1][::4096] = b"x" * len(range(0, MEGABYTES, 4096))
+    threading.Event().wait(20)
+
+
+def overtime(place: str, number: int) -> None:
+    """Take longer than anybody may."""
+    strike(place, number)
+    threading.Event().wait(120)

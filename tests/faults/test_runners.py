@@ -1,10 +1,6 @@
 """Runners that die or seem to, and jobs that stand still or only seem to."""
 
-import os
 import signal
-import subprocess
-import sys
-import threading
 
 import pytest
 from tests.faults import deeds
@@ -62,35 +58,12 @@ def test_a_stopped_runner(site: Site, strike: Strike) -> None:
     assert 3 < struck.seconds(3) < 8, verdict.explain()
 
 
-def doze(place: str, number: int) -> None:
-    """Stand still, as in a deadlock."""
-    deeds.strike(place, number)
-    threading.Event().wait(60)
-
-
-TRICKLE = """
-import os, time
-for _ in range(14):
-    time.sleep(0.5)
-    os.write(1, b"x")
-"""
-
-
-def wait_for_input(_place: str, _number: int) -> None:
-    """Wait for somebody slow: a byte now and then, and next to no processor time."""
-    child = subprocess.Popen([sys.executable, "-c", TRICKLE], stdout=subprocess.PIPE)
-    assert child.stdout is not None
-    while os.read(child.stdout.fileno(), 1):
-        pass
-    child.wait()
-
-
 def test_standing_still_and_waiting_for_input(site: Site, strike: Strike) -> None:
     """What neither computes nor reads nor writes is a stall; what reads slowly is not."""
     struck = strike(
         site,
         20,
-        {3: doze, 5: wait_for_input},
+        {3: deeds.doze, 5: deeds.wait_for_input},
         settings={"stall_limit": 3.0, "num_resubmits": 0},
     )
     results = struck.check(failed={3})
