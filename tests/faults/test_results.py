@@ -1,6 +1,5 @@
 """Results that cannot travel, or cannot be taken in: told of that job, and of no other."""
 
-
 import pytest
 from tests.faults import values
 from tests.faults.conftest import Strike

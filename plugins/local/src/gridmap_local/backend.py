@@ -64,13 +64,14 @@ class LocalBackend:
     """Serves one run; its verbs are called from one thread.
 
     Args:
-        clock: Seconds since the epoch.
+        clock: Seconds since some moment that is the same for all of this machine's
+            processes. Dates are not: they are set back and forth.
         grace_s: Seconds between SIGTERM and SIGKILL.
     """
 
     def __init__(
         self,
-        clock: Callable[[], float] = time.time,  # noqa: TID251 - deadlines are dates
+        clock: Callable[[], float] = time.monotonic,
         grace_s: float = GRACE_S,
     ) -> None:
         self._clock = clock
@@ -182,10 +183,11 @@ class LocalBackend:
             return None
         job, _, task = text.partition(".")
         deadline = environ.get("GRIDMAP_LOCAL_DEADLINE")
+        date = time.time() - self._clock()  # noqa: TID251 - core's deadlines are dates
         slots = environ.get("GRIDMAP_LOCAL_SLOTS")
         return Identity(
             handle=Handle(job, task or None),
-            deadline=float(deadline) if deadline else None,
+            deadline=date + float(deadline) if deadline else None,
             slots=int(slots) if slots else None,
         )
 
@@ -258,10 +260,11 @@ def _show(runner: Runner) -> Seen | None:
     row = runner.state()
     if row is None:
         return Seen(state=SeenState.ENDING, raw="not in the process table", node=node)
-    stopped = row.state is processes.State.STOPPED
+    # Not suspended: no scheduler did that, and none will let it go on.
+    stopped = ", stopped by a signal" if row.state is processes.State.STOPPED else ""
     return Seen(
-        state=SeenState.SUSPENDED if stopped else SeenState.RUNNING,
+        state=SeenState.RUNNING,
         raw=row.letter,
-        reason=f"process {row.pid}",
+        reason=f"process {row.pid}{stopped}",
         node=node,
     )

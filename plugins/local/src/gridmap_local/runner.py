@@ -31,7 +31,7 @@ class Runner:
         handle: What core calls it.
         pid: Number of its process, the leader of its session.
         born: When that process was started, as the process table counts.
-        deadline: When it is to be ended, seconds since the epoch; None: never.
+        deadline: When it is to be ended, by `time.monotonic`; None: never.
         child: It, if it is a child of this process.
         starter_peak: Most memory this process had held when it started the child,
             bytes.

@@ -19,7 +19,7 @@ class Walltime:
 
     Args:
         end: Called in the thread with a runner whose time is over; blocks.
-        clock: Seconds since the epoch.
+        clock: The clock that deadlines are of.
     """
 
     def __init__(
