@@ -59,6 +59,7 @@ FROM_RUNNER = st.one_of(
         processes=COUNTS,
         tail=WORDS,
     ),
+    build(m.Stack, job=COUNTS, text=WORDS),
     build(
         m.Report,
         number=COUNTS,
@@ -120,6 +121,7 @@ FROM_MONITOR = st.one_of(
         grace=SECONDS,
     ),
     build(m.Refuse, text=WORDS),
+    build(m.Examine, job=COUNTS),
     build(m.Content, digest=st.binary(max_size=32)),
     build(
         m.Work,

@@ -311,6 +311,18 @@ def test_a_worker_that_cannot_be_kept_up_ends_the_runner() -> None:
     assert "status 1: bye" in goodbye.text
 
 
+def test_only_of_a_job_that_runs_it_is_asked_where_it_is() -> None:
+    """And only of one that still runs it is told."""
+    bench = Bench()
+    bench.hear(work(1, 0, 2), m.Examine(job=0), m.Examine(job=1), m.Examine(job=9))
+    assert bench.take(rm.Examine) == [rm.Examine(job=0)]
+    bench.do(bench.machine.examined(0, "in f"))
+    assert bench.take(m.Stack) == [m.Stack(job=0, text="in f")]
+    bench.result(0)
+    bench.do(bench.machine.examined(0, "in f"))
+    assert bench.take(m.Stack) == []
+
+
 def test_stop_without_work_is_goodbye_at_once() -> None:
     """The runner leaves when its last word was heard."""
     bench = Bench()

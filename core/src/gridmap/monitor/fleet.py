@@ -40,6 +40,8 @@ class Runner:
         beat: Number of its last heartbeat.
         vitals: Processor seconds and bytes of I/O at the last change, for stalls.
         vitals_since: When that was.
+        asked_at: When it was asked where its idle job is; None if it was not.
+        stack: That job and the stack it answered with; None if it did not.
         peak: Most memory its workers held, bytes.
         beat_at: When its last heartbeat came; None before the first.
         cpu: Processor seconds by that.
@@ -86,6 +88,8 @@ class Runner:
     beat: int = 0
     vitals: tuple[float, int] = (0.0, 0)
     vitals_since: float = 0.0
+    asked_at: float | None = None
+    stack: tuple[int, str] | None = None
     peak: int = 0
     beat_at: float | None = None
     cpu: float = 0.0

@@ -11,7 +11,7 @@ from gridmap.errors import RemoteProtocolError
 from gridmap.events import JobsDone, RunnerVitals
 from gridmap.lifecycle import JobStep, RunnerState
 from gridmap.monitor import diagnosis, testimony
-from gridmap.monitor.instructions import Deliver, KeepContent
+from gridmap.monitor.instructions import Deliver, KeepContent, Send
 from gridmap.protocol import messages as m
 from gridmap.verdict import Cause, Statement, Witness
 
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from gridmap.monitor.jobs import Grant
     from gridmap.monitor.staffing import Staffing
     from gridmap.monitor.supply import Supply
+
+_ASK_WHERE: Final = 0.75
+"""Part of the stall limit after which an idle job is asked where it is."""
+
+_ANSWER_S: Final = 5.0
+"""How long it is waited for the answer to that, beyond the stall limit if need be."""
+
+_LEAST_CPU_S: Final = 0.02
+"""Processor time that is no movement: the clock's own step, and what answering costs."""
 
 _LOST_S: Final = 5.0
 _LOST_BEATS: Final = 2
@@ -42,6 +51,7 @@ class Hearing:
         self._supply = supply
         self._messages: dict[type[m.FromRunner], Callable[[Runner, Any], None]] = {
             m.Beat: self._beat,
+            m.Stack: self._stack,
             m.Report: self._report,
             m.WorkerLost: self._worker_lost,
             m.Returned: self._returned,
@@ -95,13 +105,29 @@ class Hearing:
         )
         if beat.job is None or beat.job != runner.job or self._moved(runner, beat):
             runner.vitals, runner.vitals_since = (beat.cpu, io_bytes), books.now
+            runner.asked_at = runner.stack = None
         runner.job, runner.beat = beat.job, beat.number
         runner.beat_at, runner.cpu, runner.rss = books.now, beat.cpu, beat.rss
         runner.job_since = None if beat.job is None else books.now - beat.running
         self._find_lost(runner, beat)
         idle = books.now - runner.vitals_since
-        if policy.stall_s is not None and idle > policy.stall_s:
-            self._stalled(runner, idle)
+        if policy.stall_s is None or idle <= _ASK_WHERE * policy.stall_s:
+            return
+        if runner.asked_at is None:
+            self._ask_where(runner)
+        elif idle > policy.stall_s:
+            late = books.now - runner.asked_at > _ANSWER_S
+            if late or runner.stack is not None:
+                self._stalled(runner, idle)
+
+    def _ask_where(self, runner: Runner) -> None:
+        """Let a job that seems to stall tell where it is, before it is ended for it."""
+        runner.asked_at = self._books.now
+        if runner.peer is not None and runner.job is not None:
+            self._books.ask(Send(peer=runner.peer, message=m.Examine(job=runner.job)))
+
+    def _stack(self, runner: Runner, stack: m.Stack) -> None:
+        runner.stack = (stack.job, stack.text)
 
     def _find_lost(self, runner: Runner, beat: m.Beat) -> None:
         """Take back work that a runner does not know of, long after it was sent.
@@ -120,12 +146,12 @@ class Hearing:
     def _moved(self, runner: Runner, beat: m.Beat) -> bool:
         cpu, io_bytes = runner.vitals
         idle = self._books.now - runner.vitals_since
-        used = beat.cpu - cpu > 0.001 * max(idle, 1.0)
+        used = beat.cpu - cpu > max(_LEAST_CPU_S, 0.001 * idle)
         return used or (beat.read or 0) + (beat.written or 0) != io_bytes
 
     def _stalled(self, runner: Runner, idle: float) -> None:
         books, job = self._books, runner.job
-        runner.vitals_since = books.now
+        runner.vitals_since, runner.asked_at = books.now, None
         grant = runner.holding(job) if job is not None else None
         if grant is None or job is None:
             return
@@ -138,7 +164,9 @@ class Hearing:
         )
         ran = testimony.ran_s(runner, job, books.now)
         self._supply.revoke(runner, grant.number, job, job + 1)
-        self._inquest.end_job(runner, grant, job, [said], ran)
+        told, runner.stack = runner.stack or (None, ""), None
+        stack = told[1] if told[0] == job else ""
+        self._inquest.end_job(runner, grant, job, [said], ran, stack)
         self._supply.dispatch(runner.group)
 
     def _report(self, runner: Runner, report: m.Report) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from gridmap.backend import NotAsked, Seen, SeenState
 from gridmap.events import RunnerPending
 from gridmap.lifecycle import RunnerState, RunnerStep
@@ -380,6 +382,7 @@ class Inquest:
         job: int,
         statements: Iterable[Statement],
         ran_s: float | None = None,
+        stack: str = "",
     ) -> None:
         """End the attempt of one job with a verdict, and deliver it if it is final.
 
@@ -389,11 +392,15 @@ class Inquest:
             job: The job.
             statements: What the witnesses said.
             ran_s: Seconds the job had run; None if nobody knows.
+            stack: The worker's Python stack; empty if it is not known.
         """
         books, said = self._books, list(statements)
         heard = any(s.witness is Witness.HEARTBEAT for s in said)
         if not heard and runner.beat_at is not None:
             said.append(testimony.of_beat(runner, books.now))
-        verdict = books.verdict(job, grant.span.attempt, said, runner, ran_s=ran_s)
+        verdict = attrs.evolve(
+            books.verdict(job, grant.span.attempt, said, runner, ran_s=ran_s),
+            stack=stack,
+        )
         if not books.end_attempt(grant, job, verdict):
             books.ask(DeliverVerdict(job=job, verdict=verdict))

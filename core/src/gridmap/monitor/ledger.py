@@ -261,13 +261,8 @@ class Ledger:
         runner = books.fleet.by_peer.get(fact.peer)
         if runner is not None:
             self._hearing.check(runner, message)
-        answer = (
-            m.Echo(number=message.number)
-            if isinstance(message, m.Beat)
-            else m.Ack(numbers=(message.number,))
-        )
         if runner is None:  # struck off: it can end in peace
-            books.ask(Send(peer=fact.peer, message=answer))
+            self._answer(fact.peer, message, len(books.out))
             return
         runner.spoke(books.now, DOUBTFUL_BEATS * books.policy.interval_s)
         revived = isinstance(message, m.Beat) and self._shown_alive(runner)
@@ -278,9 +273,18 @@ class Ledger:
         kept = Deliver | KeepContent | Publish | Note
         while at < len(books.out) and isinstance(books.out[at], kept):
             at += 1
-        books.out.insert(at, Send(peer=fact.peer, message=answer))
+        self._answer(fact.peer, message, at)
         if revived:
             self._supply.supply(runner)
+
+    def _answer(self, peer: bytes, message: m.FromRunner, at: int) -> None:
+        """Say that a message arrived, where the runner has to know."""
+        if isinstance(message, m.Hello | m.Stack):
+            return
+        beat = isinstance(message, m.Beat)
+        number = message.number
+        answer = m.Echo(number=number) if beat else m.Ack(numbers=(number,))
+        self._books.out.insert(at, Send(peer=peer, message=answer))
 
     def _shown_alive(self, runner: Runner) -> bool:
         """A runner in doubt spoke: that counts more than that others do not know it."""

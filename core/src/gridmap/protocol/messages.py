@@ -128,6 +128,18 @@ class Beat(_Message, frozen=True, tag="beat"):
     tail: Text = ""
 
 
+class Stack(_Message, frozen=True, tag="stack"):
+    """Where a job is: the answer to `Examine`. It may be lost.
+
+    Attributes:
+        job: The job.
+        text: The Python stack of each thread, or what is known where Python is silent.
+    """
+
+    job: Count
+    text: Text
+
+
 class Report(_Message, frozen=True, tag="report"):
     """Jobs ended; as many payloads follow, packed, in order.
 
@@ -326,6 +338,12 @@ class Cancel(_Message, frozen=True, tag="cancel"):
     count: Annotated[int, Meta(ge=1)]
 
 
+class Examine(_Message, frozen=True, tag="examine"):
+    """Say where this job is, if it is the one being run. The answer is `Stack`."""
+
+    job: Count
+
+
 class Stop(_Message, frozen=True, tag="stop"):
     """There is no more work; the runner ends.
 
@@ -337,8 +355,16 @@ class Stop(_Message, frozen=True, tag="stop"):
 
 
 FromRunner: TypeAlias = (
-    Hello | Beat | Report | WorkerLost | Returned | Warned | Checkpoint | Goodbye
+    Hello
+    | Beat
+    | Stack
+    | Report
+    | WorkerLost
+    | Returned
+    | Warned
+    | Checkpoint
+    | Goodbye
 )
 FromMonitor: TypeAlias = (
-    Welcome | Refuse | Content | Work | Ack | Echo | Recall | Cancel | Stop
+    Welcome | Refuse | Content | Work | Ack | Echo | Recall | Cancel | Examine | Stop
 )

@@ -25,6 +25,7 @@ from gridmap.protocol.messages import (
     Hello,
     Report,
     Returned,
+    Stack,
     Warned,
     WorkerLost,
 )
@@ -45,6 +46,7 @@ class SessionState(enum.Enum):
 _OPEN: Final[Mapping[type[FromRunner], SessionState]] = {
     Hello: SessionState.OPEN,
     Beat: SessionState.OPEN,
+    Stack: SessionState.OPEN,
     Report: SessionState.OPEN,
     WorkerLost: SessionState.OPEN,
     Returned: SessionState.OPEN,

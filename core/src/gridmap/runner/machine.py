@@ -114,6 +114,13 @@ class StartWorker:
 
 
 @attrs.frozen(kw_only=True)
+class Examine:
+    """Ask the worker where it is, for the sake of this job."""
+
+    job: int
+
+
+@attrs.frozen(kw_only=True)
 class DropGrant:
     """A grant is done: its inputs can be forgotten."""
 
@@ -132,7 +139,15 @@ class Leave:
 
 
 Action: TypeAlias = (
-    Say | SetUp | Feed | KillWorker | StartWorker | DropGrant | AskCheckpoint | Leave
+    Say
+    | SetUp
+    | Feed
+    | Examine
+    | KillWorker
+    | StartWorker
+    | DropGrant
+    | AskCheckpoint
+    | Leave
 )
 
 
@@ -258,6 +273,9 @@ class RunnerMachine:
                 self._recall(message.grant, now)
             case m.Cancel():
                 self._cancel(message)
+            case m.Examine():
+                if message.job in self._fed:
+                    self._out.append(Examine(job=message.job))
             case m.Stop():
                 self._stop(message, now)
             case _:
@@ -641,6 +659,12 @@ class RunnerMachine:
     def silence(self, now: float) -> float:
         """Return how long the monitor has not been heard, seconds."""
         return now - self._heard
+
+    def examined(self, job: int, text: str) -> list[Action]:
+        """The worker answered where it is; a job that ended meanwhile is nowhere."""
+        if job in self._fed:
+            self._say(m.Stack(job=job, text=text))
+        return self._flush()
 
     def orphaned(self, now: float) -> bool:
         """Whether the monitor has been gone for longer than a runner waits."""

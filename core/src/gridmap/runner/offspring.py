@@ -10,6 +10,7 @@ import subprocess
 import sys
 from typing import NamedTuple
 
+from gridmap.runner.examination import shared_memory
 from gridmap.runner.outbox import Outbox
 
 
@@ -35,15 +36,17 @@ class WorkerProcess:
         sock: The runner's end of the socket; does not block.
         output: Where what it prints can be read.
         outbox: Where it says what it does, and leaves results.
+        stack: Memory in which it answers where it is.
     """
 
     def __init__(
-        self, pid: int, sock: socket.socket, output: int, outbox: Outbox
+        self, pid: int, sock: socket.socket, output: int, outbox: Outbox, stack: int
     ) -> None:
         self.pid = pid
         self.sock = sock
         self.output = output
         self.outbox = outbox
+        self.stack = stack
         sock.setblocking(False)
         os.set_blocking(output, False)
 
@@ -74,6 +77,7 @@ class WorkerProcess:
             os.killpg(self.pid, signal.SIGKILL)
         self.sock.close()
         os.close(self.output)
+        os.close(self.stack)
         self.outbox.close()
 
 
@@ -81,7 +85,7 @@ def fork_worker() -> WorkerProcess:
     """Fork a worker. Only while this process is young: no threads, no sockets."""
     ours, theirs = socket.socketpair()
     output, output_end = os.pipe()
-    outbox = Outbox()
+    outbox, stack = Outbox(), shared_memory()
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
@@ -92,7 +96,7 @@ def fork_worker() -> WorkerProcess:
             os.close(output)
             from gridmap.runner import worker  # noqa: PLC0415 - the child's own
 
-            code = worker.run(theirs, outbox, output_end)
+            code = worker.run(theirs, outbox, output_end, stack)
         except BaseException:  # noqa: BLE001 - the end of a process: told on stderr
             import traceback  # noqa: PLC0415 - only now
 
@@ -101,15 +105,15 @@ def fork_worker() -> WorkerProcess:
             os._exit(code)
     theirs.close()
     os.close(output_end)
-    return WorkerProcess(pid, ours, output, outbox)
+    return WorkerProcess(pid, ours, output, outbox, stack)
 
 
 def spawn_worker() -> WorkerProcess:
     """Start a worker as a new program: this process is past forking."""
     ours, theirs = socket.socketpair()
     output, output_end = os.pipe()
-    outbox = Outbox()
-    fds = (theirs.fileno(), outbox.fd, output_end)
+    outbox, stack = Outbox(), shared_memory()
+    fds = (theirs.fileno(), outbox.fd, output_end, stack)
     process = subprocess.Popen(
         [sys.executable, "-m", "gridmap.runner.worker", *map(str, fds)],
         pass_fds=fds,
@@ -118,4 +122,4 @@ def spawn_worker() -> WorkerProcess:
     process.returncode = 0  # we wait for it ourselves
     theirs.close()
     os.close(output_end)
-    return WorkerProcess(process.pid, ours, output, outbox)
+    return WorkerProcess(process.pid, ours, output, outbox, stack)

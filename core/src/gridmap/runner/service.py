@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
 import msgspec
 
 from gridmap import connection, payload, plugins
@@ -20,11 +21,13 @@ from gridmap.journal import parking
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 from gridmap.runner import cgroup, saving, strays
+from gridmap.runner.examination import Examiner
 from gridmap.runner.interruption import AskCheckpoint
 from gridmap.runner.link import Link
 from gridmap.runner.machine import (
     Action,
     DropGrant,
+    Examine,
     Feed,
     KillWorker,
     Leave,
@@ -46,7 +49,7 @@ from gridmap.runner.worker import Raised, Setup
 from gridmap.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from gridmap.backend import Identity
 
@@ -86,6 +89,18 @@ class RunnerService:
         self._sampled = 0.0
         self._asked_for = 0.0
         self._orphan = False
+        self._examiner = Examiner()
+        self._acts: dict[type[Action], Callable[[Any], object]] = {
+            Say: self._say,
+            Feed: self._feed,
+            DropGrant: lambda drop: self._batches.pop(drop.grant, None),
+            SetUp: lambda set_up: self._set_up(set_up.welcome),
+            KillWorker: lambda _: self._worker.kill(),
+            StartWorker: lambda _: self._start_worker(),
+            Examine: self._examine,
+            AskCheckpoint: self._ask_for_checkpoint,
+            Leave: self._leave,
+        }
 
     def run(self) -> int:
         """Be a runner until there is no more work; return the exit status."""
@@ -317,7 +332,7 @@ class RunnerService:
         vitals = Vitals()
         if self._machine.beat_due(now) or now - self._sampled > _SAMPLE_S:
             self._sampled = now
-            vitals = self._meter.measure()
+            vitals = self._measured()
         beats = self._machine.beat_due(now)
         tail = self._output.fresh() if beats else ""
         if not self._dead:
@@ -325,6 +340,8 @@ class RunnerService:
         outbox = self._worker.outbox
         doing, can_save = outbox.doing(), outbox.can_save()
         self._do(self._machine.tick(vitals, doing, tail, now, can_save=can_save))
+        if (answer := self._examiner.answer(self._worker, now)) is not None:
+            self._do(self._machine.examined(*answer))
         if now - self._asked_for > _DRIVER_S:
             self._asked_for = now
             self._orphan = self._reach.deserted()
@@ -344,28 +361,29 @@ class RunnerService:
         self._machine.phase = Phase.GONE
         self._status = 1
 
+    def _measured(self) -> Vitals:
+        """Return the vitals, without what the examination itself has written."""
+        vitals = self._meter.measure()
+        if vitals.written is None:
+            return vitals
+        jobs_own = vitals.written - self._examiner.written(self._worker)
+        return attrs.evolve(vitals, written=max(0, jobs_own))
+
     # Actions ------------------------------------------------------------------------
 
     def _do(self, actions: Iterable[Action]) -> None:
         for action in actions:
-            match action:
-                case Say():
-                    self._say(action)
-                case Feed():
-                    self._feed(action)
-                case DropGrant():
-                    self._batches.pop(action.grant, None)
-                case SetUp():
-                    self._set_up(action.welcome)
-                case KillWorker():
-                    self._worker.kill()
-                case AskCheckpoint():
-                    self._worker.outbox.ask(action.job)
-                    self._worker.ask(saving.ASK)
-                case StartWorker():
-                    self._start_worker()
-                case Leave():
-                    self._status = action.status
+            self._acts[type(action)](action)
+
+    def _ask_for_checkpoint(self, ask: AskCheckpoint) -> None:
+        self._worker.outbox.ask(ask.job)
+        self._worker.ask(saving.ASK)
+
+    def _examine(self, examine: Examine) -> None:
+        self._examiner.ask(self._worker, examine.job, time.monotonic())
+
+    def _leave(self, leave: Leave) -> None:
+        self._status = leave.status
 
     def _say(self, say: Say) -> None:
         frames: list[Any] = [codec.encode(say.message)]
@@ -397,6 +415,7 @@ class RunnerService:
         self._link.send(Record(RecordType.CONTENT, frames))
 
     def _start_worker(self) -> None:
+        self._examiner.left(self._worker)
         self._worker.close()
         strays.end(self._worker.pid)
         self._worker = spawn_worker()

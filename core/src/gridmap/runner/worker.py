@@ -22,7 +22,7 @@ import msgspec
 from gridmap import payload
 from gridmap.errors import RemoteError, UnpicklableError, qualified_names
 from gridmap.protocol.messages import Kind
-from gridmap.runner import records, saving
+from gridmap.runner import examination, records, saving
 from gridmap.runner.outbox import Outbox
 from gridmap.runner.records import Record, RecordType
 
@@ -52,18 +52,22 @@ class Setup(msgspec.Struct, frozen=True):
     path: tuple[str, ...]
 
 
-def run(sock: socket.socket, outbox: Outbox, output_fd: int | None) -> int:
+def run(
+    sock: socket.socket, outbox: Outbox, output_fd: int | None, stack_fd: int
+) -> int:
     """Serve jobs until the runner is gone.
 
     Args:
         sock: Where jobs come from and results go to.
         outbox: Where to say what is being done, and to leave results.
         output_fd: Where standard output and error go; None leaves them.
+        stack_fd: Where to answer where it is.
 
     Returns:
         The exit status of the process.
     """
     _detach(output_fd)
+    examination.listen(stack_fd)
     worker = Worker(sock, outbox)
     while (record := records.receive(sock)) is not None:
         worker.handle(record)
@@ -318,8 +322,9 @@ def _set_up(setup: Setup) -> None:
 
 def main(arguments: list[str]) -> int:
     """Be a worker that was started as a program, after the first one died."""
-    sock_fd, outbox_fd, output_fd = map(int, arguments)
-    return run(socket.socket(fileno=sock_fd), Outbox(outbox_fd), output_fd)
+    sock_fd, outbox_fd, output_fd, stack_fd = map(int, arguments)
+    sock = socket.socket(fileno=sock_fd)
+    return run(sock, Outbox(outbox_fd), output_fd, stack_fd)
 
 
 if __name__ == "__main__":
