@@ -105,6 +105,7 @@ def test_what_a_person_killed_stays_killed() -> None:
     desk, peer, work = working()
     desk.hear(peer, m.Warned(number=1, text="it was warned", job=0, ending=True))
     desk.hear(peer, save(work, ONE))
+    desk.tell(f.Disconnected(peer=peer))
     end(desk, b.Autopsy(ending=b.Ending.PERSON))
     (delivered,) = desk.take(i.DeliverVerdict)
     assert delivered.verdict.cause.value == "killed by someone else"
@@ -149,6 +150,60 @@ def test_a_requeued_runner_resumes_its_job() -> None:
     desk.looked(h1=b.SeenState.QUEUED)
     desk.hello(b.Handle("1"), nonce="second")
     (again,) = desk.work()
+    assert (again.attempt, again.function) == (2, ONE)
+
+
+def test_a_new_life_waits_for_the_checkpoint_of_the_old_one() -> None:
+    """Grid Engine starts the one before it warns the other."""
+    desk, peer, work = working(resubmits=0)
+    desk.hello(b.Handle("1"), nonce="second")
+    assert not desk.take(i.DeliverVerdict)
+    desk.hear(peer, m.Warned(number=1, text="it was warned", job=0, ending=True))
+    desk.hear(peer, save(work, ONE))
+    (again,) = desk.work()
+    assert (again.attempt, again.function) == (2, ONE)
+    assert desk.books.fleet.by_handle[b.Handle("1")].nonce == "second"
+
+
+@pytest.mark.parametrize("why", ["connection", "time"])
+def test_a_new_life_does_not_wait_in_vain(why: str) -> None:
+    """The old one is gone, or has nothing to say: it was preempted, and that is all."""
+    desk, peer, _ = working()
+    desk.hello(b.Handle("1"), nonce="second")
+    assert not desk.work()
+    if why == "connection":
+        desk.tell(f.Disconnected(peer=peer))
+    else:
+        desk.tick(7.0)
+    (again,) = desk.work()
+    assert (again.attempt, again.function) == (2, b"f")
+
+
+def test_a_new_life_that_hangs_up_is_not_waited_for() -> None:
+    """The old one just goes on."""
+    desk, peer, work = working()
+    second = desk.hello(b.Handle("1"), nonce="second")
+    desk.tell(f.Disconnected(peer=second))
+    desk.tick(7.0)
+    desk.report(peer, work)
+    assert desk.ledger.settled
+    assert not desk.verdicts()
+
+
+@pytest.mark.parametrize("state", ["queued", "ended", "absent"])
+def test_who_is_about_to_end_is_heard_out(state: str) -> None:
+    """The scheduler takes it for gone, but its checkpoint is still on its way."""
+    desk, peer, work = working(resubmits=0)
+    desk.hear(peer, m.Warned(number=1, text="it was warned", job=0, ending=True))
+    desk.tick()
+    desk.looked(**({} if state == "absent" else {"h1": b.SeenState(state)}))
+    desk.tick(1.0)
+    assert not desk.take(i.HoldAutopsy)
+    assert not desk.verdicts()
+    desk.hear(peer, save(work, ONE))
+    part(desk, peer, "signal")
+    end(desk, b.Autopsy(ending=b.Ending.PREEMPTION))
+    _, again = at_work(desk)
     assert (again.attempt, again.function) == (2, ONE)
 
 

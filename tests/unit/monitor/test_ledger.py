@@ -245,8 +245,9 @@ def test_a_start_in_place_ends_the_attempt_of_the_life_before() -> None:
     desk = Desk(max_workers=1)
     desk.add(1)
     (handle,) = desk.accept()
-    desk.hello(handle, "one")
+    peer = desk.hello(handle, "one")
     desk.work()
+    desk.tell(f.Disconnected(peer=peer))
     desk.hello(handle, "two")
     (work,) = desk.work()
     assert work.attempt == 2

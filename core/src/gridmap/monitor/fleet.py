@@ -136,6 +136,11 @@ class Runner:
         self.look_pause = min(max(least, 2 * self.look_pause), most)
         self.look_at = now + self.look_pause
 
+    @property
+    def speaks_on(self) -> bool:
+        """Whether it is about to end, and may have a checkpoint to send until then."""
+        return self.ending and not self.parted and self.broke_at is None
+
     def begin_again(self) -> None:
         """Forget what was known of the life that ended."""
         if self.nonce:

@@ -160,7 +160,9 @@ class Inquest:
             self._keep_loss(runner, seen)
             runner.seen = seen
             runner.node = runner.node or seen.node
-        if seen is None or seen.state is SeenState.ENDED:
+        if runner.speaks_on and runner.state is RunnerState.SUSPECT:
+            runner.look_again(self._books.now, least=0.25, most=2.0)
+        elif seen is None or seen.state is SeenState.ENDED:
             self._over(runner)
         elif runner.state is RunnerState.QUEUED:
             self._pending(runner, seen)

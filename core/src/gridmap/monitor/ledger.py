@@ -31,6 +31,7 @@ from gridmap.monitor.instructions import (
     Send,
 )
 from gridmap.monitor.staffing import Staffing
+from gridmap.monitor.succession import Succession
 from gridmap.monitor.supply import Supply
 from gridmap.monitor.surroundings import Surroundings
 from gridmap.monitor.testimony import REQUEUED
@@ -60,6 +61,7 @@ class Ledger:
         self._staffing = Staffing(self._books)
         self._inquest = Inquest(self._books, self._staffing)
         self._supply = Supply(self._books, self._staffing)
+        self._succession = Succession(self._books)
         self._hearing = Hearing(
             self._books, self._staffing, self._inquest, self._supply
         )
@@ -268,6 +270,8 @@ class Ledger:
         revived = isinstance(message, m.Beat) and self._shown_alive(runner)
         at = len(books.out)
         self._hearing.hear(runner, message)
+        if isinstance(message, m.Checkpoint | m.Goodbye):
+            self._succeed(runner)
         # Behind what was delivered, which must be safe before it is acknowledged, and
         # before anything that the message led to.
         kept = Deliver | KeepContent | Publish | Note
@@ -334,6 +338,8 @@ class Ledger:
     def _admit(self, runner: Runner, peer: bytes, hello: m.Hello) -> None:
         books = self._books
         if runner.nonce and runner.nonce != hello.nonce:
+            if self._succession.waits(runner, peer, hello):
+                return
             self._inquest.release(runner, [*runner.statements, REQUEUED])
             runner.begin_again()
         before = books.fleet.joined(runner, peer)
@@ -381,6 +387,7 @@ class Ledger:
 
     def _disconnected(self, fact: f.Disconnected) -> None:
         runner = self._books.fleet.by_peer.get(fact.peer)
+        self._succession.hung_up(fact.peer)
         if runner is None or runner.over:
             return
         if runner.state is RunnerState.STOPPING and runner.kill_sent is None:
@@ -389,6 +396,13 @@ class Ledger:
         else:
             runner.broke_at = self._books.now
             self._inquest.doubt(runner)
+            self._succeed(runner)
+
+    def _succeed(self, runner: Runner) -> None:
+        """Let the next life of a runner in, if it waits for this one to have spoken."""
+        heir = self._succession.spoken(runner)
+        if heir is not None:
+            self._hello(heir.peer, heir.hello)
 
     # Time ---------------------------------------------------------------------------
 
@@ -412,6 +426,8 @@ class Ledger:
         if self._attach_at is not None and self._attach_at <= books.now:
             self._attach_at = None
             books.ask(Attach())
+        for heir in self._succession.due():
+            self._hello(heir.peer, heir.hello)
         books.jobs.wake(books.now)
         for group in books.jobs.groups.values():
             self._supply.dispatch(group)

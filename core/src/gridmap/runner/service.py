@@ -405,6 +405,7 @@ class RunnerService:
             environment=welcome.environment,
             directory=welcome.directory,
             path=(*path, *welcome.path),
+            warnings=tuple(self._warnings),
         )
         self._link.send(Record(RecordType.SETUP, (msgspec.msgpack.encode(setup),)))
         for digest in self._contents:

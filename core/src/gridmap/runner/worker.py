@@ -45,11 +45,14 @@ class Setup(msgspec.Struct, frozen=True):
         environment: Variables to set, and (None) to unset.
         directory: Working directory; kept as it is if it cannot be entered.
         path: Entries to put first on ``sys.path``.
+        warnings: Signals by which the scheduler warns. It may send them to all of a
+            runner's processes (Grid Engine 8.1.9 does), and they are not the worker's.
     """
 
     environment: dict[str, str | None]
     directory: str
     path: tuple[str, ...]
+    warnings: tuple[int, ...] = ()
 
 
 def run(
@@ -141,6 +144,10 @@ class Worker:
     def _become_a_copy(self) -> None:
         """This is a process that a function forked: it has nothing to tell."""
         self._forked = True
+        if signal.getsignal(signal.SIGTERM) is _hear_nothing:
+            signal.signal(
+                signal.SIGTERM, signal.SIG_DFL
+            )  # how pools end their processes
 
     def handle(self, record: Record) -> None:
         """Do what one record asks for."""
@@ -304,7 +311,13 @@ def _exit_status(code: object) -> int:
     return code & 0xFF if isinstance(code, int) else 1
 
 
+def _hear_nothing(*_: object) -> None:
+    """Do nothing, but not as SIG_IGN does: what a job starts hears signals as ever."""
+
+
 def _set_up(setup: Setup) -> None:
+    for number in setup.warnings:
+        signal.signal(number, _hear_nothing)
     for name, value in setup.environment.items():
         if value is None:
             os.environ.pop(name, None)
