@@ -102,7 +102,7 @@ class NamedRun:
         if log.damage is not None:
             _log.warning("run %r: %s", name, log.damage)
         run = cls(name, directory, past, lambda: None, lock, log)
-        wakes.append(run.wake)
+        wakes.append(lambda: run.wake())  # noqa: PLW0108 - whatever it is by then
         return run
 
     @property
