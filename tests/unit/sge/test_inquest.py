@@ -69,6 +69,15 @@ def test_a_deletion_that_was_seen_counts(room: Room) -> None:
     assert room.examine(FIRST, deleted={FIRST})[FIRST].ending is Ending.PERSON
 
 
+def test_who_waited_a_moment_ago_and_never_ran_was_deleted(room: Room) -> None:
+    """Accounting has no record of such, and need not be waited for."""
+    room.programs.say("qacct", NOT_FOUND)
+    room.inquest.hear({FIRST: Ended(ran=False)})
+    assert room.examine(FIRST) == {}
+    told = room.examine(FIRST, waiting={FIRST})[FIRST]
+    assert told.ending is Ending.PERSON
+
+
 def test_a_lost_node_does_not_look_like_a_success(room: Room) -> None:
     """DRMAA says nothing of it that it does not say of an end like any other."""
     room.programs.say("qacct", recorded("qacct_lost.txt"))

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from gridmap.monitor.jobs import Grant, Group
     from gridmap.monitor.staffing import Staffing
 
-_AUTOPSIES: Final = 5
-"""How often accounting is asked: it may lag behind the end by seconds."""
+_AUTOPSIES: Final = 7
+"""How often accounting is asked, the last time after half a minute: it lags behind the
+end by ``accounting_flush_time``, 15 s as Grid Engine comes (sge_conf(5), 8.1.9)."""
 
 _SETTLING_S: Final = 2.0
 """A scheduler may not show yet what it has just accepted."""

@@ -55,6 +55,7 @@ class Inquest:
         handles: Collection[Handle],
         *,
         deleted: Collection[Handle] = (),
+        waiting: Collection[Handle] = (),
         nodes: Mapping[Handle, str] | None = None,
         submitted: Mapping[str, datetime] | None = None,
         asked: Mapping[str, Resources] | None = None,
@@ -64,16 +65,18 @@ class Inquest:
         Args:
             handles: Runners that are over.
             deleted: Those that were seen being deleted.
+            waiting: Those that were seen waiting a moment ago.
             nodes: Where they were last seen.
             submitted: When each job was submitted, by this machine's clock.
             asked: What each job asked for.
         """
         nodes, submitted, asked = nodes or {}, submitted or {}, asked or {}
+        never_ran = {*deleted, *waiting}
         clear = {
             handle
             for handle in handles
             if (one := self._told.get(handle)) is not None
-            and (_is_clear(one) or (handle in deleted and not one.ran))
+            and (_is_clear(one) or (handle in never_ran and not one.ran))
         }
         nowhere = {
             handle

@@ -59,6 +59,14 @@ if TYPE_CHECKING:
 DEFAULT_LARGEST_ARRAY: Final = 75_000
 """``max_aj_tasks`` as Grid Engine comes, sge_conf(5)."""
 
+_LATELY_S: Final = 10.0
+"""Who waited so lately and is gone without a word of DRMAA's was deleted: in that time
+no runner starts, ends, and is forgotten."""
+
+_WAITING: Final = frozenset({SeenState.QUEUED, SeenState.HELD, SeenState.BLOCKED})
+
+_NEVER: Final = float("-inf")
+
 _RESCHEDULED: Final = "Pushed rescheduling of"
 _SETTING: Final = re.compile(r"^(max_aj_tasks|max_aj_instances)\s+(\d+)", re.MULTILINE)
 
@@ -90,6 +98,9 @@ class Scheduler:
         self._submitter = submitter or self._choose(environ)
         self._waiting = Waiting(self._programs, clock)
         self._inquest = Inquest(self._programs, clock)
+        self._clock = clock
+        self._waited: dict[Handle, float] = {}
+        self._vanished: set[Handle] = set()
         self._now = now
         self._asked: dict[str, Resources] = {}
         self._submitted: dict[str, datetime] = {}
@@ -256,6 +267,10 @@ class Scheduler:
                 self._nodes[handle] = one.node
             if "d" in one.raw:
                 self._deleted.add(handle)
+            if one.state in _WAITING:
+                self._waited[handle] = self._clock()
+            else:
+                self._waited.pop(handle, None)
 
     def _mark_unreachable(self, seen: dict[Handle, Seen]) -> dict[Handle, Seen]:
         """Say of runners on silent hosts that these are; they are shown as running.
@@ -315,9 +330,12 @@ class Scheduler:
     def postmortem(self, handles: Collection[Handle]) -> Mapping[Handle, Autopsy]:
         """Return how those of *handles* ended of which enough is known."""
         self._inquest.hear(self._submitter.reap(handles))
+        lately = self._clock() - _LATELY_S
+        self._vanished |= {h for h in handles if self._waited.get(h, _NEVER) > lately}
         return self._inquest.examine(
             handles,
             deleted=self._deleted,
+            waiting=self._vanished,
             nodes=self._nodes,
             submitted=self._submitted,
             asked=self._asked,
