@@ -9,6 +9,7 @@ from .layout import ClusterError
 
 GROUPS: Final[Mapping[str, Sequence[str]]] = {
     "base": (
+        "faketime",
         "gridengine-client",
         "gridengine-drmaa1.0",
         "gridengine-exec",

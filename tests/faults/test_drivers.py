@@ -18,6 +18,7 @@ STOPPED_S = 7.0
 
 SCRIPT = """
     import sys
+    import time
     from pathlib import Path
     from tests.cluster.client import Cluster
     from tests.faults import deeds
@@ -33,7 +34,7 @@ SCRIPT = """
         settings={"silence_limit": 3.0},
     )
     struck.check()
-    print("all is right")
+    print("all is right,", time.time())
 """
 
 
