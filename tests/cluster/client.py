@@ -64,6 +64,11 @@ class Cluster:
         path = os.environ.get(VARIABLE)
         return cls(path) if path else None
 
+    @property
+    def small(self) -> Path:
+        """A file system of one megabyte that all hosts share, to be filled."""
+        return self.path.parent / "small"
+
     def ping(self) -> None:
         """Return if the agent answers."""
         self._ask("ping")

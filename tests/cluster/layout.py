@@ -37,6 +37,9 @@ RUN: Final = Path(f"/run/gridmap-cluster{INSTANCE}")
 STATE: Final = Path(f"/var/lib/gridmap-cluster{INSTANCE}")
 """Configuration, spools, logs; not below /run, which is often mounted noexec."""
 LOGS: Final = STATE / "log"
+SMALL: Final = RUN / "small"
+"""A file system of one megabyte that all hosts share, for tests that fill it."""
+
 AGENT_SOCKET: Final = RUN / "agent.sock"
 AGENT_VARIABLE: Final = "GRIDMAP_TEST_CLUSTER"
 

@@ -23,6 +23,7 @@ from .layout import (
     LOGS,
     OVERLAYS,
     RUN,
+    SMALL,
     STATE,
     ClusterError,
     require_root,
@@ -92,6 +93,8 @@ def down() -> None:
         for host in HOSTS:
             Host(host).pull_plug()
         network.remove()
+        if SMALL.is_mount():
+            subprocess.run(["umount", "--lazy", str(SMALL)], check=True)
         for directory in (RUN, STATE):
             shutil.rmtree(directory, ignore_errors=True)
 
@@ -184,6 +187,10 @@ def _prepare() -> None:
     for directory in (RUN, STATE, LOGS):
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o755)
+    SMALL.mkdir(exist_ok=True)
+    if not SMALL.is_mount():  # before hosts boot: each has a mount table of its own
+        options = ["-t", "tmpfs", "-o", "size=1m,mode=1777", "none", str(SMALL)]
+        subprocess.run(["mount", *options], check=True)
     lines = [
         "127.0.0.1 localhost",
         *(f"{address} {host}" for host, address in ADDRESSES.items()),

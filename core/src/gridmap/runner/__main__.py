@@ -6,6 +6,7 @@ that it is small, and no socket, thread or lock of the runner's is in it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -42,6 +43,7 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     status = main(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # a full disk
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(status)

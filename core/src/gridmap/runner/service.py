@@ -153,8 +153,9 @@ class RunnerService:
         self._machine = RunnerMachine(_hello(identity, nonce), time.monotonic())
 
     def _log(self, text: str) -> None:
-        sys.stderr.write(f"gridmap: {text}\n")
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # a full disk must not end the runner
+            sys.stderr.write(f"gridmap: {text}\n")
+            sys.stderr.flush()
 
     def _catch_signals(self) -> int:
         reader, writer = socket.socketpair()
