@@ -26,6 +26,8 @@ _COMMON: Final = (
     "cable_pulled",
     "node_dies",
     "runner_stopped",
+    "runner_hangs",
+    "driver_dies",
 )
 """They need a runner that is up."""
 
@@ -55,7 +57,7 @@ class Faults:
     def __init__(self, sim: Simulation) -> None:
         self._sim = sim
         self._world = sim.world
-        self._dice = Dice(0)
+        self._dice = Dice(self._world.seed)
         self._ended = False
         self.struck = 0
         self.muted: frozenset[int] = frozenset()
@@ -65,16 +67,25 @@ class Faults:
         """Return what can go wrong; the first of them do so more often."""
         return (*_COMMON, *_RARE)
 
-    def strike(self) -> None:
-        """Let something go wrong, unless this stroke is left out."""
+    def plan(self, stroke: int, seconds: float) -> None:
+        """Let something go wrong within some time, most likely soon.
+
+        Each stroke has dice of its own, so that it does not change when others are
+        left out.
+        """
+        dice = Dice(f"{self._world.seed} stroke {stroke}")
+        if stroke not in self.muted:
+            at = seconds * dice.random() ** 2
+            self._world.after(at, lambda: self.strike(dice))
+
+    def strike(self, dice: Dice) -> None:
+        """Let something go wrong, as long as it may."""
         if self._ended:
             return
         self.struck += 1
-        # Dice of its own, so that the others do not change when it is left out.
-        self._dice.seed(f"{self._world.seed} stroke {self.struck}")
-        kind = self._dice.choice([*_COMMON, *_COMMON, *_COMMON, *self.names()])
-        if self.struck not in self.muted:
-            getattr(self, kind)()
+        self._dice = dice
+        kind = dice.choice([*_COMMON, *_COMMON, *_COMMON, *self.names()])
+        getattr(self, kind)()
 
     def end(self) -> None:
         """Let nothing go wrong any more, and mend what is broken."""
@@ -92,7 +103,8 @@ class Faults:
             node.alive = True
             self._plug_in(node)
             for process in list(node.processes):
-                process.thaw()
+                if Fault.HUNG not in process.faults:
+                    process.thaw()
         for task in scheduler.tasks.values():
             self._let_go(task)
 
@@ -148,6 +160,14 @@ class Faults:
             self._world.tell(f"{process}: stopped for {seconds:.1f} s")
             process.struck(Fault.FROZEN)
             process.freeze(seconds)
+
+    def runner_hangs(self) -> None:
+        """A runner's process waits for a disk that never answers."""
+        process = self._process()
+        if process is not None and not process.machine._goodbye:
+            self._world.tell(f"{process}: hangs")
+            process.struck(Fault.HUNG)
+            process.freeze(float("inf"))
 
     def suspended(self) -> None:
         """The scheduler suspends a runner with its worker, and resumes it later."""
@@ -329,8 +349,17 @@ class Faults:
         if task.state is TaskState.HELD:
             self._sim.scheduler._queue(task)
 
+    def driver_dies(self) -> None:
+        """The user's process is killed, and his script started again later."""
+        if self._sim.plan.journaled and not self._sim.monitor.dead:
+            when = self._dice.choice(["before", "after", "amid"])
+            self._world.tell(f"driver: is to die, {when} it writes")
+            self._sim.monitor.doom(when)
+
     def user_cancels(self) -> None:
-        """The user takes jobs back."""
+        """The user takes jobs back. Who resumes a run does not do that."""
+        if self._sim.plan.journaled:
+            return
         count = len(self._sim.jobs)
         if count:
             first = self._dice.randrange(count)

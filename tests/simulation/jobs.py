@@ -33,6 +33,7 @@ class Fault(enum.Enum):
     NODE = "its node died"
     GIVEN_UP = "the scheduler took its node for dead"
     CUT_OFF = "its connection broke or its node was cut off"
+    HUNG = "its process waits for ever"
     FROZEN = "its process was stopped"
     REQUEUED = "the scheduler started it again"
     RESUBMITTED = "the monitor had it started again"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tests.simulation.jobs import Deed, Fault
 
 from gridmap.backend import Ending
+from gridmap.runner.machine import Phase
 from gridmap.verdict import Cause, Verdict
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _NEEDS: Final = {
 }
 """One of these must have happened to a runner for such a verdict to be true."""
 
-_UNHEARD: Final = {Fault.CUT_OFF, Fault.GIVEN_UP, Fault.FROZEN, Fault.NODE}
+_UNHEARD: Final = {Fault.CUT_OFF, Fault.GIVEN_UP, Fault.FROZEN, Fault.NODE, Fault.HUNG}
 """What keeps a runner that lives from being heard."""
 
 _KNOWN: Final = {Ending.PERSON, Ending.PREEMPTION, Ending.NODE}
@@ -68,7 +69,7 @@ class Judge:
         elif cause is Cause.LOST:
             self._judge_lost(number, verdict, last)
         elif cause is Cause.STALLED:
-            assert deed is Deed.STALL or Fault.FROZEN in last.runner.faults, what
+            assert deed is Deed.STALL or last.runner.faults & _UNHEARD, what
         elif cause is Cause.ENVIRONMENT_BROKEN:
             assert last.runner.faults & {Fault.BROKEN, Fault.IDLE_DEATH}, what
         elif cause is Cause.CANCELLED:
@@ -95,25 +96,26 @@ class Judge:
     @staticmethod
     def _faults(last: Try) -> set[Fault]:
         """What happened to the runner of an attempt, or to the task it was."""
-        runner = last.runner
-        is_last = runner.task.lives[-1] is runner
-        return runner.faults | runner.task.faults if is_last else runner.faults
+        runner, lives = last.runner, last.runner.task.lives
+        later = lives[lives.index(runner) + 1 :]
+        if any(life.machine.phase is not Phase.GREETING for life in later):
+            return runner.faults
+        return runner.faults | runner.task.faults  # nobody can tell them apart
 
     @staticmethod
     def _judge_place(number: int, verdict: Verdict, last: Try) -> None:
         """The evidence belongs to that attempt and to no other."""
         what = f"job {number}: {verdict}, but it was with {last.runner}"
-        names = {str(t.handle) for t in last.runner.sim.scheduler.related(last.runner)}
-        assert verdict.runner in names, what
+        assert verdict.runner in last.runner.names, what
         assert verdict.node == last.runner.node.name, what
 
     def _judge_lost(self, number: int, verdict: Verdict, last: Try) -> None:
         """Nobody could know: else it is a lie to say so."""
         runner, task = last.runner, last.runner.task
         what = f"job {number}: {verdict}, but {runner} {runner.faults} {task.ending}"
+        assert not runner.alive or runner.faults, f"{what}: it is well"
         if self._in_trouble(runner):
             return
-        assert not runner.alive or runner.faults, f"{what}: it is well"
         if runner.alive:
             assert runner.faults & (_UNHEARD | {Fault.SIGNALLED, Fault.OURS}), what
             return

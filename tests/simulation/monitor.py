@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from tests.simulation.driver import entries
+
 from gridmap import backend as b
 from gridmap.errors import RemoteProtocolError
 from gridmap.monitor import facts as f
@@ -29,7 +31,10 @@ class SimMonitor:
         self._world = sim.world
         self.clock = clock
         self.ledger = ledger
-        self.woke = 0.0
+        self.woke = sim.world.now
+        self.dead = False
+        self.doomed = ""
+        self._dying = False
         self.connections: dict[bytes, Connection] = {}
         self.sessions: dict[bytes, SessionState] = {}
         self.closed = False
@@ -50,6 +55,8 @@ class SimMonitor:
             i.Look: self._errand,
             i.HoldAutopsy: self._errand,
             i.ResubmitRunner: self._errand,
+            i.Attach: self._errand,
+            i.Note: lambda _: None,
         }
         self._world.after(0.1, self._tick)
 
@@ -61,6 +68,24 @@ class SimMonitor:
             self._stopped = True
             self._world.after(seconds, self._go_on)
 
+    def die(self) -> None:
+        """Be ended by SIGKILL: nothing is said, and nothing more is done."""
+        if self.dead:
+            return
+        self.dead = True
+        for connection in list(self.connections.values()):
+            connection.tear(hint=False)
+        self._sim.driver_died()
+
+    def doom(self, when: str) -> None:
+        """Die as soon as there is something to be written down.
+
+        Args:
+            when: "before" it is, "after", or "amid" what is done about it then.
+        """
+        self.doomed = when
+        self._world.after(1.0, self.die)
+
     def _go_on(self) -> None:
         self._stopped = False
         self.woke = self._world.now
@@ -71,11 +96,11 @@ class SimMonitor:
     def _when_awake(self, act: Callable[[], None]) -> None:
         if self._stopped:
             self._backlog.append(act)
-        else:
+        elif not self.dead:
             act()
 
     def _tick(self) -> None:
-        if self.closed:
+        if self._over():
             return
         if not self._stopped:
             self.feed(f.Tick())
@@ -84,30 +109,59 @@ class SimMonitor:
 
     def feed(self, fact: f.Fact, batch: list[Any] | None = None) -> None:
         """Tell the ledger, do what it asks, and see whether all is well."""
-        if self.closed:
-            return
-        self._when_awake(lambda: self._feed(fact, batch))
+        if not self.closed and not self.dead:
+            self._when_awake(lambda: self._feed(fact, batch))
+
+    def _over(self) -> bool:
+        return self.closed or self.dead
 
     def _feed(self, fact: f.Fact, batch: list[Any] | None) -> None:
-        if self.closed:
+        if self._over():
             return
         self._handle(fact, batch)
-        while self._inbox:
+        while self._inbox and not self._over():
             self._handle(self._inbox.popleft(), None)
+        if self._over():
+            return
         self.closed = self.ledger.closed
         if self.closed:
             for connection in list(self.connections.values()):
                 connection.close()
 
     def _handle(self, fact: f.Fact, batch: list[Any] | None) -> None:
-        for instruction in self.ledger.handle(fact, self.clock.now):
+        asked = self.ledger.handle(fact, self.clock.now)
+        if self._sim.plan.journaled:
+            asked = self._write(fact, asked)
+        self._carry_out(fact, asked, batch)
+        if self._dying:
+            self.die()
+        else:
+            self._sim.check()
+
+    def _write(self, fact: f.Fact, asked: list[i.Instruction]) -> list[i.Instruction]:
+        """Write down what is to be; return what is done after that.
+
+        All that is certain is that nothing is done before what comes before it is
+        written. So whoever dies may have done as much as he likes.
+        """
+        self._dying = bool(self.doomed and entries(fact, asked))
+        if self._dying and self.doomed == "before":
+            return []
+        if self._dying and self.doomed == "amid":
+            del asked[self._world.random.randint(0, len(asked)) :]
+        self._sim.journal.commit(entries(fact, asked))
+        return [] if self._dying and self.doomed == "after" else asked
+
+    def _carry_out(
+        self, fact: f.Fact, asked: list[i.Instruction], batch: list[Any] | None
+    ) -> None:
+        for instruction in asked:
             if isinstance(instruction, i.Deliver):
-                assert isinstance(fact, f.Heard)
+                assert isinstance(fact, f.Heard | f.Parked)
                 assert isinstance(fact.message, m.Report)
                 assert batch is not None
                 self._sim.truth.results(instruction, fact.message, batch)
             self._acts[type(instruction)](instruction)
-        self._sim.check()
 
     # Connections --------------------------------------------------------------------
 
@@ -176,7 +230,7 @@ class SimMonitor:
             self._next_errand()
 
     def _next_errand(self) -> None:
-        self._busy = bool(self._errands)
+        self._busy = bool(self._errands) and not self.dead
         if not self._busy:
             return
         errand = self._errands.popleft()
@@ -187,6 +241,8 @@ class SimMonitor:
         )
 
         def act() -> None:
+            if self.dead:
+                return
             answer = self._ask(errand)
 
             def done() -> None:
@@ -210,6 +266,8 @@ class SimMonitor:
                 return f.Looked(asked=errand.handles, observation=seen)
             case i.HoldAutopsy():
                 return self._autopsies(errand.handles)
+            case i.Attach():
+                return f.Attached(found=scheduler.attach())
             case i.ResubmitRunner():
                 answer = scheduler.resubmit(errand.handle, errand.cause)
                 return f.ResubmitAnswered(runner=errand.runner, answer=answer)
@@ -233,6 +291,8 @@ def _short(errand: Any) -> str:
             return f"submit runners {errand.runners}{avoid}"
         case i.ResubmitRunner():
             return f"resubmit {errand.handle}"
+        case i.Attach():
+            return "which runners are there?"
         case _:
             names = ", ".join(sorted(map(str, errand.handles)))
             return f"{type(errand).__name__} {names}"

@@ -78,7 +78,8 @@ class Node:
     @property
     def free(self) -> bool:
         """Whether a runner could be started here."""
-        return self.alive and self.cable and len(self.processes) < self.slots
+        works = self.alive and self.cable and self.clock.stopped_at is None
+        return works and len(self.processes) < self.slots
 
 
 class Line:

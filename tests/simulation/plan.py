@@ -8,8 +8,11 @@ import attrs
 from tests.simulation.jobs import Deed
 
 from gridmap.resources import Resources
-from gridmap.retry import Again, Decision, GiveUp
+from gridmap.retry import Again, Decision, Escalate, GiveUp, Retry, Rule
 from gridmap.verdict import Cause, Verdict
+
+_BIG = 0.004
+"""How many of the plans are big."""
 
 OTHER = Resources(cores=2)
 MORE = Resources(memory="8G")
@@ -27,10 +30,12 @@ class Plan:
         batches: In how many pieces they are handed in.
         pause_s: How much time passes from one piece to the next, at most.
         max_workers: As the policy has it.
+        most_workers: As the policy has it.
         jobs_per_runner: As the policy has it.
         resubmits: As the policy has it.
         start_timeout_s: As the policy has it.
-        retry: Which retry hook there is: none, one that waits, one that escalates.
+        retry: Which retry hook there is: none, one that waits, one that escalates; or
+            "rules", the user's own.
         nodes: Slots of each node.
         broken_nodes: How many of them lack gridmap.
         walltime: How long the scheduler lets a runner live.
@@ -48,6 +53,7 @@ class Plan:
         tick_s: How often runners look around, and the monitor where nothing urges.
         wild: How often a message comes twice, late.
         backlogged: How often work cannot be sent.
+        journaled: Whether the run keeps a journal, so that its driver may die.
         faults: Things that go wrong, at most.
         faulty_s: For how long they may.
         close_early: Whether the user ends the run while jobs are left.
@@ -61,6 +67,7 @@ class Plan:
     batches: int = 1
     pause_s: float = 0.0
     max_workers: int | None = 4
+    most_workers: int = 50
     jobs_per_runner: int | None = None
     resubmits: int = 3
     start_timeout_s: float | None = None
@@ -82,6 +89,7 @@ class Plan:
     tick_s: float = 0.5
     wild: float = 0.0
     backlogged: float = 0.0
+    journaled: bool = False
     faults: int = 0
     faulty_s: float = 100.0
     close_early: bool = False
@@ -102,12 +110,20 @@ class Plan:
             texts.append(f"deeds={'|'.join(sorted({deed.name for deed in deeds}))}")
         return " ".join([*texts, *(f"{k}={v!r}" for k, v in unusual.items())])
 
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The user's own rules for retries."""
+        if self.retry != "rules":
+            return ()
+        crashes = Retry([Cause.SIGNALLED, Cause.EXITED], times=2, delay=1.0)
+        return crashes, Retry(Cause.STALLED, times=5), Escalate(memory=["4G", "8G"])
+
     def decide(
         self, failure: Verdict, history: tuple[Verdict, ...], _: Resources
     ) -> Decision | None:
         """Be the retry hook of a site."""
         mine = {Cause.EXITED, Cause.SIGNALLED, Cause.OUT_OF_MEMORY, Cause.RAISED}
-        if not self.retry or failure.cause not in mine:
+        if self.retry in {"", "rules"} or failure.cause not in mine:
             return None
         if len(history) >= self.resubmits:
             return GiveUp()
@@ -122,8 +138,10 @@ def draw(chance: random.Random) -> Plan:
     ordinary = (Deed.VALUE,) * 6
     deeds = (*ordinary, *Deed) if chance.random() < 0.5 else ordinary
     few = chance.choice([1, 2, 5, 20, 60])
-    long = chance.choice([(0.0001, 0.01), (0.01, 0.5), (0.1, 5.0), (0.0001, 20.0)])
-    return Plan(
+    long = chance.choice(
+        [(0.0001, 0.01), (0.01, 0.5), (0.1, 5.0), (1.0, 20.0), (0.0001, 20.0)]
+    )
+    plan = Plan(
         jobs=few,
         groups=chance.choice([(Resources(),), (Resources(),), (Resources(), OTHER)]),
         deeds=deeds,
@@ -134,7 +152,7 @@ def draw(chance: random.Random) -> Plan:
         jobs_per_runner=chance.choice([None, None, None, 1, 3]),
         resubmits=chance.choice([0, 1, 3]),
         start_timeout_s=chance.choice([None, None, 20.0]),
-        retry=chance.choice(["", "", "wait", "escalate"]),
+        retry=chance.choice(["", "", "", "wait", "escalate", "rules"]),
         nodes=tuple(chance.randint(1, 4) for _ in range(chance.randint(1, 3))),
         broken_nodes=chance.choice([0, 0, 0, 0, 1]),
         walltime=chance.choice([None, None, 45.0]),
@@ -152,8 +170,27 @@ def draw(chance: random.Random) -> Plan:
         tick_s=chance.choice([0.5, 1.0, 1.0, 1.0, 2.0]),
         wild=chance.choice([0.0] * 7 + [0.05]),
         backlogged=chance.choice([0.0, 0.0, 0.0, 0.05]),
+        journaled=chance.random() < 0.4,
         faults=0 if rude < 0.1 else chance.choice([1, 2, 5, 20, 60]),
         faulty_s=chance.choice([5.0, 20.0, 60.0, 200.0]),
         close_early=chance.random() < 0.15,
         kill=chance.random() < 0.5,
+    )
+    return _grown(plan, chance) if chance.random() < _BIG else plan
+
+
+def _grown(plan: Plan, chance: random.Random) -> Plan:
+    """Return a plan for many jobs and many runners."""
+    runners = chance.choice([30, 100, 1000])
+    return attrs.evolve(
+        plan,
+        jobs=chance.choice([300, 1000, 2000]),
+        seconds=chance.choice([(0.001, 0.1), (0.1, 5.0), (1.0, 20.0)]),
+        batches=chance.choice([1, 3]),
+        max_workers=runners,
+        most_workers=runners,
+        jobs_per_runner=None,
+        nodes=(runners // 10 + 1,) * 10,
+        broken_nodes=0,
+        queue_s=chance.choice([0.5, 5.0]),
     )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
 _GATHER_S = 0.01
+_PATIENCE_S = 60.0
 _CRASHES = {
     Deed.CRASH: (None, 11, False),
     Deed.CRASH_ONCE: (3, None, False),
@@ -157,10 +158,12 @@ class SimRunner:
         self.alive = True
         self.connection: Connection | None = None
         self.worker = SimWorker(self)
+        self.names = {str(task.handle)}
         self.faults: set[Fault] = set()
         self.suspended = False
         self.ended: float | None = None
         self._resumed: list[Callable[[], None]] = []
+        self._born = sim.world.now
         self._frozen = False
         self._backlog: list[Callable[[], None]] = []
         self._cpu = 0.0
@@ -231,11 +234,14 @@ class SimRunner:
         """Stop it, as SIGSTOP does; its worker goes on."""
         if self.alive and not self._frozen:
             self._frozen = True
-            self.world.after(seconds, self.thaw)
+            if seconds < float("inf"):
+                self.world.after(seconds, self.thaw)
 
     def thaw(self) -> None:
         """Let it go on."""
         if not self._frozen:
+            return
+        if Fault.HUNG in self.faults:
             return
         self._frozen = self.suspended = False
         for acts in (self._resumed, self._backlog):
@@ -254,7 +260,10 @@ class SimRunner:
         )
 
     def exit(self, status: int) -> None:
-        """End in order: what was said is sent."""
+        """End in order: what was said is sent, and what nobody took is left behind."""
+        kept = self.machine.outbox.kept()
+        if self.sim.plan.journaled and kept and self.node.cable:
+            self.sim.journal.parked[self.peer.decode()] = [*kept]
         if self.connection is not None:
             self.connection.close()
         self._gone(status, None)
@@ -282,6 +291,12 @@ class SimRunner:
             self.world.after(self.world.between(0.2, 2), self._connect)
             return
         first = self.machine.phase is rm.Phase.GREETING
+        if self.sim.monitor.dead:
+            if first and self.world.now - self._born > _PATIENCE_S:
+                self.exit(3)
+            else:
+                self.world.after(self.world.between(0.2, 2), self._connect)
+            return
         if first and self.sim.monitor.closed:
             self.exit(3)  # nobody listens there any more
             return

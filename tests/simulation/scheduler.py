@@ -145,6 +145,13 @@ class SimScheduler:
                 seen[handle] = shown
         return b.Observed(seen=seen, absent=frozenset(absent))
 
+    def attach(self) -> dict[b.Handle, b.Seen] | b.NotAsked:
+        """Show all of the run that are not over."""
+        if self.down:
+            return b.NotAsked(text="cannot reach the master")
+        shown = {h: self._show(t) for h, t in self.tasks.items() if not t.over}
+        return {handle: seen for handle, seen in shown.items() if seen is not None}
+
     def _show(self, task: Task) -> b.Seen | None:
         """Show what it knew a while ago, and what it was told by the monitor."""
         known = self._world.now - self._sim.plan.lag_s
@@ -206,13 +213,11 @@ class SimScheduler:
         other = Task(b.Handle(str(self._jobs)), task.group, task.avoid, task.walltime)
         other.faults |= task.faults
         other.lives += task.lives
+        for process in task.lives:
+            process.names.add(str(other.handle))
         self.tasks[other.handle] = other
         self._queue(other)
         return b.Resubmitted(handle=other.handle, in_place=False)
-
-    def related(self, runner: SimRunner) -> list[Task]:
-        """Return the tasks a runner was, under one handle or another."""
-        return [t for t in self.tasks.values() if runner in t.lives]
 
     # Life of a task -----------------------------------------------------------------
 
@@ -359,7 +364,8 @@ class SimScheduler:
             process.crash(hint=False)
             start = task.starts
             missed = functools.partial(self._missed, task, start)
-            self._world.after(self._world.between(1, 60), missed)
+            noticed = self._world.random.choice([1, 3, 10, 60])
+            self._world.after(noticed * self._world.between(0.5, 1), missed)
 
     def _missed(self, task: Task, start: int) -> None:
         if task.starts != start or task.state is not TaskState.RUNNING:

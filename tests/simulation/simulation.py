@@ -7,8 +7,10 @@ import random
 import re
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
+from tests.simulation.driver import SimJournal
 from tests.simulation.faults import Faults
 from tests.simulation.invariants import check_books, check_told, fingerprint
 from tests.simulation.jobs import SimJob
@@ -24,6 +26,10 @@ from gridmap.lifecycle import JobState
 from gridmap.monitor import facts as f
 from gridmap.monitor.ledger import Ledger
 from gridmap.monitor.policy import Policy
+from gridmap.monitor.restoration import segments
+
+if TYPE_CHECKING:
+    from gridmap.monitor.books import Books
 
 ORPHAN_S = 60.0
 
@@ -52,9 +58,9 @@ class Simulation:
             Node(f"node{number}", clock(), slots, broken=number <= plan.broken_nodes)
             for number, slots in enumerate(plan.nodes, 1)
         ]
-        policy = Policy(
+        self.policy = Policy(
             max_workers=plan.max_workers,
-            most_workers=50,
+            most_workers=plan.most_workers,
             jobs_per_runner=plan.jobs_per_runner,
             resubmits=plan.resubmits,
             interval_s=2.0,
@@ -65,17 +71,18 @@ class Simulation:
             query_s=10.0,
             orphan_s=ORPHAN_S,
             retry=plan.decide,
+            rules=plan.rules,
+            journaled=plan.journaled,
         )
+        self.journal = SimJournal()
+        self.handed_in: list[f.JobsAdded] = []
         monitors = clock()
-        self.ledger = Ledger(policy, monitors.now)
-        self.books = self.ledger._books
+        self.ledger = Ledger(self.policy, monitors.now)
         self.truth = Truth(self)
         self.scheduler = SimScheduler(self)
         self.monitor = SimMonitor(self, self.ledger, monitors)
         self.faults = Faults(self)
-        capabilities = Capabilities(requeue=plan.requeue, accounting=plan.accounting)
-        ready = f.BackendReady(capabilities=capabilities)
-        self.world.after(0.05, lambda: self.monitor.feed(ready))
+        self.world.after(0.05, self._ready)
 
     def _clock(self, chance: random.Random) -> Clock:
         drift, wrong = self.plan.drift, self.plan.clocks
@@ -85,6 +92,16 @@ class Simulation:
             rate=1 + chance.uniform(-drift, drift),
             wrong=chance.uniform(-wrong, wrong),
         )
+
+    @property
+    def books(self) -> Books:
+        """The tables of the ledger there is."""
+        return self.ledger._books
+
+    def _ready(self) -> None:
+        plan = self.plan
+        capabilities = Capabilities(requeue=plan.requeue, accounting=plan.accounting)
+        self.monitor.feed(f.BackendReady(capabilities=capabilities))
 
     # The user -----------------------------------------------------------------------
 
@@ -104,6 +121,7 @@ class Simulation:
             more=not final and chance.random() < 0.5,
             final=final,
         )
+        self.handed_in.append(fact)
         self.monitor.feed(fact)
 
     def cancel(self, first: int, stop: int) -> None:
@@ -116,6 +134,35 @@ class Simulation:
             self.monitor.feed(f.JobsCancelled(first=first, stop=stop))
 
         self.monitor._when_awake(cancelled)
+
+    def driver_died(self) -> None:
+        """Start the user's script again some time later."""
+        self.world.tell("driver: dead")
+        self.world.after(self.world.between(0.1, 1.5 * ORPHAN_S), self.resume)
+
+    def resume(self) -> None:
+        """Go on from the journal; what it does not know is handed in again."""
+        past = self.journal.read()
+        self.world.tell(f"driver: resumes, {past.known} jobs are known")
+        self.ledger = Ledger(self.policy, self.monitor.clock.now)
+        self.ledger.restore(past, segments(past) if past.known else [])
+        self.truth.resumed(past)
+        self._checked = None
+        self.monitor = SimMonitor(self, self.ledger, self.monitor.clock)
+        for nonce, messages in list(self.journal.parked.items()):
+            for message, parcels in messages:
+                parked = f.Parked(nonce=nonce, message=message)
+                self.monitor.feed(parked, list(parcels))
+            if not self.monitor.dead:
+                del self.journal.parked[nonce]
+        self._ready()
+        for fact in self.handed_in:
+            if fact.first >= past.known:
+                self.monitor.feed(fact)
+        if self.handed_in and self.handed_in[-1].final:
+            self.monitor.feed(f.Sealed())
+        if self.closing:
+            self.close()
 
     def close(self) -> None:
         """End the run."""
@@ -180,8 +227,8 @@ class Simulation:
             final = number == len(sizes)
             world.after(at, functools.partial(self.add, size, final=final))
             at += world.between(0, plan.pause_s)
-        for _ in range(plan.faults):
-            world.after(world.between(0, plan.faulty_s), self.faults.strike)
+        for stroke in range(1, plan.faults + 1):
+            self.faults.plan(stroke, plan.faulty_s)
 
     def finish(self) -> None:
         """End all faults, let all jobs end, close, and look for what is left."""

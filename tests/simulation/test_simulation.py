@@ -72,7 +72,7 @@ class Run(RuleBasedStateMachine):
         walltime=st.sampled_from([None, None, 45.0]),
         lag_s=st.sampled_from([0.0, 0.0, 5.0]),
         gives_up=st.booleans(),
-        retry=st.sampled_from(["", "wait", "escalate"]),
+        retry=st.sampled_from(["", "wait", "escalate", "rules"]),
     )
     def begin(
         self,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
     from gridmap.monitor import instructions as i
+    from gridmap.monitor.past import Restored
     from gridmap.protocol import messages as m
 
 
@@ -89,6 +90,32 @@ class Truth:
         self.open -= 1
         self.tries.pop(number, None)
         self.again.pop(number, None)
+
+    def resumed(self, past: Restored) -> None:
+        """The script was started again: what the user had been told must still hold."""
+        jobs = self._sim.jobs
+        kept = bytearray(len(jobs))
+        self.again = {job: again.attempt - 1 for job, again in past.attempts.items()}
+        for first, stop, state, grant in past.parts(0, past.known):
+            for number in range(first, stop):
+                kept[number] = state.final
+                jobs[number].owner = grant
+                if grant:
+                    self._held(past, grant, number)
+        for number in range(len(jobs)):
+            assert kept[number] >= self.delivered[number], f"job {number} was lost"
+            if kept[number] and not self.delivered[number]:
+                self._deliver(number)
+
+    def _held(self, past: Restored, number: int, job: int) -> None:
+        """A job was given to a runner, though perhaps not sent."""
+        tries = self.tries.setdefault(job, [])
+        if not any(attempt.grant == number for attempt in tries):
+            grant = past.grant(number)
+            nonce = past.runners[grant.runner].nonce.encode()
+            runner = self._sim.scheduler.runners[nonce]
+            at = self._sim.world.now
+            tries.append(Try(number, grant.attempt, runner, at))
 
     # What the runners do ------------------------------------------------------------
 

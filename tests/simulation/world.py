@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 class Dice(random.Random):
     """Chance that can be had again."""
 
+    def __init__(self, seed: int | str) -> None:
+        super().__init__(seed)
+
     def chance(self, probability: float) -> bool:
         """Throw a die."""
         return self.random() < probability

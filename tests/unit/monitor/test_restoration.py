@@ -162,6 +162,20 @@ def test_a_runner_nobody_hears_of_is_given_up_after_the_silence_limit() -> None:
     assert retried.verdict.cause is Cause.LOST
 
 
+def test_an_old_sight_is_no_requeue_after_a_restart_either() -> None:
+    """The scheduler lags behind: it may still show what was before the runner came."""
+    desk = Journaled(max_workers=1)
+    desk.add(1)
+    (peer,) = desk.start()
+    (work,) = desk.work()
+    again = Resumed(desk.journal, max_workers=1)
+    again.tick(4.0)
+    again.looked(h1=b.SeenState.QUEUED)
+    again.hello(b.Handle("1"), peer.decode(), holds=(work.grant,))
+    again.hear(peer, report(1, work, 0, 1))
+    assert again.states() == [JobState.DONE]
+
+
 def test_jobs_handed_back_are_not_waited_for() -> None:
     """What a runner returned is not its own in the next life either."""
     desk = Journaled(max_workers=1)

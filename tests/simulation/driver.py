@@ -1,0 +1,67 @@
+"""The user's process dies, and his script is started again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gridmap.journal import entries as e
+from gridmap.monitor import facts as f
+from gridmap.monitor import instructions as i
+from gridmap.monitor.past import Restored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gridmap.protocol import messages as m
+
+
+class SimJournal:
+    """What is on the disk: it outlives the process.
+
+    Attributes:
+        written: Entries, as bytes.
+        parked: What runners left there that ended while nobody listened, by nonce.
+    """
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.parked: dict[str, list[tuple[m.FromRunner, Sequence[object]]]] = {}
+
+    def commit(self, entries: Iterable[e.Entry]) -> None:
+        """Write entries down, for good."""
+        self.written += map(e.encode, entries)
+
+    def read(self) -> Restored:
+        """Return what a later process finds."""
+        past = Restored()
+        for body in self.written:
+            past.take(e.decode(body), ())
+        return past
+
+
+def entries(fact: f.Fact, instructions: Iterable[i.Instruction]) -> list[e.Entry]:
+    """Return what is to be written down before anything else is done."""
+    found: list[e.Entry] = []
+    if isinstance(fact, f.JobsAdded):
+        found.append(
+            e.Added(
+                first=fact.first,
+                stop=fact.stop,
+                function=fact.function,
+                resources=fact.resources,
+                surroundings=fact.surroundings,
+            )
+        )
+    for instruction in instructions:
+        match instruction:
+            case i.Note():
+                found.append(instruction.entry)
+            case i.Deliver(verdict=None):
+                done = e.Done(first=instruction.first, stop=instruction.stop)
+                found.append(done)
+            case i.Deliver(verdict=verdict) if verdict is not None:
+                found.append(e.Ended(job=instruction.first, verdict=verdict))
+            case i.DeliverVerdict():
+                ended = e.Ended(job=instruction.job, verdict=instruction.verdict)
+                found.append(ended)
+    return found
