@@ -17,8 +17,12 @@ ROOT = Path(__file__).resolve().parents[2]
 STOPPED_S = 7.0
 
 SCRIPT = """
+    import os
     import sys
     import time
+
+    os.environ.pop("LD_PRELOAD", None)  # for this process, not for its programs
+
     from pathlib import Path
     from tests.cluster.client import Cluster
     from tests.faults import deeds
