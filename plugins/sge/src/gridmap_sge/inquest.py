@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from gridmap_sge.submission import Ended
 
 PATIENCE_S: Final = 25.0
-SLACK: Final = timedelta(minutes=5)
-"""How much clocks may differ; an older record is of another job with the same number."""
+SLACK: Final = timedelta(days=2)
+"""How much clocks and time zones may differ; an older record is of another job with the
+same number. Numbers begin anew after 9,999,999 jobs, which are not run in two days."""
 
 
 class Inquest:
