@@ -4,6 +4,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests import jobs
 
@@ -55,13 +56,20 @@ def test_a_job_longer_than_three_limits_ends(tmp_path: Path) -> None:
 def test_jobs_do_not_share_their_state(tmp_path: Path) -> None:
     """Each begins with the object as it was handed in, also in the same worker."""
     function = jobs.Pieces(str(tmp_path), 0.0)
-    results, failed = run(function, [3, 2, 4], max_workers=1)
+    results, failed = run(function, [3, 2, 4], max_workers=1, resources=None)
     assert [[piece for piece, _ in result] for result in results] == [
         [0, 1, 2],
         [0, 1],
         [0, 1, 2, 3],
     ]
     assert not failed
+
+
+def test_jobs_do_not_share_an_array() -> None:
+    """Not even memory that unpickling would not have to copy."""
+    function = jobs.Ramp(np.zeros(100_000))
+    results, _ = run(function, [1, 2, 3], max_workers=1, resources=None)
+    assert results == [1.0, 2.0, 3.0]
 
 
 def test_a_partial_stays_one(tmp_path: Path) -> None:

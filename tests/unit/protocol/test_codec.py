@@ -122,7 +122,7 @@ FROM_MONITOR = st.one_of(
     ),
     build(m.Refuse, text=WORDS),
     build(m.Examine, job=COUNTS),
-    build(m.Content, digest=st.binary(max_size=32)),
+    build(m.Content, digest=st.binary(max_size=32), once=st.booleans()),
     build(
         m.Work,
         grant=COUNTS,

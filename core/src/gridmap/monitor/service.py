@@ -235,8 +235,10 @@ class MonitorService:
         work = send.work
         sent = self._sent.setdefault(send.peer, set())
         if work.function not in sent:
-            sent.add(work.function)
-            content = codec.encode(m.Content(digest=work.function))
+            once = self._store.is_checkpoint(work.function)
+            if not once:
+                sent.add(work.function)
+            content = codec.encode(m.Content(digest=work.function, once=once))
             frames = self._store.function(work.function)
             self._socket.send(send.peer, [content, *_sendable(frames)])
         inputs = self._store.inputs(work.first, work.first + work.count)

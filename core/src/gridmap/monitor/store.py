@@ -104,6 +104,10 @@ class Store:
         """Return the frames of a function, or of a checkpoint that stands for one."""
         return self._checkpoints.get(digest) or self._functions[digest]
 
+    def is_checkpoint(self, digest: bytes) -> bool:
+        """Return whether this is a checkpoint, and is no function besides."""
+        return digest in self._checkpoints and digest not in self._functions
+
     def keep(self, digest: bytes, frames: list[Frame]) -> None:
         """Keep a checkpoint as it came, until `forget`."""
         self._checkpoints[digest] = frames

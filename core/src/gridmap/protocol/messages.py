@@ -289,9 +289,11 @@ class Content(_Message, frozen=True, tag="content"):
 
     Attributes:
         digest: Its content address.
+        once: Whether it is for the work that follows at once, and for no other.
     """
 
     digest: bytes
+    once: bool = False
 
 
 class Work(_Message, frozen=True, tag="work"):

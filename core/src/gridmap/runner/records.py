@@ -24,13 +24,18 @@ _LARGE: Final = 65_536
 _MOST_FRAMES: Final = 65_535
 
 
+ONCE: Final = 1
+"""``kind`` of a content that is to be forgotten after the next jobs."""
+
+
 class RecordType(enum.IntEnum):
     """What a record is about."""
 
     SETUP = 1
     """Runner to worker: how to be like the user's process (msgpack)."""
     CONTENT = 2
-    """Runner to worker: a function; frames: digest, then its parcel."""
+    """Runner to worker: a function; frames: digest, then its parcel. If ``kind`` is
+    `ONCE`, it is for the jobs that follow at once, and for no others."""
     JOBS = 3
     """Runner to worker: ``job`` is the first; frames: digest, then packed inputs."""
     READY = 4

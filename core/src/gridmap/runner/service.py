@@ -44,6 +44,7 @@ from gridmap.runner.outbox import Collector, Gathered
 from gridmap.runner.output import Output
 from gridmap.runner.reach import Reach
 from gridmap.runner.records import Record, RecordType
+from gridmap.runner.supplies import Supplies
 from gridmap.runner.vitals import Meter
 from gridmap.runner.worker import Raised, Setup
 from gridmap.version import __version__
@@ -79,8 +80,7 @@ class RunnerService:
         self._collector = Collector(worker.outbox)
         self._output = Output()
         self._meter = Meter(worker.pid)
-        self._contents: dict[bytes, list[payload.Frame]] = {}
-        self._batches: dict[int, tuple[m.Work, payload.Batch]] = {}
+        self._supplies = Supplies()
         self._compression = "auto"
         self._status = 0
         self._dead = False
@@ -92,8 +92,8 @@ class RunnerService:
         self._examiner = Examiner()
         self._acts: dict[type[Action], Callable[[Any], object]] = {
             Say: self._say,
-            Feed: self._feed,
-            DropGrant: lambda drop: self._batches.pop(drop.grant, None),
+            Feed: lambda feed: self._hand(self._supplies.feed(feed)),
+            DropGrant: lambda drop: self._supplies.drop(drop.grant),
             SetUp: lambda set_up: self._set_up(set_up.welcome),
             KillWorker: lambda _: self._worker.kill(),
             StartWorker: lambda _: self._start_worker(),
@@ -203,11 +203,9 @@ class RunnerService:
         try:
             message = codec.decode_from_monitor(frames[0])
             if isinstance(message, m.Content):
-                self._contents[message.digest] = _decoded(frames)
-                self._send_content(message.digest)
-            elif isinstance(message, m.Work) and message.grant not in self._batches:
-                batch = payload.Batch.read(_decoded(frames))
-                self._batches[message.grant] = (message, batch)
+                self._hand(self._supplies.learn(message, _decoded(frames)))
+            elif isinstance(message, m.Work):
+                self._supplies.take(message, _decoded(frames))
             elif isinstance(message, m.Welcome):
                 self._compression = message.compression
         except RemoteProtocolError as error:
@@ -392,13 +390,10 @@ class RunnerService:
             frames += payload.encode(say.frames, self._compression)
         self._socket.send(frames)  # what must arrive is kept, and said again
 
-    def _feed(self, feed: Feed) -> None:
-        work, batch = self._batches[feed.grant]
-        frames = batch.take(feed.first - work.first, feed.stop - work.first)
-        record = Record(
-            RecordType.JOBS, (feed.function, *frames), feed.first, grant=feed.grant
-        )
-        self._link.send(record)
+    def _hand(self, records: Iterable[Record]) -> None:
+        """Hand something to the worker."""
+        for record in records:
+            self._link.send(record)
 
     def _set_up(self, welcome: m.Welcome) -> None:
         path = () if self._job_path in ("", "-") else (self._job_path,)
@@ -409,12 +404,7 @@ class RunnerService:
             warnings=tuple(self._warnings),
         )
         self._link.send(Record(RecordType.SETUP, (msgspec.msgpack.encode(setup),)))
-        for digest in self._contents:
-            self._send_content(digest)
-
-    def _send_content(self, digest: bytes) -> None:
-        frames = (digest, *self._contents[digest])
-        self._link.send(Record(RecordType.CONTENT, frames))
+        self._hand(self._supplies.contents())
 
     def _start_worker(self) -> None:
         self._examiner.left(self._worker)

@@ -136,6 +136,7 @@ class Worker:
         self._grant = 0
         self._parcels: dict[bytes, payload.Parcel] = {}
         self._functions: dict[bytes, Callable[..., object]] = {}
+        self._once: set[bytes] = set()
         self._savers: set[bytes] = set()
         self._saver = saving.Saver(sock, outbox)
         self._forked = False
@@ -154,12 +155,28 @@ class Worker:
         if record.type is RecordType.JOBS:
             self._run_jobs(record)
         elif record.type is RecordType.CONTENT:
-            digest, head, *buffers = record.frames
-            parcel = payload.Parcel(bytes(head), tuple(buffers))
-            self._parcels[bytes(digest)] = parcel
+            self._learn(record)
         elif record.type is RecordType.SETUP:
             _set_up(msgspec.msgpack.decode(record.frames[0], type=Setup))
             records.send(self._sock, Record(RecordType.READY))
+
+    def _learn(self, record: Record) -> None:
+        """Take in a function; what is known for good stays so."""
+        head, *buffers = record.frames[1:]
+        digest = bytes(record.frames[0])
+        if record.kind != records.ONCE:
+            self._once.discard(digest)
+        elif digest not in self._parcels:
+            self._once.add(digest)
+        self._savers.discard(digest)  # whose parcel was detached, and this one is not
+        self._parcels[digest] = payload.Parcel(bytes(head), tuple(buffers))
+
+    def _forget(self, digest: bytes) -> None:
+        """Forget a function that was for these jobs alone."""
+        self._once.discard(digest)
+        self._savers.discard(digest)
+        self._parcels.pop(digest, None)
+        self._functions.pop(digest, None)
 
     def _run_jobs(self, record: Record) -> None:
         digest, *frames = record.frames
@@ -177,6 +194,8 @@ class Worker:
             self._hand_over(job, ran, now - started)
             if now - self._sent > _GATHER_S:
                 self._flush(now)
+        if digest in self._once:
+            self._forget(digest)
         self._outbox.end()
         if not self._poll.poll(0):  # nothing more to do: what is done must not wait
             self._flush(now)
