@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.journal.journals import PATIENCE_S, Committed, plain, read, write
 
 from gridmap.errors import RunError
 from gridmap.journal.database import PAGE_BYTES
 from gridmap.journal.log import JournalLog, read_only
-from gridmap.journal.record import SPILL_BYTES, Item
+from gridmap.journal.record import SPILL_BYTES, Item, encode
 
 SMALL = [Item(b"%d" % n, (b"%d," % n * (n * 20),)) for n in range(1, 81)]
 LONG = [Item(b"long", (b"%d," % n * 20_000, b"")) for n in range(3)]
@@ -132,6 +135,7 @@ def test_flipped_bytes_take_only_what_they_hit(
 @pytest.mark.timeout(240)
 @settings(max_examples=60, deadline=None)
 @given(places=HEADS)
+@example(places=[(2 * PAGE_BYTES, 1), (2 * PAGE_BYTES + 8, 1)])
 def test_a_hit_at_the_head_of_a_page_does_not_take_the_page(
     closed: Template, places: list[tuple[int, int]]
 ) -> None:
@@ -203,6 +207,40 @@ def test_a_log_that_is_gone_takes_only_its_own(
     path = killed.copy(tmp_path)
     path.with_name("journal.sqlite-wal").unlink()
     assert len(salvaged(path)) >= 50
+
+
+def test_a_file_that_is_gone_is_told(killed: Template, tmp_path: Path) -> None:
+    """What its log has is kept, and the numbers of lost items are not given again."""
+    path = killed.copy(tmp_path)
+    path.unlink()
+    found = salvaged(path)
+    assert plain(found)[-20:] == plain(SMALL[:20])
+
+
+def test_what_was_never_committed_is_not_salvaged(tmp_path: Path) -> None:
+    """A dead process's unfinished work does not come back instead of what was done."""
+    path = tmp_path / "journal.sqlite"
+    write(path, SMALL[:5])
+    if os.fork() == 0:
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("PRAGMA cache_size=1")
+        connection.execute("BEGIN")
+        for number in range(6, 300):
+            row = encode(number, Item(b"never", (bytes(30_000),)))
+            connection.execute("INSERT INTO item VALUES (?, ?)", (number, row))
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.wait()
+    assert path.with_name("journal.sqlite-wal").stat().st_size > 100 * PAGE_BYTES
+    committed = Committed()
+    log = JournalLog.open(path, on_commit=committed)
+    committed.wait(log, log.put(SMALL[5:20]))
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in tmp_path.glob("journal.sqlite*"):
+        shutil.copy(file, copy)
+    assert log.close(PATIENCE_S)
+    flip(copy / "journal.sqlite", [(0.0, 1)])
+    assert plain(read(copy / "journal.sqlite")) == plain(SMALL[:20])
 
 
 def test_the_damaged_file_is_kept_with_its_log(

@@ -82,6 +82,19 @@ def test_tickets_are_reached_in_order(tmp_path: Path) -> None:
     assert log.close(PATIENCE_S)
 
 
+def test_what_comes_after_the_end_keeps_nobody_waiting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is given up, and said to be."""
+    log = JournalLog.open(tmp_path / "journal.sqlite")
+    log.put([Item(b"a")])
+    assert log.close(PATIENCE_S)
+    assert log.put([Item(b"b")]) == log.committed
+    assert "is closed; it lacks what came since" in caplog.text
+    assert not log.close(PATIENCE_S)
+    assert plain(read(tmp_path / "journal.sqlite")) == [(b"a", ())]
+
+
 def test_nobody_else_can_read_what_is_written(tmp_path: Path) -> None:
     """Whatever the umask, files are 0600 and the directory of frames 0700."""
     before = os.umask(0)

@@ -20,6 +20,7 @@ PageReader: TypeAlias = Callable[[int], bytes | None]
 
 _LEAF: Final = 0x0D
 _LEAF_HEADER_BYTES: Final = 8
+_MOST_MISSES: Final = 8
 _LARGEST_LOCAL: Final = PAGE_BYTES - 35
 _SMALLEST_LOCAL: Final = (PAGE_BYTES - 12) * 32 // 255 - 23
 _LINK: Final = struct.Struct(">I")
@@ -53,8 +54,12 @@ def carve(read: PageReader, count: int, wal: bytes) -> Iterator[tuple[int, bytes
 
 
 def wal_pages(wal: bytes) -> Iterator[tuple[int, bytes]]:
-    """Return numbers and contents of the pages in a log, valid or not, in order."""
-    for start in _frames(wal):
+    """Return numbers and contents of the pages that a log committed, in order.
+
+    Right or wrong; but not those after the last commit: what a process that was killed
+    had not finished may stand there, and the next one has done something else.
+    """
+    for start in _frames(wal)[: committed_frames(wal)]:
         number, _, _ = _FRAME_HEADER.unpack_from(wal, start)
         yield number, wal[start + _FRAME_HEADER.size : start + _FRAME_BYTES]
 
@@ -65,13 +70,21 @@ def committed_frames(wal: bytes) -> int:
     SQLite reads a log up to the first frame whose checksum is wrong. If that is less
     than this, something committed is cut off.
     """
-    salts = wal[16:24]
-    last = 0
-    for index, start in enumerate(_frames(wal), 1):
-        _, commit, own = _FRAME_HEADER.unpack_from(wal, start)
-        if commit and own == salts:
-            last = index
-    return last
+    headers = [_FRAME_HEADER.unpack_from(wal, start) for start in _frames(wal)]
+    salts = _salts(wal[16:24], [own for _, _, own in headers[:2]])
+    return max(
+        (n for n, (_, commit, own) in enumerate(headers, 1) if commit and own == salts),
+        default=0,
+    )
+
+
+def _salts(head: bytes, first: list[bytes]) -> bytes:
+    """Return by which the frames of now are told from those of earlier rounds.
+
+    A log begins anew at its beginning, so its head and first frames are of now; one
+    of them may have been hit.
+    """
+    return first[0] if first and head not in first else head
 
 
 def _frames(wal: bytes) -> range:
@@ -93,19 +106,21 @@ def _cells(page: bytes) -> Iterator[tuple[int, int, bytes, int]]:
     """Return number, size, first bytes and overflow page of the rows in a page.
 
     A page that does not say it is a leaf may be one whose header was hit: its cells
-    are tried one after the other until the first that makes no sense.
+    are tried one after the other until several in a row make no sense.
     """
     if len(page) < PAGE_BYTES:
         page = page.ljust(PAGE_BYTES, b"\0")
     count = int.from_bytes(page[3:5], "big")
     most = (PAGE_BYTES - _LEAF_HEADER_BYTES) // 2
+    misses = 0
     trusted = page[0] == _LEAF and count <= most
     for index in range(count if trusted else most):
         place = _LEAF_HEADER_BYTES + 2 * index
         cell = _cell(page, int.from_bytes(page[place : place + 2], "big"))
+        misses = 0 if cell is not None else misses + 1
         if cell is not None:
             yield cell
-        elif not trusted:
+        elif not trusted and misses > _MOST_MISSES:
             return
 
 

@@ -105,8 +105,9 @@ def connect(path: Path, *, locks: bool = True) -> sqlite3.Connection:
     connection = _connect(path, "rw", locks=locks)
     try:
         if locks and mounts.local(path):
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
+            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            safe = "NORMAL" if mode == b"wal" else "FULL"
+            connection.execute(f"PRAGMA synchronous={safe}")
             pages = _CHECKPOINT_BYTES // PAGE_BYTES
             connection.execute(f"PRAGMA wal_autocheckpoint={pages}")
         else:

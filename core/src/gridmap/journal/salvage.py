@@ -90,50 +90,48 @@ def open_sound(path: Path, folder: SpillFolder, *, locks: bool) -> Opened:
     try:
         database.check_private(path)
     except FileNotFoundError:
-        _build(path, ())
-    else:
-        wal = _read_log(path)
-        if found := _examine(path, folder, wal, locks=locks):
-            damage = found
-            beyond = _rebuild(path, wal)
-            aside = _finish(path, wal)
-    connection = database.connect(path, locks=locks)
-    try:
-        return _opened(connection, folder, damage, aside, beyond)
-    except BaseException:
-        connection.close()
-        raise
-
-
-def _opened(
-    connection: sqlite3.Connection,
-    folder: SpillFolder,
-    damage: str,
-    aside: Path | None,
-    beyond: int,
-) -> Opened:
-    found = _survey(connection, folder)
+        log = _read_log(path)
+        if log or any(folder.numbers()):
+            damage = "it is gone"
+        _build(path, _intact(carve(lambda _: None, 0, log), set(), set(), []))
+    log = _read_log(path)
+    sound = _examine(path, folder, log, locks=locks)
+    if isinstance(sound, str):
+        damage = sound
+        beyond = _rebuild(path, log)
+        aside = _finish(path, log)
+        sound = _examine(path, folder, b"", locks=locks)
+        if isinstance(sound, str):
+            msg = f"it was damaged ({damage}), and so is what was made of it ({sound})"
+            raise OSError(msg)
+    connection, found = sound
     last = found.last
-    if aside is None:
+    if not damage:
         folder.drop_above(last)
-    else:  # files of lost rows belong to the file that was set aside
+    else:  # there may be files of rows that are lost
         last = max(last, beyond, *folder.numbers(), 0)
-    missing = last - found.kept
-    (told,) = connection.execute("PRAGMA user_version").fetchone()
-    if missing != told:
-        connection.execute(f"PRAGMA user_version={missing}")
     return Opened(
         connection=connection,
         last=last,
         kept=found.kept,
-        lost=max(0, missing - told),
+        lost=_untold(connection, last - found.kept),
         damage=damage,
         aside=aside,
     )
 
 
-def _examine(path: Path, folder: SpillFolder, wal: bytes, *, locks: bool) -> str:
-    """Say what is wrong with a file, nothing if it is sound.
+def _untold(connection: sqlite3.Connection, missing: int) -> int:
+    """Return how many of the missing items are news; they are none the next time."""
+    told: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if missing != told:
+        connection.execute(f"PRAGMA user_version={missing}")
+    return max(0, missing - told)
+
+
+def _examine(
+    path: Path, folder: SpillFolder, log: bytes, *, locks: bool
+) -> tuple[sqlite3.Connection, _Survey] | str:
+    """Open a file, or say what is wrong with it.
 
     Raises:
         sqlite3.Error, OSError: If that cannot be found out now.
@@ -141,30 +139,41 @@ def _examine(path: Path, folder: SpillFolder, wal: bytes, *, locks: bool) -> str
     header = _head(path)
     if header:
         return header
-    try:
-        with contextlib.closing(database.connect(path, locks=locks)) as connection:
-            return _check(connection, folder, wal)
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", None)
-        if code is not None and code not in _UNREADABLE and code & 0xFF in _ENVIRONMENT:
-            raise
-        return str(error)
+    with contextlib.ExitStack() as stack:
+        try:
+            connection = database.connect(path, locks=locks)
+            stack.callback(connection.close)
+            damage = _check(connection, log)
+            found = _survey(connection, folder)
+        except sqlite3.Error as error:
+            if _passing(error):
+                raise
+            return str(error)
+        if damage:
+            return damage
+        if found.broken:
+            return f"{found.broken} of its rows do not match their checksums"
+        stack.pop_all()
+        return connection, found
 
 
-def _check(connection: sqlite3.Connection, folder: SpillFolder, wal: bytes) -> str:
+def _passing(error: sqlite3.Error) -> bool:
+    """Say whether an error is not the file's fault."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code not in _UNREADABLE and code & 0xFF in _ENVIRONMENT
+
+
+def _check(connection: sqlite3.Connection, log: bytes) -> str:
     _, valid, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-    if 0 <= valid < committed_frames(wal):  # -1: it has no log any more
+    if 0 <= valid < committed_frames(log):  # -1: it has no log any more
         return "its write-ahead log breaks off"
-    (schema,) = connection.execute(
-        "SELECT group_concat(sql) FROM sqlite_schema"
-    ).fetchone()
-    if schema != database.SCHEMA.encode():
+    schema = connection.execute("SELECT group_concat(sql) FROM sqlite_schema")
+    if schema.fetchone() != (database.SCHEMA.encode(),):
         return "its table is not the one it should have"
     verdict: bytes = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != b"ok":
         return verdict.decode(errors="replace").replace("\n", " ")
-    broken = _survey(connection, folder).broken
-    return f"{broken} of its rows do not match their checksums" if broken else ""
+    return ""
 
 
 def _head(path: Path) -> str:
@@ -207,10 +216,11 @@ def _survey(connection: sqlite3.Connection, folder: SpillFolder) -> _Survey:
     return found
 
 
-def _rebuild(path: Path, wal: bytes) -> int:
+def _rebuild(path: Path, log: bytes) -> int:
     """Write what is intact to a fresh file; return the highest number that was not."""
     broken: set[int] = set()
     kept: set[int] = set()
+    errors: list[OSError] = []
     with path.open("rb", buffering=0) as stream:
         size = os.fstat(stream.fileno()).st_size
 
@@ -218,11 +228,12 @@ def _rebuild(path: Path, wal: bytes) -> int:
             try:
                 start = (number - 1) * database.PAGE_BYTES
                 return os.pread(stream.fileno(), database.PAGE_BYTES, start) or None
-            except OSError:
+            except OSError as error:
+                errors.append(error)
                 return None
 
         pages = -(-size // database.PAGE_BYTES)
-        _build(path, _intact(carve(read, pages, wal), kept, broken))
+        _build(path, _intact(carve(read, pages, log), kept, broken, errors))
     broken -= kept
     # A number that was hit itself may be any: only near ones are believed.
     near = max(kept, default=0) + len(broken)
@@ -230,8 +241,12 @@ def _rebuild(path: Path, wal: bytes) -> int:
 
 
 def _intact(
-    rows: Iterable[tuple[int, bytes]], kept: set[int], broken: set[int]
+    rows: Iterable[tuple[int, bytes]],
+    kept: set[int],
+    broken: set[int],
+    errors: list[OSError],
 ) -> Iterator[tuple[int, bytes]]:
+    """Return the rows that prove themselves, each once."""
     for number, row in rows:
         if number in kept:
             continue
@@ -240,6 +255,8 @@ def _intact(
         else:
             kept.add(number)
             yield number, row
+    if errors and not kept:
+        raise errors[0]  # the disk is gone, rather than has holes: come again later
 
 
 def _build(path: Path, rows: Iterable[tuple[int, bytes]]) -> None:
@@ -262,7 +279,7 @@ def _build(path: Path, rows: Iterable[tuple[int, bytes]]) -> None:
         _finish(path)
 
 
-def _finish(path: Path, wal: bytes = b"") -> Path | None:
+def _finish(path: Path, log: bytes = b"") -> Path | None:
     """Put a fresh file that is whole in place; return where the old one went."""
     new = _beside(path, ".new")
     if not new.exists():
@@ -273,8 +290,8 @@ def _finish(path: Path, wal: bytes = b"") -> Path | None:
         # First: the fresh file must never meet the log of the old one.
         with contextlib.suppress(FileNotFoundError):
             _beside(path, ending).rename(_beside(aside, ending))
-    if wal and not _beside(aside, "-wal").exists():
-        database.write_private(_beside(aside, "-wal"), wal)
+    if log and not _beside(aside, "-wal").exists():
+        database.write_private(_beside(aside, "-wal"), log)
     old = path.exists()
     if old:
         path.rename(aside)

@@ -74,6 +74,7 @@ class Writer:
         self._pause_s = 0.0
         self._failing_since = self._retry_at = 0.0
         self._end_at: float | None = None
+        self._over = False
         self._trouble = ""  # the last there was
         self.failing = ""
         self.dropped = 0
@@ -84,7 +85,8 @@ class Writer:
             for item in items:
                 self._ticket += 1
                 size = item.size_bytes
-                if self.failing and self._waiting_bytes + size > self._most:
+                full = self._waiting_bytes + size > self._most
+                if self._over or (self.failing and full):
                     self.dropped += 1
                 else:
                     self._waiting.append((self._ticket, size, item))
@@ -94,6 +96,9 @@ class Writer:
                     target=self._run, name="gridmap-journal", daemon=True
                 )
                 self._thread.start()
+            if self._over and items:
+                self.committed = self._ticket  # or somebody might wait for ever
+                _log.error("%s is closed; it lacks what came since", self._path)
             self._changed.notify()
             return self._ticket
 
@@ -107,6 +112,9 @@ class Writer:
             self._disconnect()
         else:
             self._thread.join(patience_s + 0.1)
+        with self._changed:
+            self._over = True
+            self.committed = self._ticket
         left = len(self._waiting) + self.dropped
         if left and first:
             _log.error(
@@ -185,7 +193,9 @@ class Writer:
             # What was dropped, not being there, counts as given up on.
             done = self._waiting[0][0] - 1 if self._waiting else self._ticket
             self.committed = max(self.committed, done)
-            over, self.failing = self.failing, ""
+            over = bool(self.failing) and not self._waiting
+            if over:
+                self.failing = ""
         if over:
             _log.warning(
                 "%s is written again, after %.0f s; %d entries were given up",
