@@ -89,8 +89,9 @@ class Capabilities:
         reach: Where its runners are.
         largest_array: Runners one submission may hold; None: no limit. Core never
             hands over a larger batch.
-        largest_fleet: Runners one run should have at most unless the user says
-            otherwise; None: one a job.
+        largest_fleet: Runners of one core each that one run should have at most unless
+            the user says otherwise; one of several cores counts as so many. None: one a
+            job.
         requeue: Whether `gridmap_resubmit` can start a runner again in place.
         accounting: Whether `gridmap_postmortem` can know more than observation.
     """

@@ -139,9 +139,20 @@ class RunHooks:
 
     @_spec(firstresult=True)
     def gridmap_postmortem(
-        self, handles: frozenset[Handle], context: RunContext
+        self,
+        handles: frozenset[Handle],
+        lives: Mapping[Handle, int],
+        context: RunContext,
     ) -> Mapping[Handle, Autopsy]:
         """Return what accounting says of runners that are over.
+
+        Args:
+            handles: About whom.
+            lives: How often each of them was started, from 1. Where a runner is
+                started again in place, accounting has a record for each start: what is
+                meant is the last one, which is not there yet if there are fewer
+                records. There may be more, where nobody saw a start.
+            context: The run.
 
         Returns:
             An autopsy for each handle accounting knows. Handles it does not know

@@ -10,6 +10,7 @@ from gridmap.lifecycle import JobState, RunnerState
 from gridmap.monitor import facts as f
 from gridmap.monitor import instructions as i
 from gridmap.protocol import messages as m
+from gridmap.resources import Resources
 from gridmap.retry import Again
 from gridmap.verdict import Cause
 
@@ -612,6 +613,36 @@ def test_waiting_for_nodes_that_are_avoided_has_an_end() -> None:
     desk.tick(1.0)
     (submission,) = desk.take(i.SubmitRunners)
     assert not submission.avoid
+
+
+@pytest.mark.parametrize(("cores", "asked"), [(1, 4), (2, 2), (3, 1), (8, 1)])
+def test_runners_of_several_cores_count_as_many(cores: int, asked: int) -> None:
+    """A machine of four cores takes two of two; one that is too large is tried."""
+    desk = Desk(b.Capabilities(largest_fleet=4))
+    desk.add(8, Resources(cores=cores))
+    (submission,) = desk.take(i.SubmitRunners)
+    assert len(submission.runners) == asked
+
+
+def test_what_a_user_allows_is_not_counted_by_the_core() -> None:
+    """He knows his machine."""
+    desk = Desk(b.Capabilities(largest_fleet=4), max_workers=6)
+    desk.add(8, Resources(cores=4))
+    (submission,) = desk.take(i.SubmitRunners)
+    assert len(submission.runners) == 6
+
+
+def test_cores_of_runners_that_ended_are_free_again() -> None:
+    """For a group of another size."""
+    desk = Desk(b.Capabilities(largest_fleet=4))
+    desk.add(1, final=False)
+    desk.add(1, Resources(cores=4))
+    (peer,) = desk.start()
+    (work,) = desk.work()
+    assert desk.take(i.SubmitRunners) == []
+    desk.report(peer, work)
+    desk.tick(1.0)
+    assert len(desk.take(i.SubmitRunners)) == 1
 
 
 def test_an_idle_group_makes_room_for_one_that_has_none() -> None:

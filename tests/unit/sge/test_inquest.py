@@ -1,5 +1,6 @@
 """Joining DRMAA's word with accounting's."""
 
+import re
 import signal
 from datetime import datetime
 
@@ -143,6 +144,20 @@ def test_a_record_of_rescheduling_is_no_end(room: Room) -> None:
     room.inquest.hear({handle: Ended(ran=False)})
     assert room.examine(handle) == {}
     assert room.examine(handle, deleted={handle})[handle].ending is Ending.PERSON
+
+
+def test_a_start_before_is_not_this_ones_end(room: Room) -> None:
+    """A node that was lost leaves a record of its own; the last start's comes later."""
+    first = recorded("qacct_lost.txt")
+    room.programs.say("qacct", first)
+    handle = Handle("89", "1")
+    assert room.examine(handle, lives={handle: 2}) == {}
+    last = re.sub(r"^failed .*$", "failed       0", first, flags=re.MULTILINE)
+    room.programs.say("qacct", first + last)
+    told = room.examine(handle, lives={handle: 2})[handle]
+    assert told.ending is Ending.ITSELF
+    assert room.examine(handle, lives={handle: 3}) == {}
+    assert room.examine(handle)[handle].ending is Ending.ITSELF
 
 
 def test_what_left_no_record_never_ran(room: Room) -> None:

@@ -373,6 +373,26 @@ class TestPostmortem:
         assert slurm.count("sacct") == 1
         assert slurm.count("scontrol") == 1
 
+    def test_of_a_later_start_the_controller_is_asked_first(self) -> None:
+        """Accounting may still hold the start before; it is asked about the forgotten."""
+        slurm = FakeSlurm(
+            scontrol=[
+                ACCOUNTING,
+                says(recordings.read("scontrol-jobs")),
+                says(""),
+            ],
+            sinfo=NODES,
+            sacct=says(recordings.read("sacct")),
+        )
+        run = drive(slurm)
+        run.capabilities()
+        known, forgotten = Handle("34"), Handle("69", "1")
+        lives = {known: 2, forgotten: 2}
+        assert set(run.postmortem(frozenset({known}), lives)) == {known}
+        assert slurm.count("sacct") == 0
+        assert set(run.postmortem(frozenset({forgotten}), lives)) == {forgotten}
+        assert slurm.count("sacct") == 1
+
     @pytest.mark.parametrize("answer", BAD_ANSWERS)
     def test_accounting_that_fails_leaves_the_controller(
         self, answer: Outcome, caplog: pytest.LogCaptureFixture

@@ -104,7 +104,9 @@ class Rehearsal:
     def batches(self, jobs: int, request: Resources) -> list[Batch]:
         """Return the submissions for so many equal jobs: one, or as few as may be."""
         resources = apply_settings(request, self.settings)
-        fleet = self.settings.max_workers or self.capabilities.largest_fleet or jobs
+        largest = self.capabilities.largest_fleet
+        fleet = max(1, largest // resources.cores) if largest else jobs
+        fleet = self.settings.max_workers or fleet
         runners = range(1, min(jobs, fleet) + 1)
         size = self.capabilities.largest_array or len(runners)
         return [

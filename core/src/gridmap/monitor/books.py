@@ -73,8 +73,7 @@ class Books:
         """Add a runner that is about to be asked for."""
         runner = self.fleet.request(group, self.now)
         runner.avoid = group.avoid
-        for crew in (group.crew, self.fleet.crew):
-            crew.moved(None, runner.state)
+        self.fleet.moved(runner, None, runner.state)
         return runner
 
     def move(self, runner: Runner, step: RunnerStep) -> None:
@@ -82,8 +81,7 @@ class Books:
         before = runner.state
         runner.move(step, self.now)
         if runner.state is not before:
-            for crew in (runner.group.crew, self.fleet.crew):
-                crew.moved(before, runner.state)
+            self.fleet.moved(runner, before, runner.state)
             self._rest(runner)
 
     def _rest(self, runner: Runner) -> None:

@@ -19,12 +19,14 @@ class Crew:
         """Return how many are in a state."""
         return self._counts[state]
 
-    def moved(self, before: RunnerState | None, after: RunnerState) -> None:
-        """Count a runner elsewhere; None: it is new."""
+    def moved(
+        self, before: RunnerState | None, after: RunnerState, count: int = 1
+    ) -> None:
+        """Count a runner elsewhere, or its cores; None: it is new."""
         if before is not None:
-            self._counts[before] -= 1
+            self._counts[before] -= count
         if after is not RunnerState.GONE:
-            self._counts[after] += 1
+            self._counts[after] += count
 
     @property
     def up(self) -> int:

@@ -182,7 +182,7 @@ class ErrandRunner:
         self.queries += 1
         findings: Mapping[Handle, Any] = {}
         try:
-            findings = self._plugins.postmortem(errand.handles)
+            findings = self._plugins.postmortem(errand.handles, errand.lives)
         except GridMapError:
             _log.exception("asking accounting failed")
         tails = {handle: self._tail(handle) for handle in errand.handles}

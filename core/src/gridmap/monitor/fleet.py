@@ -65,6 +65,7 @@ class Runner:
             not, or the answer came.
         log_tail: The last lines of its log.
         starts: How often it was started.
+        lives: How often it was started under its present handle, by whomever.
         kill_sent: When it was last asked to be killed; None if it was not.
         inherited: Whether it is known from a journal only, and has not been heard.
     """
@@ -112,6 +113,7 @@ class Runner:
     restarting: str | None = None
     log_tail: str = ""
     starts: int = 1
+    lives: int = 1
     kill_sent: float | None = None
     inherited: bool = False
 
@@ -146,6 +148,7 @@ class Runner:
         if self.nonce:
             self.past.add(self.nonce)
         self.nonce = ""
+        self.lives += 1
         self.given = self.beat = self.autopsies = 0
         self.job = self.deadline = self.seen = self.running_since = None
         self.autopsy_at = self.node = None
@@ -169,6 +172,7 @@ class Fleet:
     by_peer: dict[bytes, Runner] = attrs.field(factory=dict)
     by_handle: dict[Handle, Runner] = attrs.field(factory=dict)
     crew: Crew = attrs.field(factory=Crew)
+    cores: Crew = attrs.field(factory=Crew)
     _next: int = 1
 
     def __iter__(self) -> Iterator[Runner]:
@@ -220,6 +224,14 @@ class Fleet:
         if peer is not None:
             self.by_peer.pop(peer, None)
         return peer
+
+    def moved(
+        self, runner: Runner, before: RunnerState | None, after: RunnerState
+    ) -> None:
+        """Count a runner and its cores elsewhere; None: it is new."""
+        runner.group.crew.moved(before, after)
+        self.crew.moved(before, after)
+        self.cores.moved(before, after, runner.group.resources.cores)
 
     def remove(self, runner: Runner) -> None:
         """Forget a runner that is gone."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from gridmap.backend import NotAsked, Seen, SeenState
+from gridmap.backend import Handle, NotAsked, Seen, SeenState
 from gridmap.events import RunnerPending
 from gridmap.lifecycle import RunnerState, RunnerStep
 from gridmap.monitor import diagnosis, testimony
@@ -75,7 +75,7 @@ class Inquest:
     def tick(self) -> None:
         """Ask what is due to be asked."""
         books = self._books
-        looks_due, due = False, set()
+        looks_due, due = False, dict[Handle, int]()
         for runner in books.fleet:
             if runner.state in _HEARD:
                 self._mind_silence(runner)
@@ -83,11 +83,12 @@ class Inquest:
                 looks_due = True
             if runner.autopsy_at is not None and runner.autopsy_at <= books.now:
                 runner.autopsy_at = None  # until it is answered
-                due.add(runner.handle)
+                if runner.handle is not None:
+                    due[runner.handle] = runner.lives
         if looks_due and not self._looking:
             self._look()
         if due:
-            books.ask(HoldAutopsy(handles=frozenset(h for h in due if h is not None)))
+            books.ask(HoldAutopsy(handles=frozenset(due), lives=due))
 
     def _look(self) -> None:
         """Ask about all that are in question, due or not, with one question."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import attrs
@@ -62,9 +63,15 @@ class Look:
 
 @attrs.frozen(kw_only=True)
 class HoldAutopsy:
-    """Ask accounting about runners that are over, and read their logs."""
+    """Ask accounting about runners that are over, and read their logs.
+
+    Attributes:
+        handles: About whom.
+        lives: How often each was started under its handle, as far as is known.
+    """
 
     handles: frozenset[Handle]
+    lives: Mapping[Handle, int]
 
 
 @attrs.frozen(kw_only=True)

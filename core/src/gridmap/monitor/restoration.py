@@ -91,8 +91,7 @@ def _inherit(number: int, past: PastRunner, books: Books) -> None:
         look_pause=FIRST_LOOK_S,
     )
     books.fleet.inherit(runner)
-    for crew in (runner.group.crew, books.fleet.crew):
-        crew.moved(None, state)
+    books.fleet.moved(runner, None, state)
 
 
 def _hold(past: PastGrant, first: int, stop: int, books: Books) -> None:

@@ -143,10 +143,11 @@ class Staffing:
         crew = group.crew
         wanted = math.ceil(group.open / share) - crew.living
         waiting = math.ceil(group.queued / share) - crew.awaited
-        full = books.fleet.crew.living >= self._limit()
+        free = self._free(group)
+        full = free <= 0
         if (full and not crew.living) or (crew.awaited and not crew.up):
             self._make_room(group, full=full)
-        free = self._limit() - books.fleet.crew.living
+            free = self._free(group)
         lacking = min(wanted, waiting, free)
         if crew.up:
             self._fed(group)
@@ -158,12 +159,20 @@ class Staffing:
             if group in self._books.starving:
                 self._books.starving.remove(group)
 
-    def _limit(self) -> int:
+    def _free(self, group: Group) -> int:
+        """Return how many more runners there may be for a group."""
         policy, capabilities = self._books.policy, self._books.capabilities
+        fleet = self._books.fleet
         if policy.max_workers is not None:
-            return policy.max_workers
+            return policy.max_workers - fleet.crew.living
+        free = policy.most_workers - fleet.crew.living
         largest = capabilities.largest_fleet if capabilities else None
-        return min(policy.most_workers, largest or policy.most_workers)
+        if largest is None:
+            return free
+        taken = fleet.cores.living
+        room = (largest - taken) // group.resources.cores
+        # One that asks for more than there is has to be tried all the same.
+        return min(free, room if taken else max(room, 1))
 
     def _make_room(self, group: Group, *, full: bool) -> None:
         """Let another group's runner go for a group that has none: one not missed.
@@ -310,7 +319,8 @@ class Staffing:
             if runner.state is RunnerState.SUSPECT:  # it has not come back meanwhile
                 self.kill([runner])
             return
-        starts_anew = answer.handle != runner.handle or before == runner.nonce
+        replaced = answer.handle != runner.handle
+        starts_anew = replaced or before == runner.nonce
         self._taken(runner, answer.handle)
         runner.starts += 1
         if runner.state is RunnerState.STOPPING:
@@ -318,6 +328,8 @@ class Staffing:
         elif starts_anew:
             books.put_back_all(runner)
             self.queued_again(runner)
+        if replaced:
+            runner.lives = 1
 
     def queued_again(self, runner: Runner) -> None:
         """A runner's process ended, and the scheduler will start it once more."""

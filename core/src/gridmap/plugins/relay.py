@@ -164,10 +164,18 @@ class RunPlugins:
         observation: Observation = answer
         return observation
 
-    def postmortem(self, handles: frozenset[Handle]) -> Mapping[Handle, Autopsy]:
-        """Ask accounting; handles it does not know are left out."""
+    def postmortem(
+        self, handles: frozenset[Handle], lives: Mapping[Handle, int] | None = None
+    ) -> Mapping[Handle, Autopsy]:
+        """Ask accounting; handles it does not know are left out.
+
+        Args:
+            handles: About whom.
+            lives: How often each was started; None: once.
+        """
+        started = dict.fromkeys(handles, 1) | dict(lives or {})
         answer: Mapping[Handle, Autopsy] = self._call(
-            "gridmap_postmortem", Mapping, handles=handles
+            "gridmap_postmortem", Mapping, handles=handles, lives=started
         )
         self._check_mapping("gridmap_postmortem", answer, set(), (Autopsy,))
         return answer

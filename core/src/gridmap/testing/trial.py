@@ -282,11 +282,13 @@ class Trial:
         answer: Mapping[Handle, Killed] = self._verb(lambda: self.plugins.kill(named))
         return answer
 
-    def postmortem(self, handles: Iterable[Handle]) -> Mapping[Handle, Autopsy]:
-        """Ask accounting."""
+    def postmortem(
+        self, handles: Iterable[Handle], *, lives: int = 1
+    ) -> Mapping[Handle, Autopsy]:
+        """Ask accounting about runners that were each started so often."""
         named = frozenset(handles)
         answer: Mapping[Handle, Autopsy] = self._verb(
-            lambda: self.plugins.postmortem(named)
+            lambda: self.plugins.postmortem(named, dict.fromkeys(named, lives))
         )
         return answer
 

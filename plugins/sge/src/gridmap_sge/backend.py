@@ -67,10 +67,10 @@ class GridEngineBackend:
 
     @hookimpl
     def gridmap_postmortem(
-        self, handles: frozenset[Handle]
+        self, handles: frozenset[Handle], lives: Mapping[Handle, int]
     ) -> Mapping[Handle, Autopsy]:
         """Put together what DRMAA heard and what accounting holds."""
-        return self._scheduler.postmortem(handles)
+        return self._scheduler.postmortem(handles, lives)
 
     @hookimpl
     def gridmap_kill(self, handles: frozenset[Handle]) -> Mapping[Handle, Killed]:

@@ -60,6 +60,7 @@ class Inquest:
         nodes: Mapping[Handle, str] | None = None,
         submitted: Mapping[str, datetime] | None = None,
         asked: Mapping[str, Resources] | None = None,
+        lives: Mapping[Handle, int] | None = None,
     ) -> dict[Handle, Autopsy]:
         """Return an autopsy of each of *handles* of which enough is known.
 
@@ -70,6 +71,7 @@ class Inquest:
             nodes: Where they were last seen.
             submitted: When each job was submitted, by this machine's clock.
             asked: What each job asked for.
+            lives: How often each runner was started: it has as many records.
         """
         nodes, submitted, asked = nodes or {}, submitted or {}, asked or {}
         never_ran = {*deleted, *waiting}
@@ -85,7 +87,7 @@ class Inquest:
             if self._told[handle].ran and self._told[handle].exit_status
         }
         unclear = set(handles) - clear | nowhere
-        records, answered = self._records(unclear, submitted)
+        records, answered = self._records(unclear, submitted, lives or {})
         found = {}
         now = self._clock()
         for handle in handles:
@@ -119,7 +121,10 @@ class Inquest:
         return queueconf.limits(answer.output, record.host)
 
     def _records(
-        self, handles: Collection[Handle], submitted: Mapping[str, datetime]
+        self,
+        handles: Collection[Handle],
+        submitted: Mapping[str, datetime],
+        lives: Mapping[Handle, int],
     ) -> tuple[dict[Handle, Record], bool]:
         """Return records, and whether accounting could be asked at all."""
         jobs: dict[str, list[int]] = {}
@@ -143,7 +148,8 @@ class Inquest:
                 for record in qacct.parse(answer.output)
                 if not (oldest and record.submitted and record.submitted < oldest)
             )
-            found |= {h: r for h, r in qacct.last(records).items() if h in handles}
+            last = qacct.last(records, lives)
+            found |= {h: r for h, r in last.items() if h in handles}
         return found, True
 
 

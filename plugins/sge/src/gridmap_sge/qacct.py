@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import re
 import signal
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -119,9 +120,22 @@ def parse(text: str) -> tuple[Record, ...]:
     return tuple(records)
 
 
-def last(records: Iterable[Record]) -> Mapping[Handle, Record]:
-    """Return each task's last record."""
-    return {record.handle: record for record in records}
+def last(
+    records: Iterable[Record], lives: Mapping[Handle, int] | None = None
+) -> Mapping[Handle, Record]:
+    """Return each task's last record; of a task whose last start has none, none.
+
+    Args:
+        records: In the order in which they were written: one for each start.
+        lives: How often each task was started; None: once.
+    """
+    known = tuple(records)
+    written = Counter(record.handle for record in known)
+    return {
+        record.handle: record
+        for record in known
+        if written[record.handle] >= (lives or {}).get(record.handle, 1)
+    }
 
 
 def autopsy(

@@ -327,8 +327,15 @@ class Scheduler:
 
     # Ends
 
-    def postmortem(self, handles: Collection[Handle]) -> Mapping[Handle, Autopsy]:
-        """Return how those of *handles* ended of which enough is known."""
+    def postmortem(
+        self, handles: Collection[Handle], lives: Mapping[Handle, int]
+    ) -> Mapping[Handle, Autopsy]:
+        """Return how those of *handles* ended of which enough is known.
+
+        Args:
+            handles: About whom.
+            lives: How often each was started.
+        """
         self._inquest.hear(self._submitter.reap(handles))
         lately = self._clock() - _LATELY_S
         self._vanished |= {h for h in handles if self._waited.get(h, _NEVER) > lately}
@@ -339,6 +346,7 @@ class Scheduler:
             nodes=self._nodes,
             submitted=self._submitted,
             asked=self._asked,
+            lives=lives,
         )
 
     def kill(self, handles: Collection[Handle]) -> Mapping[Handle, Killed]:

@@ -28,7 +28,6 @@ from gridmap.hookspecs import hookimpl
 from gridmap.retry import GUILTY_NODE
 from gridmap_slurm import (
     command,
-    endings,
     sbatch,
     scontrol,
     sinfo,
@@ -38,6 +37,7 @@ from gridmap_slurm import (
 )
 from gridmap_slurm.command import Answer
 from gridmap_slurm.controller import Controller
+from gridmap_slurm.inquest import Inquest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,8 +56,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_MOST_RECORDS: Final = 50
-"""Questions to the controller for one post-mortem: it is asked array by array."""
 _REQUEUE_PAUSES_S: Final = (0.0, 0.5, 1.0)
 """Looks at a runner just requeued, until it is pending and can be told to hurry. One
 that takes longer to end is told when it is next observed."""
@@ -103,6 +101,7 @@ class SlurmBackend:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._controller = Controller(run)
+        self._inquest = Inquest(self._controller)
         self._sleep = sleep
         self._memory = _Memory()
 
@@ -170,14 +169,16 @@ class SlurmBackend:
 
     @hookimpl
     def gridmap_postmortem(
-        self, handles: frozenset[Handle], context: RunContext
+        self,
+        handles: frozenset[Handle],
+        lives: Mapping[Handle, int],
+        context: RunContext,
     ) -> Mapping[Handle, Autopsy]:
         """Ask accounting, where there is any, and the controller for the rest."""
-        autopsies = self._accounts(handles, context)
-        jobs = sorted({handle.job for handle in handles - set(autopsies)})
-        for job in jobs[:_MOST_RECORDS]:  # core asks again for those left out
-            autopsies |= self._records(job, handles, context)
-        return {handle: autopsies[handle] for handle in handles & set(autopsies)}
+        memory = self._memory
+        return self._inquest.examine(
+            handles, lives, context, site=memory.site, waiting=memory.waiting
+        )
 
     @hookimpl
     def gridmap_kill(
@@ -341,50 +342,6 @@ class SlurmBackend:
             self._memory.requeued.discard(handle)
             if shown.state is SeenState.QUEUED:  # of its begin time Slurm says so later
                 self._controller.hasten(handle, context)
-
-    def _accounts(
-        self, handles: frozenset[Handle], context: RunContext
-    ) -> dict[Handle, Autopsy]:
-        if not handles or not self._memory.site.accounting:
-            return {}
-        jobs = {handle.job for handle in handles}
-        accounts = self._controller.accounts(jobs, context)
-        if isinstance(accounts, NotAsked):
-            _log.info("slurm: no accounting: %s", accounts.text)
-            return {}
-        found = {
-            handle: endings.autopsy(account.record, account.peak_memory, account.by)
-            for handle, account in accounts.items()
-        }
-        return {handle: autopsy for handle, autopsy in found.items() if autopsy}
-
-    def _records(
-        self, job: str, handles: frozenset[Handle], context: RunContext
-    ) -> dict[Handle, Autopsy]:
-        records = self._controller.records(job, context)
-        if isinstance(records, NotAsked):
-            return {}
-        autopsies = {}
-        for handle in (handle for handle in handles if handle.job == job):
-            # The array itself stands for tasks cancelled before they started.
-            record = records.get(handle) or records.get(Handle(job))
-            autopsy = endings.autopsy(record) if record else None
-            if record is None:
-                autopsy = self._vanished(handle, bool(records))
-            if autopsy is not None:
-                autopsies[handle] = autopsy
-        return autopsies
-
-    def _vanished(self, handle: Handle, array_known: bool) -> Autopsy | None:
-        """Explain a runner that is gone while its array is not.
-
-        Had it started, the controller would remember it as long as ``MinJobAge``.
-        """
-        word, when = self._memory.waiting.get(handle, ("", 0.0))
-        recently = time.monotonic() - when < self._memory.site.remembers_s
-        if handle.task is None or not array_known or not word or not recently:
-            return None
-        return endings.taken_out(word)
 
     def _warn(self, batch: Batch) -> None:
         unknown = set(sbatch.unknown_options(batch.resources)) - self._memory.warned
