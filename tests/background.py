@@ -50,6 +50,11 @@ class BackgroundMap:
         """Return the events of one kind so far."""
         return [event for event in list(self.events) if isinstance(event, kind)]
 
+    @property
+    def over(self) -> bool:
+        """Whether it has come to its end."""
+        return not self._thread.is_alive()
+
     def wait(self, within_s: float = 25.0) -> Any:
         """Return its results, or the exception it raised."""
         self._thread.join(within_s)

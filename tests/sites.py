@@ -22,6 +22,7 @@ class Site:
 
     Attributes:
         backend: What users write in ``backend=``.
+        label: What records of faults call it.
         nodes: Where runners can be; None is here.
         slots: How many runners can run at a time; None: as many as are wanted.
         runs: Where the test's runs are kept.
@@ -30,6 +31,7 @@ class Site:
     """
 
     backend = "local"
+    label = "local"
     nodes: Sequence[HostName | None] = (None,)
     slots: int | None = None
 
@@ -78,6 +80,36 @@ class Site:
         """Take a runner away through the scheduler, as a person does."""
         raise NotImplementedError(handle)
 
+    def cancel_all(self, job: str) -> None:
+        """Take all runners of one submission away, as a person does."""
+        raise NotImplementedError(job)
+
+    def suspend(self, handle: str) -> None:
+        """Suspend a runner through the scheduler, as an administrator does."""
+        raise NotImplementedError(handle)
+
+    def resume(self, handle: str) -> None:
+        """Let a suspended runner go on."""
+        raise NotImplementedError(handle)
+
+    def requeue(self, handle: str) -> None:
+        """Take a runner off its node and put it back into the queue."""
+        raise NotImplementedError(handle)
+
+    def close(self, node: HostName) -> None:
+        """Let a node start no more jobs, as an administrator does before its service."""
+        raise NotImplementedError(node)
+
+    def bury(self, node: HostName) -> None:
+        """Tell the scheduler that a node is dead, as an administrator does."""
+        raise NotImplementedError(node)
+
+    def forget(self, name: str) -> None:
+        """Let the scheduler forget a map whose processes are gone.
+
+        A daemon that took over a runner tells of its end up to a minute late.
+        """
+
     def await_end(self, name: str, within_s: float = 10.0) -> None:
         """Wait until neither scheduler nor nodes have anything of this map."""
         eventually(
@@ -91,7 +123,7 @@ class Site:
 class GridEngine(Site):
     """The two-node Grid Engine."""
 
-    backend = "sge"
+    backend = label = "sge"
     nodes: Sequence[HostName | None] = ("n1", "n2")
     slots: int | None = 8
 
@@ -113,11 +145,40 @@ class GridEngine(Site):
         job, _, task = handle.partition(".")
         self.cluster.run("head", ["qdel", job, "-t", task or "1"], check=True)
 
+    def cancel_all(self, job: str) -> None:
+        """See `Site`."""
+        self.cluster.run("head", ["qdel", job], check=True)
+
+    def suspend(self, handle: str) -> None:
+        """See `Site`."""
+        self.cluster.admin(["qmod", "-sj", handle])
+
+    def resume(self, handle: str) -> None:
+        """See `Site`."""
+        self.cluster.admin(["qmod", "-usj", handle])
+
+    def requeue(self, handle: str) -> None:
+        """See `Site`."""
+        self.cluster.admin(["qmod", "-rj", handle])
+
+    def close(self, node: HostName) -> None:
+        """See `Site`."""
+        self.cluster.admin(["qmod", "-d", f"all.q@{node}"])
+
+    def bury(self, node: HostName) -> None:
+        """See `Site`: Grid Engine finds out when the node is back without its jobs."""
+
+    def forget(self, name: str) -> None:
+        """See `Site`."""
+        eventually(lambda: not self.pids(), within_s=15, what="no processes", gap_s=0.1)
+        for job in {line.partition(".")[0] for line in self.queue(name)}:
+            self.cluster.admin(["qdel", "-f", job], check=False)
+
 
 class Slurm(GridEngine):
     """The two-node Slurm."""
 
-    backend = "slurm"
+    backend = label = "slurm"
 
     def queue(self, name: str) -> list[str]:
         """See `Site`."""
@@ -126,13 +187,49 @@ class Slurm(GridEngine):
 
     def cancel(self, handle: str) -> None:
         """See `Site`."""
-        job, _, task = handle.partition(".")
-        self.cluster.run(
-            "head", ["scancel", f"{job}_{task}" if task else job], check=True
-        )
+        self.cluster.run("head", ["scancel", _slurms(handle)], check=True)
+
+    def cancel_all(self, job: str) -> None:
+        """See `Site`."""
+        self.cluster.run("head", ["scancel", job], check=True)
+
+    def suspend(self, handle: str) -> None:
+        """See `Site`."""
+        self.cluster.admin(["scontrol", "suspend", _slurms(handle)])
+
+    def resume(self, handle: str) -> None:
+        """See `Site`."""
+        self.cluster.admin(["scontrol", "resume", _slurms(handle)])
+
+    def requeue(self, handle: str) -> None:
+        """See `Site`."""
+        self.cluster.admin(["scontrol", "requeue", _slurms(handle)])
+
+    def close(self, node: HostName) -> None:
+        """See `Site`."""
+        update = ["scontrol", "update", f"nodename={node}", "state=drain"]
+        self.cluster.admin([*update, "reason=service"])
+
+    def bury(self, node: HostName) -> None:
+        """See `Site`: else its jobs are ``COMPLETING`` for most of a minute."""
+        update = ["scontrol", "update", f"nodename={node}", "state=down"]
+        self.cluster.admin([*update, "reason=dead"])
+
+    def forget(self, name: str) -> None:
+        """See `Site`: Slurm's daemons know at once."""
 
 
-SITES: Final = {site.backend: site for site in (Site, GridEngine, Slurm)}
+class AccountedSlurm(Slurm):
+    """The same with slurmdbd, which somebody has switched on."""
+
+    label = "slurm+slurmdbd"
+
+
+SITES: Final = {site.label: site for site in (Site, GridEngine, Slurm, AccountedSlurm)}
+
+
+def _slurms(handle: str) -> str:
+    return handle.replace(".", "_")
 
 
 def _host(node: str) -> HostName:

@@ -15,7 +15,7 @@ from tests.sites import Site
 
 from gridmap import JobMonitor
 from gridmap.errors import JobException
-from gridmap.events import JobFailed, JobsGranted, RunnersSubmitted, RunnerUp
+from gridmap.events import JobFailed, JobsGranted, RunnerUp
 from gridmap.testing import eventually
 from gridmap.verdict import Cause, Witness
 
@@ -78,44 +78,6 @@ def test_a_killed_worker_gets_a_verdict(site: Site, tmp_path: Path) -> None:
     assert verdict.attempt == 1
     assert verdict.node == mark.node
     assert Witness.WORKER in {said.witness for said in verdict.statements}
-
-
-def test_what_a_person_killed_stays_killed(cluster_site: Site, tmp_path: Path) -> None:
-    """Qdel or scancel of a runner in mid-job: KILLED, not run again, others intact."""
-    site = cluster_site
-    running = BackgroundMap(
-        meeting(tmp_path), range(4), return_exceptions=True, **site.options
-    )
-    marks = {n: traces.await_marks(tmp_path, f"job{n}")[0] for n in range(4)}
-    site.cancel(handle_of(running, marks[1]))
-    eventually(
-        lambda: running.of(JobFailed), within_s=40, what="the job's end", gap_s=0.1
-    )
-    (tmp_path / "go").touch()
-    results = running.wait(60)
-    assert [results[0], *results[2:]] == [0, 4, 9]
-    assert isinstance(results[1], JobException), results
-    verdict = results[1].verdict
-    assert verdict.cause is Cause.KILLED, str(results[1])
-    assert verdict.attempt == 1
-    assert len(traces.marks(tmp_path, "job1")) == 1
-    assert [event.again for event in running.of(JobFailed)] == [False]
-
-
-def test_a_person_may_kill_the_whole_map(cluster_site: Site, tmp_path: Path) -> None:
-    """All runners killed, those that wait too: KILLED for all, and nothing anew."""
-    site = cluster_site
-    running = BackgroundMap(meeting(tmp_path), range(12), **site.options)
-    for number in range(8):
-        traces.await_marks(tmp_path, f"job{number}")
-    (submitted,) = running.of(RunnersSubmitted)
-    (job,) = {handle.partition(".")[0] for handle in submitted.handles}
-    command = ["qdel", job] if site.backend == "sge" else ["scancel", job]
-    site.cluster.run("head", command, check=True)
-    error = running.wait(60)
-    assert isinstance(error, JobException), error
-    assert error.verdict.cause is Cause.KILLED, str(error)
-    assert len(running.of(RunnersSubmitted)) == 1
 
 
 def test_a_runner_told_to_end_is_replaced_or_told_of(

@@ -2,6 +2,7 @@
 
 import secrets
 import shutil
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -124,7 +125,8 @@ def clear() -> None:
     for node, state in _states().items():
         if state in _HEALTHY:
             continue
-        DAEMONS[-1].stop(node)
+        # Asked to end, it waits for a controller that hung; jobs do without it.
+        DAEMONS[-1].stop(node, signal.SIGKILL)
         DAEMONS[-1].start(node)
         Host(HEAD).run(["scontrol", "update", f"nodename={node}", "state=resume"])
 

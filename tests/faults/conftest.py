@@ -34,14 +34,16 @@ def plain_settings(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def _sited(
+def sited(
     name: str, place: Path, monkeypatch: pytest.MonkeyPatch, map_name: str
 ) -> Iterator[Site]:
+    """Give one site to a test; repair what it broke, and see that nothing is left."""
     made = make_site(name, place, monkeypatch)
     made.options["name"] = map_name
     yield made
     if made.broken:
         made.cluster.repair()
+        made.forget(map_name)
     check_left(made, map_name)
 
 
@@ -54,7 +56,7 @@ def site(
     plain_settings: None,  # noqa: ARG001 - first, since a site sets its own
 ) -> Iterator[Site]:
     """Return each place in turn; afterwards nothing is left of the test there."""
-    yield from _sited(request.param, tmp_path, monkeypatch, map_name)
+    yield from sited(request.param, tmp_path, monkeypatch, map_name)
 
 
 @pytest.fixture(params=CLUSTERS)
@@ -66,7 +68,7 @@ def cluster_site(
     plain_settings: None,  # noqa: ARG001 - likewise
 ) -> Iterator[Site]:
     """Return each cluster in turn; a test that breaks one says ``site.broken``."""
-    yield from _sited(request.param, tmp_path, monkeypatch, map_name)
+    yield from sited(request.param, tmp_path, monkeypatch, map_name)
 
 
 @pytest.fixture

@@ -54,6 +54,26 @@ def held_once(place: str, number: int) -> None:
         held(place, number)
 
 
+def held_busily(place: str, _number: int) -> None:
+    """Wait likewise, with the processor at work now and then: this is no stall."""
+    while not Path(place, "go").exists():
+        sum(range(100_000))
+        threading.Event().wait(0.05)
+
+
+def held_until(name: str) -> Deed:
+    """Return the deed of a job that waits for another file of the test's."""
+    return _Awaiting(name)
+
+
+class _Awaiting:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, place: str, _number: int) -> None:
+        jobs.await_file(Path(place, self._name))
+
+
 def dying(way: str) -> Deed:
     """Return the deed of a job that ends its process; see `tests.jobs.die`."""
     return _Dying(way)

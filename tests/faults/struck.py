@@ -7,6 +7,7 @@ That queue, nodes and run directory are clean afterwards is the `site` fixture's
 
 import functools
 import socket
+import threading
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -210,7 +211,7 @@ class StruckMap:
         event = self.failures(job)[attempt - 1]
         self._records.add(
             Record(
-                site=self.site.backend,
+                site=self.site.label,
                 fault=fault,
                 cause=event.verdict.cause.value,
                 witnesses=_witnesses(event.verdict),
@@ -218,12 +219,17 @@ class StruckMap:
                 again=event.again,
             )
         )
-        self._records.explain(f"{fault}, {self.site.backend}", event.verdict)
+        self._records.explain(f"{fault}, {self.site.label}", event.verdict)
         return event.verdict
 
     def node_names(self) -> set[str]:
         """Return the names that verdicts may give to nodes."""
         return {node or socket.gethostname() for node in self.site.nodes}
+
+
+def lasting(seconds: float) -> None:
+    """Let a fault last as long as it is meant to."""
+    threading.Event().wait(seconds)
 
 
 def cause_of(result: object) -> Cause:

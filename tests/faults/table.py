@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.faults.records import Record, read
 
-SITES = ("local", "sge", "slurm")
+SITES = ("local", "sge", "slurm", "slurm+slurmdbd")
 HEADS = ("fault", "verdict", "witnesses", "run again", *SITES)
 
 
