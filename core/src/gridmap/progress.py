@@ -10,6 +10,7 @@ from gridmap.events import (
     JobFailed,
     JobsDone,
     JobsQueued,
+    JobsRestored,
     RunnerGone,
     RunnersSubmitted,
     RunnerUp,
@@ -89,6 +90,10 @@ class Bar:
             advance = event.stop - event.first
         elif isinstance(event, JobFailed) and not event.again:
             advance, self._failed = 1, self._failed + 1
+        elif isinstance(event, JobsRestored):
+            self._queued += event.jobs
+            self._failed += event.failed
+            advance = event.done + event.failed
         elif isinstance(event, JobsQueued):
             self._queued += event.stop - event.first
         elif isinstance(event, RunnerUp):

@@ -11,6 +11,7 @@ from gridmap.errors import UnknownBackendError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from typing import Any, TypeVar
 
     _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -82,3 +83,23 @@ def json_option(command: _Command) -> _Command:
     return click.option(
         "--json", "as_json", is_flag=True, help="Print JSON, for programs."
     )(command)
+
+
+def runs_option(command: _Command) -> _Command:
+    """Add ``--runs``."""
+    return click.option(
+        "--runs",
+        metavar="DIRECTORY",
+        help="Where runs are kept, if the script says so; else the settings count.",
+    )(command)
+
+
+def runs_directory(given: str | None) -> Path:
+    """Return where runs are kept.
+
+    Args:
+        given: What the user said; None takes the settings.
+    """
+    from gridmap.settings import load_settings  # noqa: PLC0415 - needed there only
+
+    return load_settings({"run_directory": given} if given else None)[0].runs()

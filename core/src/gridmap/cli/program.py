@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 COMMANDS: Final = (
+    "attach",
     "backends",
     "completion",
     "demo",
     "doctor",
+    "forget",
     "render",
     "settings",
 )

@@ -30,6 +30,7 @@ class Begun(_Entry, frozen=True, tag="begun"):
         python: Major and minor version: pickled functions need the same.
         gridmap: Version of gridmap.
         job_path: Directory from which the jobs' modules can be imported.
+        keep_failures: Whether jobs that ended badly are over.
     """
 
     token: str
@@ -38,6 +39,7 @@ class Begun(_Entry, frozen=True, tag="begun"):
     python: tuple[int, int]
     gridmap: str
     job_path: str
+    keep_failures: bool = False
 
 
 class Content(_Entry, frozen=True, tag="content"):

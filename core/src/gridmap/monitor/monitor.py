@@ -10,7 +10,6 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from gridmap import payload, plugins
-from gridmap.backend import Reach
 from gridmap.connection import new_token
 from gridmap.errors import GridMapError
 from gridmap.events import RunEnded, RunStarted
@@ -32,7 +31,7 @@ from gridmap.monitor.outcomes import Outcomes, Sink
 from gridmap.monitor.policy import Policy
 from gridmap.monitor.service import MonitorService
 from gridmap.monitor.store import Store, encode_call
-from gridmap.monitor.surroundings import Surroundings, not_inherited, portable
+from gridmap.monitor.surroundings import Surroundings, portable
 from gridmap.resources import Resources
 from gridmap.retry import RetryRules, make_rules
 from gridmap.settings import Settings, load_settings
@@ -239,12 +238,19 @@ class JobMonitor:
             if self._expected is not None:
                 calls, complete = self._expected
                 named.check(backend, calls, complete=complete)
-            else:
+            elif named.past.begun is not None:
                 named.check_usable(backend)
+                self._job_path = named.past.begun.job_path
             if not self._keep_failures:
                 named.past.forget_failures()
             self._surroundings[:] = named.surroundings()
-            token = named.begin(new_token(), backend, self._job_path, self._terms)
+            token = named.begin(
+                new_token(),
+                backend,
+                self._job_path,
+                self._terms,
+                keep_failures=self._keep_failures,
+            )
             self._named = named
             self.surround(os.environ, working_directory())
             opened = open_in(
@@ -280,8 +286,10 @@ class JobMonitor:
         named.supply(self._store)
         self._known = plan[-1].stop if plan else 0
         ledger.restore(named.past, plan)
-        for entry, frames in named.past.results:
-            self._hand_over(entry, frames)
+        for done, frames in named.past.results:
+            self._hand_over(done, frames)
+        for ended, frames in named.past.failures.values():
+            self._hand_over(ended, frames)
         return named.parked()
 
     def _hand_over(
@@ -507,10 +515,7 @@ class JobMonitor:
             environment: Variables that go along, without those of this host.
             directory: Working directory.
         """
-        variables = portable(environment)
-        if self._opened is not None and self._opened.capabilities.reach is Reach.HOST:
-            variables |= not_inherited(os.environ, environment)
-        around = Surroundings(variables, directory, own_path())
+        around = Surroundings(portable(environment), directory, own_path())
         if around not in self._surroundings:
             self._surroundings.append(around)
             if self._named is not None:
@@ -525,6 +530,11 @@ class JobMonitor:
         """Take jobs back; those that run are ended."""
         if self._opened is not None:
             self._service.tell(facts.JobsCancelled(first=jobs.start, stop=jobs.stop))
+
+    @property
+    def known(self) -> int:
+        """How many jobs a run that was resumed knew when it was opened."""
+        return self._known
 
     @property
     def queries(self) -> int:

@@ -210,7 +210,15 @@ class NamedRun:
             )
             self.note(entry, payload.pack(part))
 
-    def begin(self, token: str, backend: str, job_path: str, terms: object) -> str:
+    def begin(
+        self,
+        token: str,
+        backend: str,
+        job_path: str,
+        terms: object,
+        *,
+        keep_failures: bool,
+    ) -> str:
         """Write down by what the run goes from now on; return its token.
 
         Args:
@@ -218,6 +226,7 @@ class NamedRun:
             backend: Name of its backend.
             job_path: Where its functions' modules are.
             terms: What `gridmap attach` has to know; any object that can be pickled.
+            keep_failures: Whether jobs that ended badly are over.
         """
         begun = self.past.begun
         token = begun.token if begun is not None else token
@@ -229,14 +238,10 @@ class NamedRun:
             python=sys.version_info[:2],
             gridmap=__version__,
             job_path=job_path,
+            keep_failures=keep_failures,
         )
         self.note(entry, (parcel.head, *parcel.buffers))
         return token
-
-    def terms(self) -> object:
-        """Return what `begin` was given when the run was last begun or resumed."""
-        head, *buffers = self.past.terms
-        return payload.load(payload.Parcel(bytes(head), tuple(buffers)))
 
     def surroundings(self) -> list[Surroundings]:
         """Return its surroundings by number; those that are lost are empty."""

@@ -87,7 +87,8 @@ class Restored:
         runners: Those that may live.
         attempts: Jobs whose next attempt is not the first.
         histories: Verdicts on the attempts of jobs that are not final.
-        results: What came of jobs, in the order it came, with the frames.
+        results: What jobs returned, in the order it came, with the frames.
+        failures: How jobs ended badly, with the frames.
         last_grant: The highest number of a grant.
         last_runner: The highest number of a runner.
     """
@@ -102,7 +103,8 @@ class Restored:
     runners: dict[int, PastRunner] = attrs.field(factory=dict)
     attempts: dict[int, Another] = attrs.field(factory=dict)
     histories: dict[int, list[Verdict]] = attrs.field(factory=dict)
-    results: list[tuple[e.Done | e.Ended, Frames]] = attrs.field(factory=list)
+    results: list[tuple[e.Done, Frames]] = attrs.field(factory=list)
+    failures: dict[int, tuple[e.Ended, Frames]] = attrs.field(factory=dict)
     last_grant: int = 0
     last_runner: int = 0
     _grants: dict[int, PastGrant] = attrs.field(factory=dict)
@@ -212,7 +214,7 @@ class Restored:
 
     def _ended(self, entry: e.Ended, frames: Frames) -> None:
         self._end(entry.job, entry.job + 1, JobState.FAILED)
-        self.results.append((entry, frames))
+        self.failures[entry.job] = (entry, frames)
 
     def _gone(self, entry: e.Gone, _: Frames) -> None:
         self.runners.pop(entry.runner, None)
@@ -230,7 +232,7 @@ class Restored:
         self._reach(stop)
         self._states[first:stop] = bytes((state,)) * (stop - first)
         self._hold(first, stop, 0)
-        for memory in (self.attempts, self.histories):
+        for memory in (self.attempts, self.histories, self.failures):
             if memory:
                 for job in range(first, stop):
                     memory.pop(job, None)
@@ -262,13 +264,9 @@ class Restored:
 
     def forget_failures(self) -> None:
         """Let jobs that ended badly be run again, with a clean slate."""
-        kept: list[tuple[e.Done | e.Ended, Frames]] = []
-        for entry, frames in self.results:
-            if isinstance(entry, e.Ended):
-                self._states[entry.job] = JobState.QUEUED
-            else:
-                kept.append((entry, frames))
-        self.results = kept
+        for job in self.failures:
+            self._states[job] = JobState.QUEUED
+        self.failures.clear()
 
     def parts(self, first: int, stop: int) -> Iterator[tuple[int, int, JobState, int]]:
         """Yield stretches of jobs that are alike: first, stop, state, grant (or 0).

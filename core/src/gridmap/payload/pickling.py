@@ -215,6 +215,8 @@ def _reason(exc: Exception) -> str:
 
 
 def describe(function: Callable[..., Any]) -> str:
-    """Return what people call a function."""
+    """Return what people call a function; partials are looked through."""
+    while hasattr(function, "func"):
+        function = function.func
     name = getattr(function, "__qualname__", None) or type(function).__qualname__
     return f"the function {name}"

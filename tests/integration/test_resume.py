@@ -1,0 +1,302 @@
+"""What a run that can be resumed takes over, refuses, and survives; on this machine."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridmap import Job, grid_map, process_jobs
+from gridmap.cli.program import main
+from gridmap.errors import DifferentRunError, JobException
+from gridmap.events import JobsRestored, RunnersSubmitted
+from gridmap.rundir import RunDirectory
+
+
+@pytest.fixture(autouse=True)
+def named(runs: Path) -> Iterator[None]:
+    """Take away what runs that can be resumed leave."""
+    yield
+    shutil.rmtree(runs / "named", ignore_errors=True)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Return where jobs say that they ran."""
+    made = tmp_path / "ran"
+    made.mkdir()
+    return made
+
+
+def touch(place: str, number: int) -> int:
+    """Leave a mark, and return the square."""
+    (Path(place) / f"{number}.{os.getpid()}.{os.urandom(4).hex()}").touch()
+    return number * number
+
+
+def touch_or_fail(place: str, number: int) -> int:
+    """Likewise, but fail at multiples of 3 until the place holds ``mended``."""
+    touch(place, number)
+    if number % 3 == 0 and not (Path(place) / "mended").exists():
+        raise LookupError(number)
+    return number * number
+
+
+def ran(place: Path) -> list[int]:
+    """Return the jobs that ran, each as often as it did, in order."""
+    names = (path.name for path in place.iterdir() if path.name != "mended")
+    return sorted(int(name.partition(".")[0]) for name in names)
+
+
+Map = Callable[..., Any]
+
+
+@pytest.fixture
+def again() -> tuple[Map, list[Any]]:
+    """Return a map that can be resumed, and the events of all its runs."""
+    events: list[Any] = []
+    return (
+        functools.partial(
+            grid_map,
+            backend="local",
+            max_workers=2,
+            resume="sweep",
+            progress=events.append,
+        ),
+        events,
+    )
+
+
+def of(events: list[Any], kind: type) -> list[Any]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def test_what_is_over_is_not_done_again(again: Any, place: Path) -> None:
+    """The same call once more returns the same, and starts nothing."""
+    mapped, events = again
+    function = functools.partial(touch, str(place))
+    assert mapped(function, range(30)) == [n * n for n in range(30)]
+    events.clear()
+    assert mapped(function, range(30)) == [n * n for n in range(30)]
+    assert ran(place) == list(range(30))
+    (told,) = of(events, JobsRestored)
+    assert (told.jobs, told.done) == (30, 30)
+    assert of(events, RunnersSubmitted) == []
+
+
+def test_a_failure_that_stopped_the_map_is_tried_again(again: Any, place: Path) -> None:
+    """What had returned is kept; what failed, and what was not reached, is run."""
+    mapped, _ = again
+    function = functools.partial(touch_or_fail, str(place))
+    with pytest.raises(LookupError) as failed:
+        mapped(function, range(1, 13))
+    (place / "mended").touch()
+    assert mapped(function, range(1, 13)) == [n * n for n in range(1, 13)]
+    once = set(failed.value.gridmap_results)  # type: ignore[attr-defined]
+    assert all(ran(place).count(n + 1) == 1 for n in once)
+
+
+def test_failures_that_are_results_are_taken_over(again: Any, place: Path) -> None:
+    """With return_exceptions a job that raised is over, like one that returned."""
+    mapped, _ = again
+    function = functools.partial(touch_or_fail, str(place))
+    first = mapped(function, range(9), return_exceptions=True)
+    (place / "mended").touch()
+    second = mapped(function, range(9), return_exceptions=True)
+    assert ran(place) == list(range(9))
+    for one, other in zip(first, second, strict=True):
+        assert type(one) is type(other)
+        assert repr(one) == repr(other)
+    assert isinstance(second[3], LookupError)
+    assert "touch_or_fail" in str(second[3].__cause__)
+
+
+def test_a_verdict_is_taken_over(again: Any) -> None:
+    """A job whose worker died has no exception of its own, and is over as well."""
+    mapped, _ = again
+    first = mapped(os._exit, [3], return_exceptions=True)
+    second = mapped(os._exit, [3], return_exceptions=True)
+    assert isinstance(first[0], JobException)
+    assert isinstance(second[0], JobException)
+    assert second[0].verdict.exit_status == 3
+    assert second[0].verdict.cause == first[0].verdict.cause
+
+
+@pytest.mark.parametrize(
+    ("function", "inputs", "words"),
+    [
+        pytest.param(abs, range(5), "touch", id="function"),
+        pytest.param(None, range(6), "5 inputs, and is given 6", id="more"),
+        pytest.param(None, range(4), "5 inputs, and is given 4", id="fewer"),
+        pytest.param(None, [0, 1, 2, 9, 4], "input 3 was (3), and is (9)", id="input"),
+        pytest.param(None, [[0], 1, 2, "3", 4], "input 3 was (3)", id="type"),
+    ],
+)
+def test_another_map_under_the_same_name_is_refused(
+    again: Any, place: Path, function: Any, inputs: Any, words: str
+) -> None:
+    """With what differs and the ways out; nothing is started, and nothing is lost."""
+    mapped, events = again
+    touching = functools.partial(touch, str(place))
+    mapped(touching, range(5))
+    events.clear()
+    with pytest.raises(DifferentRunError) as refused:
+        mapped(function or touching, inputs)
+    assert words in str(refused.value)
+    assert "gridmap forget" in str(refused.value)
+    assert of(events, RunnersSubmitted) == []
+    assert mapped(touching, range(5)) == [n * n for n in range(5)]
+    assert ran(place) == list(range(5))
+
+
+def test_another_value_in_a_closure_is_another_function(again: Any) -> None:
+    """The same lambda with another number in it is refused."""
+    mapped, _ = again
+
+    def power(exponent: int) -> Map:
+        return lambda number: number**exponent
+
+    assert mapped(power(2), range(4)) == [0, 1, 4, 9]
+    assert mapped(power(2), range(4)) == [0, 1, 4, 9]
+    with pytest.raises(DifferentRunError, match="other values in it"):
+        mapped(power(3), range(4))
+
+
+def test_inputs_that_mean_the_same_are_the_same(again: Any) -> None:
+    """A set pickles as it likes; what counts is what is in it."""
+    mapped, _ = again
+    words = [f"word{n}" for n in range(50)]
+    assert mapped(len, [set(words)]) == [50]
+    assert mapped(len, [set(words)]) == [50]
+
+
+def test_a_generator_is_compared_as_it_is_read(again: Any, place: Path) -> None:
+    """Also beyond the first thousand inputs."""
+    mapped, _ = again
+    function = functools.partial(touch, str(place))
+    count = 2300
+    assert mapped(function, iter(range(count)))[-1] == (count - 1) ** 2
+    assert mapped(function, iter(range(count)))[-1] == (count - 1) ** 2
+    assert len(ran(place)) == count
+    with pytest.raises(DifferentRunError, match="input 2200 was"):
+        mapped(function, (n if n != 2200 else -1 for n in range(count)))
+
+
+def test_jobs_of_several_kinds_are_resumed(place: Path) -> None:
+    """process_jobs knows each job by its own function, and fills it in."""
+    jobs = [Job(touch, [str(place), 1]), Job(divmod, [7, 2]), Job(len, ["abc"])]
+    for _ in range(2):
+        made = process_jobs(jobs, backend="local", resume="kinds")
+        assert made == [1, (3, 1), 3]
+        assert [job.ret for job in jobs] == [1, (3, 1), 3]
+    assert ran(place) == [1]
+    jobs[2] = Job(max, ["abc"])
+    with pytest.raises(DifferentRunError, match="the function len"):
+        process_jobs(jobs, backend="local", resume="kinds")
+
+
+def test_other_resources_are_no_other_run(again: Any, place: Path) -> None:
+    """A map that ran out of time can be resumed with more."""
+    mapped, _ = again
+    function = functools.partial(touch_or_fail, str(place))
+    with pytest.raises(LookupError):
+        mapped(function, range(3), h_rt=100)
+    (place / "mended").touch()
+    assert mapped(function, range(3), h_rt=200) == [0, 1, 4]
+
+
+def journal_of(runs: Path) -> Path:
+    (run,) = RunDirectory.all_named(runs)
+    return run.journal
+
+
+def test_a_damaged_journal_keeps_what_is_intact(
+    again: Any, place: Path, runs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A row that does not prove itself is done again; all others count."""
+    mapped, _ = again
+    function = functools.partial(touch, str(place))
+    mapped(function, range(40))
+    with sqlite3.connect(journal_of(runs)) as connection:
+        # The last thing written is a result: damage it.
+        (last,) = connection.execute("SELECT max(id) FROM item").fetchone()
+        (record,) = connection.execute(
+            "SELECT record FROM item WHERE id = ?", (last - 2,)
+        ).fetchone()
+        broken = record[:-3] + bytes(3)
+        connection.execute(
+            "UPDATE item SET record = ? WHERE id = ?", (broken, last - 2)
+        )
+    connection.close()
+    assert mapped(function, range(40)) == [n * n for n in range(40)]
+    assert "sweep" in caplog.text
+    assert set(ran(place)) == set(range(40))
+
+
+def test_a_journal_of_nonsense_begins_anew(
+    again: Any, place: Path, runs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is set aside, not thrown away, and the map is run as if it were new."""
+    mapped, _ = again
+    function = functools.partial(touch, str(place))
+    mapped(function, range(4))
+    journal_of(runs).write_bytes(b"nonsense" * 1000)
+    assert mapped(function, range(4)) == [0, 1, 4, 9]
+    assert len(list(journal_of(runs).parent.glob("*damaged*"))) >= 1
+    assert "damaged" in caplog.text
+
+
+def test_the_command_lists_tells_and_removes(
+    again: Any, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`gridmap attach` and `gridmap forget`, for a map that is over."""
+    mapped, _ = again
+    mapped(functools.partial(touch, str(place)), range(7))
+    assert main(["attach"]) == 0
+    listed = capsys.readouterr().out
+    assert "7 of 7" in listed
+    assert "finished" in listed
+    assert main(["attach", "sweep"]) == 0
+    assert "7 of 7 jobs are done" in capsys.readouterr().out
+    assert main(["forget", "sweep", "--yes"]) == 0
+    assert main(["attach", "sweep"]) == 1
+    assert "there is no run named 'sweep'" in capsys.readouterr().err
+    mapped(functools.partial(touch, str(place)), range(3))  # the name is free again
+
+
+def test_the_command_goes_on_without_the_script(
+    again: Any, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a failed map left undone, `gridmap attach` does; the script fetches it."""
+    mapped, events = again
+    function = functools.partial(touch_or_fail, str(place))
+    with pytest.raises(LookupError):
+        mapped(function, range(9))
+    (place / "mended").touch()
+    assert main(["attach", "sweep"]) == 0
+    assert "9 of 9 jobs are done" in capsys.readouterr().out
+    before = ran(place)
+    events.clear()
+    assert mapped(function, range(9)) == [n * n for n in range(9)]
+    assert ran(place) == before
+    assert of(events, RunnersSubmitted) == []
+
+
+def test_the_command_tells_why_it_stopped(
+    again: Any, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A job that fails again stops it, as it stops the script."""
+    mapped, _ = again
+    function = functools.partial(touch_or_fail, str(place))
+    with pytest.raises(LookupError):
+        mapped(function, [3])
+    assert main(["attach", "sweep"]) == 1
+    told = capsys.readouterr()
+    assert "0 of 1 jobs are done, 1 failed" in told.out
+    assert "LookupError: 3" in told.err
