@@ -6,6 +6,7 @@ how often each job began and how often it ran to its end.
 """
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -102,12 +103,33 @@ for _ in range(14):
 """
 
 
+CHATTER = """
+import os, socket, sys, time
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as line:
+    for _ in range(14):
+        time.sleep(0.5)
+        line.send(b"x")
+"""
+
+
 def wait_for_input(_place: str, _number: int) -> None:
     """Wait for somebody slow: a byte now and then, and next to no processor time."""
     child = subprocess.Popen([sys.executable, "-c", TRICKLE], stdout=subprocess.PIPE)
     assert child.stdout is not None
     while os.read(child.stdout.fileno(), 1):
         pass
+    child.wait()
+
+
+def wait_for_the_network(_place: str, _number: int) -> None:
+    """Likewise, from a socket: no I/O that the kernel counts."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = str(door.getsockname()[1])
+        child = subprocess.Popen([sys.executable, "-c", CHATTER, port])
+        line, _ = door.accept()
+        with line:
+            while line.recv(1):
+                pass
     child.wait()
 
 

@@ -58,12 +58,12 @@ def test_a_stopped_runner(site: Site, strike: Strike) -> None:
     assert 3 < struck.seconds(3) < 8, verdict.explain()
 
 
-def test_standing_still_and_waiting_for_input(site: Site, strike: Strike) -> None:
+def test_standing_still_and_waiting_for_somebody(site: Site, strike: Strike) -> None:
     """What neither computes nor reads nor writes is a stall; what reads slowly is not."""
     struck = strike(
         site,
         20,
-        {3: deeds.doze, 5: deeds.wait_for_input},
+        {3: deeds.doze, 5: deeds.wait_for_input, 6: deeds.wait_for_the_network},
         settings={"stall_limit": 3.0, "num_resubmits": 0},
     )
     results = struck.check(failed={3})

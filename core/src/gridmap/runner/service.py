@@ -362,7 +362,7 @@ class RunnerService:
 
     def _measured(self) -> Vitals:
         """Return the vitals, without what the examination itself has written."""
-        vitals = self._meter.measure()
+        vitals = self._meter.measure(network=self._machine.beat_due(time.monotonic()))
         if vitals.written is None:
             return vitals
         jobs_own = vitals.written - self._examiner.written(self._worker)
