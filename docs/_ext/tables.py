@@ -9,6 +9,7 @@ can be out of date.
 import ast
 import importlib.util
 import re
+import sys
 from pathlib import Path
 
 import attrs
@@ -25,6 +26,8 @@ NONE = "\N{EN DASH}"
 """In an empty cell."""
 
 ROOT = Path(__file__).resolve().parents[2]
+MEASURED = ROOT / "tests" / "faults" / "measured"
+"""Records of runs of the fault matrix, the only table that is kept and not made anew."""
 
 
 def write_all(folder):
@@ -214,6 +217,15 @@ def command_line():
     )
 
 
+def measured():
+    """Return what came of faults, as it was measured when records were last kept."""
+    sys.path.insert(0, str(ROOT))
+    from tests.faults import records, table  # noqa: PLC0415 - found by the line above
+
+    paths = sorted(MEASURED.glob("*.jsonl"))
+    return table.table(record for path in paths for record in records.read(path))
+
+
 FILES = {
     "job-states.svg": jobs_diagram,
     "runner-states.svg": runners_diagram,
@@ -224,6 +236,7 @@ FILES = {
         sessions.TRANSITIONS, lambda message: message.__name__
     ),
     "causes.md": causes,
+    "measured.md": measured,
     "weights.md": weights,
     "settings.md": settings,
     "rules.md": rules,

@@ -33,7 +33,7 @@ def table(records: Iterable[Record]) -> str:
 
 def _longest(seen: Iterable[Record], site: str) -> str:
     seconds = [record.seconds for record in seen if record.site == site]
-    return f"{max(seconds):.2f} s" if seconds else ""
+    return f"{max(seconds):.1f}" if seconds else ""
 
 
 def _line(cells: Sequence[str]) -> str:
