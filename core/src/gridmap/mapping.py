@@ -127,8 +127,7 @@ class Map:
         if not encoded:
             return []
         template = _with_settings(template, monitor)
-        if self.resume is not None:
-            monitor.expect([_call(0, template, encoded)], complete=complete)
+        monitor.expect([_call(0, template, encoded)], complete=complete)
         with _finishing(finish), monitor:
             gathered = _Gathered(return_exceptions=self.return_exceptions)
             around = monitor.surround(template.environment, template.working_dir)
@@ -172,8 +171,7 @@ class Map:
             _call(number, _with_settings(job, monitor), [call], nodes)
             for number, (job, call) in enumerate(zip(jobs, encoded, strict=True))
         ]
-        if self.resume is not None:
-            monitor.expect(expected, complete=True)
+        monitor.expect(expected, complete=True)
         with _finishing(finish), monitor:
             gathered = _Gathered(return_exceptions=self.return_exceptions, jobs=jobs)
             for call in expected:

@@ -9,12 +9,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from gridmap import payload, plugins
-from gridmap.connection import new_token
+from gridmap import plugins
 from gridmap.errors import GridMapError
 from gridmap.events import RunEnded, RunStarted
 from gridmap.job import job_path, own_path, working_directory
-from gridmap.journal import entries as e
 from gridmap.monitor import facts
 from gridmap.monitor.errands import ErrandRunner
 from gridmap.monitor.instructions import SubmitRunners
@@ -24,7 +22,6 @@ from gridmap.monitor.opening import (
     Opened,
     check_count,
     choose_backend,
-    open_in,
     open_run,
 )
 from gridmap.monitor.outcomes import Outcomes, Sink
@@ -44,7 +41,7 @@ if TYPE_CHECKING:
     from gridmap.events import AnyEvent
     from gridmap.journal.parking import Parked
     from gridmap.monitor.expectation import Call
-    from gridmap.monitor.named import NamedRun
+    from gridmap.monitor.resumption import Resumption
     from gridmap.payload import Parcel
     from gridmap.plugins import InstalledBackend
 
@@ -151,12 +148,7 @@ class JobMonitor:
         self._observers = [*plugins.installed().observers(), *observers]
         self._job_name = job_name
         self._completion_mail = completion_mail
-        self._resume = resume
-        self._keep_failures = keep_failures
-        self._terms = terms
-        self._named: NamedRun | None = None
-        self._expected: tuple[Sequence[Call], bool] | None = None
-        self._known = 0
+        self._resumption = _resumption(resume, keep_failures, terms)
         self._surroundings: list[Surroundings] = []
         self._jobs = 0
         self._lock = threading.Lock()
@@ -186,25 +178,51 @@ class JobMonitor:
 
     def open(self) -> None:
         """Open the run; see `__enter__`. Not to be called twice."""
-        opened = self._open_named() if self._resume is not None else self._open_new()
+        opened = self._open()
+        try:
+            self._start(opened)
+        except BaseException:
+            opened.socket.close(0.0)
+            opened.plugins.close()
+            self._leave(opened, keep_logs=False)
+            raise
         self._opened = opened
+
+    def _open(self) -> Opened:
+        self._surroundings.clear()
+        if self._resumption is not None:
+            return self._resumption.open(
+                self._backend,
+                self.settings,
+                name=self.name,
+                job_path=self._job_path,
+                surroundings=self._surroundings,
+            )
+        return open_run(
+            self._backend, self.settings, name=self.name, job_path=self._job_path
+        )
+
+    def _start(self, opened: Opened) -> None:
         self.home_address = opened.socket.addresses[0]
-        self._watch = Observers([*self._observers, ("gridmap", self._watched)])
-        named = self._named
+        resumption = self._resumption
+        self.surround(os.environ, working_directory())
         self._store = Store(
             self.settings.compression,
             self.settings.max_message_bytes,
-            named.note if named else None,
+            resumption.run.note if resumption else None,
         )
         ledger = Ledger(self._policy(opened), time.monotonic())
-        parked = self._restore(named, ledger) if named is not None else ()
+        parked: Sequence[Parked] = ()
+        if resumption is not None:
+            parked = resumption.restore(ledger, self._store, self._sink, self.surround)
+        self._watch = Observers([*self._observers, ("gridmap", self._watched)])
         self._service = MonitorService(
             opened.socket,
             ledger,
             self._store,
             self._sink,
             self._watch,
-            named.log if named else None,
+            resumption.log if resumption else None,
         )
         self._errands = ErrandRunner(opened.plugins, opened.launch, self._service.tell)
         self._watch.tell(
@@ -221,92 +239,6 @@ class JobMonitor:
         self._service.start(self._errands, parked)
         self._service.tell(facts.BackendReady(capabilities=opened.capabilities))
 
-    def _open_new(self) -> Opened:
-        self._surroundings.clear()
-        self.surround(os.environ, working_directory())
-        return open_run(
-            self._backend, self.settings, name=self.name, job_path=self._job_path
-        )
-
-    def _open_named(self) -> Opened:
-        """Take hold of a run that can be resumed; leave it as it was if that fails."""
-        from gridmap.monitor.named import NamedRun  # noqa: PLC0415 - few runs need it
-
-        named = NamedRun.open(self.settings.runs(), self._resume or "")
-        try:
-            backend = self._backend.info.name
-            if self._expected is not None:
-                calls, complete = self._expected
-                named.check(backend, calls, complete=complete)
-            elif named.past.begun is not None:
-                named.check_usable(backend)
-                self._job_path = named.past.begun.job_path
-            if not self._keep_failures:
-                named.past.forget_failures()
-            self._surroundings[:] = named.surroundings()
-            token = named.begin(
-                new_token(),
-                backend,
-                self._job_path,
-                self._terms,
-                keep_failures=self._keep_failures,
-            )
-            self._named = named
-            self.surround(os.environ, working_directory())
-            opened = open_in(
-                named.directory,
-                self._backend,
-                self.settings,
-                name=self.name,
-                job_path=self._job_path,
-                token=token,
-                resumable=True,
-            )
-        except BaseException:
-            self._named = None
-            named.close()
-            raise
-        named.wake = opened.socket.wake
-        return opened
-
-    def _restore(self, named: NamedRun, ledger: Ledger) -> Sequence[Parked]:
-        """Make a ledger go on with what the run's journal tells."""
-        calls, _ = self._expected or ((), False)
-        planned = [
-            (
-                call,
-                self._store.add_function(call.function),
-                self.surround(call.environment, call.directory),
-            )
-            for call in calls
-        ]
-        if named.new:
-            return ()
-        plan = named.plan(planned)
-        named.supply(self._store)
-        self._known = plan[-1].stop if plan else 0
-        ledger.restore(named.past, plan)
-        for done, frames in named.past.results:
-            self._hand_over(done, frames)
-        for ended, frames in named.past.failures.values():
-            self._hand_over(ended, frames)
-        return named.parked()
-
-    def _hand_over(
-        self, entry: e.Done | e.Ended, frames: Sequence[payload.Frame]
-    ) -> None:
-        """Deliver what came of jobs before, those beyond a gap excepted."""
-        parcels = payload.unpack(frames) if frames else []
-        if isinstance(entry, e.Done):
-            known = parcels[: max(0, self._known - entry.first)]
-            self._sink.results(entry.first, known, (), None)
-        elif entry.job >= self._known:
-            return
-        elif entry.failure is None:
-            self._sink.verdict(entry.job, entry.verdict)
-        else:
-            self._sink.results(entry.job, parcels, (entry.failure,), entry.verdict)
-
     def expect(self, calls: Sequence[Call], *, complete: bool) -> None:
         """Say what a run that can be resumed consists of, before it is opened.
 
@@ -315,7 +247,8 @@ class JobMonitor:
                 afterwards.
             complete: Whether they are all.
         """
-        self._expected = (calls, complete)
+        if self._resumption is not None:
+            self._resumption.expect(calls, complete=complete)
 
     def _policy(self, opened: Opened) -> Policy:
         settings = self.settings
@@ -339,7 +272,7 @@ class JobMonitor:
             log_path=None if settings.keep_logs == "never" else opened.log_path,
             name=self._job_name,
             epoch_s=_now() - time.monotonic(),
-            journaled=self._named is not None,
+            journaled=self._resumption is not None,
         )
 
     def close(self, *, kill: bool = False, error: BaseException | None = None) -> None:
@@ -372,13 +305,15 @@ class JobMonitor:
             self._watch.finish(_GENTLE_S)
             keep = self.settings.keep_logs
             failed = self._failed or error is not None
-            if self._named is not None:
-                opened.directory.leave()
-                self._named.close()
-            else:
-                opened.directory.remove(
-                    keep_logs=keep == "always" or (keep == "failed" and failed)
-                )
+            logs = keep == "always" or (keep == "failed" and failed)
+            self._leave(opened, keep_logs=logs)
+
+    def _leave(self, opened: Opened, *, keep_logs: bool) -> None:
+        """Take away what the run kept, if nobody is to resume it."""
+        if self._resumption is not None:
+            self._resumption.close()
+        else:
+            opened.directory.remove(keep_logs=keep_logs)
 
     def _watched(self, event: AnyEvent) -> None:
         from gridmap.events import JobFailed  # noqa: PLC0415 - avoids a wide import
@@ -459,7 +394,9 @@ class JobMonitor:
         with self._lock:
             first = self._jobs
             self._jobs = stop = first + len(inputs)
-            fresh = self._fresh(first, function, inputs)
+            fresh = inputs
+            if self._resumption is not None:
+                fresh = self._resumption.fresh(first, function, inputs)
             if len(fresh):
                 self._store.add_inputs(stop - len(fresh), fresh)
                 added = facts.JobsAdded(
@@ -471,34 +408,12 @@ class JobMonitor:
                     more=more,
                     final=final,
                 )
-                self._note(added, fresh)
+                if self._resumption is not None:
+                    self._resumption.added(added, fresh)
                 self._service.tell(added)
             elif final:
                 self._service.tell(facts.Sealed())
         return range(first, stop)
-
-    def _fresh(
-        self,
-        first: int,
-        function: Callable[..., Any],
-        inputs: Sequence[bytes | Parcel],
-    ) -> Sequence[bytes | Parcel]:
-        """Return those inputs that a resumed run does not have yet.
-
-        Raises:
-            DifferentRunError: If one that it has is not the same.
-        """
-        if self._named is None or first >= self._known:
-            return inputs
-        calls, _ = self._expected or ((), False)
-        if not calls or first >= calls[-1].stop:
-            self._named.check_more(first, function, inputs)
-        return inputs[self._known - first :]
-
-    def _note(self, added: facts.JobsAdded, inputs: Sequence[bytes | Parcel]) -> None:
-        """Write down jobs of a run that can be resumed, before anybody acts on them."""
-        if self._named is not None:
-            self._named.add(added, inputs)
 
     def _check(self, resources: Resources) -> None:
         """Let the backend refuse what it cannot put to its scheduler, once a kind."""
@@ -518,8 +433,8 @@ class JobMonitor:
         around = Surroundings(portable(environment), directory, own_path())
         if around not in self._surroundings:
             self._surroundings.append(around)
-            if self._named is not None:
-                self._named.surround(len(self._surroundings) - 1, around)
+            if self._resumption is not None:
+                self._resumption.run.surround(len(self._surroundings) - 1, around)
         return self._surroundings.index(around)
 
     def seal(self) -> None:
@@ -534,12 +449,24 @@ class JobMonitor:
     @property
     def known(self) -> int:
         """How many jobs a run that was resumed knew when it was opened."""
-        return self._known
+        return self._resumption.known if self._resumption is not None else 0
 
     @property
     def queries(self) -> int:
         """How often the scheduler was asked anything so far."""
         return self._errands.queries if self._opened is not None else 0
+
+
+def _resumption(
+    name: str | None, keep_failures: bool, terms: object
+) -> Resumption | None:
+    if name is None:
+        return None
+    from gridmap.monitor.resumption import (  # noqa: PLC0415 - few runs need it
+        Resumption,
+    )
+
+    return Resumption(name, keep_failures=keep_failures, terms=terms)
 
 
 def _nothing() -> None:
