@@ -139,6 +139,12 @@ def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
         JournalLog.open(path)
 
 
+def test_a_journal_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    """With the system's reason."""
+    with pytest.raises(RunError, match=r"cannot be opened: .*No such file"):
+        JournalLog.open(tmp_path / "nowhere" / "journal.sqlite")
+
+
 def test_a_journal_that_is_not_there_cannot_be_read(tmp_path: Path) -> None:
     """Reading begins none."""
     with pytest.raises(RunError, match="cannot be opened"):
