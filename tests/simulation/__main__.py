@@ -77,6 +77,7 @@ def _search(arguments: argparse.Namespace) -> int:
             total.add(tally)
             if finding is not None:
                 kinds.setdefault(finding.kind, []).append(finding.seed)
+                _say(f"seed {finding.seed}: {finding.kind}")
                 if not arguments.keep_going:
                     pool.shutdown(wait=False, cancel_futures=True)
                     return _found(finding)

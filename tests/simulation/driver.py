@@ -56,6 +56,9 @@ def entries(fact: f.Fact, instructions: Iterable[i.Instruction]) -> list[e.Entry
         match instruction:
             case i.Note():
                 found.append(instruction.entry)
+            case i.KeepContent():
+                saved = e.Saved(job=instruction.job, digest=instruction.digest)
+                found.append(saved)
             case i.Deliver(verdict=None):
                 done = e.Done(first=instruction.first, stop=instruction.stop)
                 found.append(done)

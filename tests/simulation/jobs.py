@@ -39,6 +39,8 @@ class Fault(enum.Enum):
     RESUBMITTED = "the monitor had it started again"
     PREEMPTED = "the scheduler ended it for another"
     LIMIT = "its time was up"
+    WARNED = "it was warned of its end"
+    OWN_CLOCK = "its own clock told it that its end was near"
     BROKEN = "gridmap was missing"
     IDLE_DEATH = "its worker was killed while it had nothing to do"
     SIGNALLED = "somebody told it to end"
@@ -56,6 +58,7 @@ class SimJob:
         runs: How often it was begun.
         finished: How often it came to its own end.
         crashes: How often it took its worker along.
+        saves: Whether it can be asked for a checkpoint.
         owner: The grant it was last sent out with.
     """
 
@@ -65,6 +68,7 @@ class SimJob:
     runs: int = 0
     finished: int = 0
     crashes: int = 0
+    saves: bool = False
     owner: int = 0
 
 

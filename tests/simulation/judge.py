@@ -25,7 +25,7 @@ OWN: Final = {
 
 _NEEDS: Final = {
     Cause.KILLED: {Fault.PERSON},
-    Cause.TIME_LIMIT: {Fault.LIMIT},
+    Cause.TIME_LIMIT: {Fault.LIMIT, Fault.OWN_CLOCK},
     Cause.PREEMPTED: {Fault.REQUEUED, Fault.RESUBMITTED, Fault.PREEMPTED},
     Cause.NODE_LOST: {Fault.NODE, Fault.GIVEN_UP},
 }
@@ -33,6 +33,9 @@ _NEEDS: Final = {
 
 _UNHEARD: Final = {Fault.CUT_OFF, Fault.GIVEN_UP, Fault.FROZEN, Fault.NODE, Fault.HUNG}
 """What keeps a runner that lives from being heard."""
+
+_TOLD: Final = {Fault.SIGNALLED, Fault.WARNED, Fault.OURS}
+"""What makes a runner leave by itself."""
 
 _KNOWN: Final = {Ending.PERSON, Ending.PREEMPTION, Ending.NODE}
 
@@ -93,12 +96,12 @@ class Judge:
             assert cause is Cause.SIGNALLED, what
             assert last.shot or (last.crashed and deed is Deed.CRASH), what
 
-    @staticmethod
-    def _faults(last: Try) -> set[Fault]:
+    def _faults(self, last: Try) -> set[Fault]:
         """What happened to the runner of an attempt, or to the task it was."""
         runner, lives = last.runner, last.runner.task.lives
         later = lives[lives.index(runner) + 1 :]
-        if any(life.machine.phase is not Phase.GREETING for life in later):
+        heard = any(life.machine.phase is not Phase.GREETING for life in later)
+        if heard and self._sim.monitor.woke < self._sim.world.now - _QUIET_S:
             return runner.faults
         return runner.faults | runner.task.faults  # nobody can tell them apart
 
@@ -117,7 +120,7 @@ class Judge:
         if self._in_trouble(runner):
             return
         if runner.alive:
-            assert runner.faults & (_UNHEARD | {Fault.SIGNALLED, Fault.OURS}), what
+            assert runner.faults & (_UNHEARD | _TOLD), what
             return
         assert not self._booked(task, runner), f"{what}: the books knew"
 

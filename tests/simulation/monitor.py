@@ -57,6 +57,8 @@ class SimMonitor:
             i.ResubmitRunner: self._errand,
             i.Attach: self._errand,
             i.Note: lambda _: None,
+            i.KeepContent: lambda keep: sim.truth.kept(keep.job, keep.digest),
+            i.DropContent: lambda drop: sim.truth.dropped(drop.digest),
         }
         self._world.after(0.1, self._tick)
 
@@ -145,6 +147,8 @@ class SimMonitor:
         written. So whoever dies may have done as much as he likes.
         """
         self._dying = bool(self.doomed and entries(fact, asked))
+        if self._dying and self._world.chance(0.6):
+            self._dying = False  # a later one
         if self._dying and self.doomed == "before":
             return []
         if self._dying and self.doomed == "amid":

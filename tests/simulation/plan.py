@@ -46,6 +46,9 @@ class Plan:
         lag_s: How long the scheduler shows what was before.
         requeue: Whether it starts runners again in place.
         warns: Whether it sends SIGTERM before SIGKILL.
+        notices: What its signal means to runners: nothing, "end", or "stay": wait
+            for it.
+        saves: How many of the jobs can be asked for a checkpoint.
         rejects_hopeless: Whether it refuses what no node can take.
         gives_up: Whether it takes nodes for dead that are cut off for long.
         clocks: How wrong nodes' wall clocks may be, seconds.
@@ -82,6 +85,8 @@ class Plan:
     lag_s: float = 0.0
     requeue: bool = False
     warns: bool = False
+    notices: str = ""
+    saves: float = 0.0
     rejects_hopeless: bool = False
     gives_up: bool = False
     clocks: float = 0.0
@@ -163,6 +168,8 @@ def draw(chance: random.Random) -> Plan:
         lag_s=chance.choice([0.0, 0.0, 0.0, 1.0, 5.0, 20.0]),
         requeue=chance.random() < 0.5,
         warns=chance.random() < 0.5,
+        notices=chance.choice(["", "end", "stay"]),
+        saves=chance.choice([0.0, 0.0, 0.5, 1.0]),
         rejects_hopeless=chance.random() < 0.5,
         gives_up=chance.random() < 0.5,
         clocks=chance.choice([0.0, 0.0, 5.0, 3600.0]),

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from tests.simulation.jobs import Deed, Fault, Parcel, SimJob
 from tests.simulation.network import Connection
 
+from gridmap.backend import Coming, Notice
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 from gridmap.runner import machine as rm
+from gridmap.runner.interruption import AskCheckpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,7 +44,8 @@ class SimWorker:
     def __init__(self, runner: SimRunner) -> None:
         self._runner = runner
         self._world = runner.sim.world
-        self._queue: deque[tuple[int, int]] = deque()
+        self._queue: deque[tuple[int, int, bytes]] = deque()
+        self._halted = False
         self._gathered: list[Parcel] = []
         self._seconds = 0.0
         self._grant = 0
@@ -51,11 +54,12 @@ class SimWorker:
         self.grant = 0
         self.job: SimJob | None = None
         self.since = 0.0
+        self.done = 0.0
 
-    def feed(self, grant: int, jobs: range) -> None:
+    def feed(self, grant: int, jobs: range, function: bytes) -> None:
         """Take in jobs."""
-        if self.alive:
-            self._queue.extend((grant, job) for job in jobs)
+        if self.alive and not self._halted:
+            self._queue.extend((grant, job, function) for job in jobs)
             if self.job is None:
                 self._begin()
 
@@ -64,7 +68,7 @@ class SimWorker:
             self.job = None
             self._flush()
             return
-        grant, number = self._queue.popleft()
+        grant, number, function = self._queue.popleft()
         if grant != self._grant:
             self._flush()
             self._grant = grant
@@ -76,10 +80,11 @@ class SimWorker:
         self._runner.sim.truth.begun(self._runner, grant, job)
         if job.deed is Deed.STALL and run == 1:
             return
-        self._world.after(job.seconds, lambda: self._end(job, run))
+        self.done = done = self._runner.sim.truth.done_of(job, function)
+        self._world.after(job.seconds * (1 - done), lambda: self._end(job, run))
 
     def _end(self, job: SimJob, run: int) -> None:
-        if not self.alive or self.job is not job:
+        if not self.alive or self.job is not job or job.runs != run or self._halted:
             return
         if self._runner.suspended:
             self._runner.when_resumed(lambda: self._end(job, run))
@@ -121,6 +126,33 @@ class SimWorker:
                 seconds,
                 parcels,
                 runner.now,
+            ),
+        )
+
+    @property
+    def saves(self) -> bool:
+        """Whether the job it runs can be asked for a checkpoint."""
+        return self.job is not None and self.job.saves and self.alive
+
+    def ask(self, number: int) -> None:
+        """Make a checkpoint of a job, if it is being run, and do nothing more."""
+        job, runner, now = self.job, self._runner, self._world.now
+        if not self.alive or self._halted or job is None or job.number != number:
+            return
+        seconds = now - self.since
+        if self._world.chance(0.2):
+            runner.later(
+                0.0005,
+                lambda: runner.machine.not_checkpointed(number, "no", runner.now),
+            )
+            return
+        self._halted = True
+        done = self.done + (1 - self.done) * min(0.9, seconds / job.seconds)
+        digest = runner.sim.truth.saved(job, done)
+        runner.later(
+            0.0005,
+            lambda: runner.machine.checkpointed(
+                number, digest, seconds, [digest], runner.now
             ),
         )
 
@@ -242,6 +274,7 @@ class SimRunner:
         if not self._frozen:
             return
         if Fault.HUNG in self.faults:
+            self.suspended = False
             return
         self._frozen = self.suspended = False
         for acts in (self._resumed, self._backlog):
@@ -251,13 +284,24 @@ class SimRunner:
                 act()
 
     def signal(self, number: int = 15) -> None:
-        """Tell it to end."""
+        """Tell it to end, or warn it."""
+        self.struck(Fault.WARNED)
+        if self.sim.plan.notices:
+            stay = self.sim.plan.notices == "stay"
+            notice = Notice(coming=Coming.END, text="its end is near", stay=stay)
+            self.later(0.0, lambda: self._warned(notice, number))
+            return
         self.later(
             0.0,
             lambda: self.machine.depart(
                 "signal", "told to end", self.now, signal=number
             ),
         )
+
+    def _warned(self, notice: Notice, number: int) -> Iterable[rm.Action]:
+        job = self.worker.job if self.worker.saves else None
+        running = job.number if job is not None else None
+        return self.machine.warned(notice, number, running, self.now)
 
     def exit(self, status: int) -> None:
         """End in order: what was said is sent, and what nobody took is left behind."""
@@ -331,7 +375,8 @@ class SimRunner:
             self._cpu = now
         running = (job.number, self.world.now - worker.since) if job else (None, 0.0)
         vitals = rm.Vitals(cpu=self._cpu, rss=1, peak=2)
-        actions = self.machine.tick(vitals, running, "", now)
+        saves = worker.saves
+        actions = self.machine.tick(vitals, running, "", now, can_save=saves)
         if self.machine.orphaned(now):
             self.world.tell(f"{self}: orphaned")
             self.struck(Fault.ORPHANED)
@@ -352,6 +397,8 @@ class SimRunner:
                     self._set_up()
                 case rm.Feed():
                     self._feed(action)
+                case AskCheckpoint():
+                    self._ask(action.job)
                 case rm.KillWorker():
                     self._kill_worker()
                 case rm.StartWorker():
@@ -361,6 +408,8 @@ class SimRunner:
                     self.exit(action.status)
 
     def _say(self, message: Any, parcels: Any) -> None:
+        if isinstance(message, m.Goodbye) and message.reason == "deadline":
+            self.struck(Fault.OWN_CLOCK)
         if isinstance(message, m.Report):
             assert len(parcels) == message.count
             jobs = [parcel.job for parcel in parcels]
@@ -376,10 +425,15 @@ class SimRunner:
 
         self.later(self.world.between(0.01, 0.3), ready)
 
+    def _ask(self, job: int) -> None:
+        worker = self.worker
+        delay = self.world.random.choice([0.001, 0.1, 1.0, 30.0])
+        self.later(delay, lambda: worker.ask(job))
+
     def _feed(self, feed: rm.Feed) -> None:
         jobs = range(feed.first, feed.stop)
         worker = self.worker
-        self.later(0.0002, lambda: worker.feed(feed.grant, jobs))
+        self.later(0.0002, lambda: worker.feed(feed.grant, jobs, feed.function))
 
     def _kill_worker(self) -> None:
         worker = self.worker

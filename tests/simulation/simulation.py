@@ -13,7 +13,7 @@ import attrs
 from tests.simulation.driver import SimJournal
 from tests.simulation.faults import Faults
 from tests.simulation.invariants import check_books, check_told, fingerprint
-from tests.simulation.jobs import SimJob
+from tests.simulation.jobs import Deed, SimJob
 from tests.simulation.monitor import SimMonitor
 from tests.simulation.network import Clock, Node
 from tests.simulation.plan import Plan, draw
@@ -41,6 +41,10 @@ PARTING_S = 400.0
 """By then a run that was closed must be over."""
 
 
+_PROMPT_S = 0.5
+"""Runners that wait no longer are up before anybody asks where they are."""
+
+
 class Simulation:
     """A run and its surroundings."""
 
@@ -48,7 +52,7 @@ class Simulation:
         self.world = World(seed)
         self.plan = plan or draw(random.Random(f"plan {seed}"))  # noqa: S311 - it hides nothing
         self.world.tell(f"seed {seed}: {self.plan}")
-        self.closing = False
+        self.closing = self.polite = False
         self._checked: object = None
         self._unchecked = 0
         self.jobs: list[SimJob] = []
@@ -112,7 +116,9 @@ class Simulation:
         self.truth.added(count)
         for number in range(first, first + count):
             deed = chance.choice(self.plan.deeds)
-            self.jobs.append(SimJob(number, deed, chance.uniform(*self.plan.seconds)))
+            job = SimJob(number, deed, chance.uniform(*self.plan.seconds))
+            job.saves = chance.random() < self.plan.saves
+            self.jobs.append(job)
         fact = f.JobsAdded(
             first=first,
             stop=first + count,
@@ -241,6 +247,7 @@ class Simulation:
                 patience += attempts * (self.plan.queue_s + 20.0)
             settled = world.run(patience, lambda: self.settled)
             assert settled, f"jobs never end: {self._unsettled()}"
+            self._check_politeness()
             world.run(30.0)
         self.close()
         self.faults.end()
@@ -252,6 +259,17 @@ class Simulation:
         processes = [p.task.handle for node in self.nodes for p in node.processes]
         assert not processes, f"still alive: {processes}"
         check_books(self.ledger)
+
+    def _check_politeness(self) -> None:
+        """Where nothing went wrong and nobody waited, the scheduler was not asked."""
+        plan = self.plan
+        healthy = not plan.faults and not plan.broken_nodes and not plan.backlogged
+        prompt = plan.queue_s <= _PROMPT_S and plan.walltime is None
+        tame = not plan.wild and not plan.drift and set(plan.deeds) == {Deed.VALUE}
+        room = sum(plan.nodes) >= (plan.max_workers or plan.most_workers)
+        if healthy and prompt and tame and room:
+            self.polite = True
+            assert not self.scheduler.asked, f"asked {self.scheduler.asked} times"
 
     def _unsettled(self) -> str:
         states = self.books.jobs.states

@@ -54,6 +54,7 @@ class Truth:
         cancelled: For each job, whether he took it back before.
         open: For how many jobs neither is so.
         tries: For each job that was sent out and is not over, how it was tried.
+        store: The checkpoints that the monitor keeps.
         again: For each of them, how often it was said that it runs again.
         runs_twice: How often a job came to its own end again, and was right to.
         sent_out: How often a job was sent to a runner.
@@ -66,6 +67,9 @@ class Truth:
         self.cancelled = bytearray()
         self.open = 0
         self.tries: dict[int, list[Try]] = {}
+        self._made: dict[bytes, tuple[int, float]] = {}
+        self.store: set[bytes] = set()
+        self._inherited: set[bytes] = set()
         self.again: dict[int, int] = {}
         self.runs_twice = 0
         self.sent_out = 0
@@ -94,6 +98,8 @@ class Truth:
     def resumed(self, past: Restored) -> None:
         """The script was started again: what the user had been told must still hold."""
         jobs = self._sim.jobs
+        self.store = {digest for digest in past.contents if digest in self._made}
+        self._inherited = set(self.store)
         kept = bytearray(len(jobs))
         self.again = {job: again.attempt - 1 for job, again in past.attempts.items()}
         for first, stop, state, grant in past.parts(0, past.known):
@@ -116,6 +122,32 @@ class Truth:
             runner = self._sim.scheduler.runners[nonce]
             at = self._sim.world.now
             tries.append(Try(number, grant.attempt, runner, at))
+
+    # Checkpoints --------------------------------------------------------------------
+
+    def saved(self, job: SimJob, done: float) -> bytes:
+        """A worker made a checkpoint when so much of a job was done; return its name."""
+        digest = b"checkpoint %d of job %d" % (len(self._made), job.number)
+        self._made[digest] = (job.number, done)
+        return digest
+
+    def done_of(self, job: SimJob, function: bytes) -> float:
+        """Return how much of a job is done in what is called for it."""
+        number, done = self._made.get(function, (job.number, 0.0))
+        assert number == job.number, f"job {job.number} goes on as job {number}"
+        return done
+
+    def kept(self, job: int, digest: bytes) -> None:
+        """The monitor keeps a checkpoint, which must be of a job that needs it."""
+        assert self._made[digest][0] == job, f"{digest!r} kept for job {job}"
+        assert not self.over(job), f"{digest!r} kept, but job {job} is over"
+        self.store.add(digest)
+        own = self.store - self._inherited
+        assert len(own) <= 2 * self.open, f"{len(own)} checkpoints, {self.open} jobs"
+
+    def dropped(self, digest: bytes) -> None:
+        """The monitor forgets a checkpoint."""
+        self.store.discard(digest)
 
     # What the runners do ------------------------------------------------------------
 
@@ -176,6 +208,8 @@ class Truth:
             f"{work.first + work.count - 1}, attempt {work.attempt}"
         )
         self.sent_out += work.count
+        known = work.function not in self._made or work.function in self.store
+        assert known, f"{work.function!r} is called, but was forgotten"
         for number in range(work.first, work.first + work.count):
             assert not self.over(number), f"job {number} is sent out after its end"
             again = self.again.get(number, 0)

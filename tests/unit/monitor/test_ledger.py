@@ -292,6 +292,39 @@ def test_what_the_scheduler_showed_before_a_start_is_no_requeue() -> None:
     assert desk.take(i.Deliver)
 
 
+def test_a_second_greeting_on_one_connection_takes_nothing_back() -> None:
+    """A runner that was not answered greets again; by then it has long been given work."""
+    desk = Desk(max_workers=1)
+    desk.add(2)
+    (handle,) = desk.accept()
+    peer = desk.hello(handle)
+    (first,) = desk.work()
+    desk.report(peer, first)
+    (second,) = desk.work()
+    desk.hello(handle, holds=(first.grant,))
+    assert desk.work() == []
+    assert not desk.take(m.Cancel)
+    desk.hello(handle, holds=(), connection=2)
+    (again,) = desk.work()
+    assert again.first == second.first
+
+
+def test_runners_that_end_one_by_one_are_replaced_together() -> None:
+    """While the scheduler is busy with one submission, the next one gathers."""
+    desk = Desk(max_workers=4, jobs_per_runner=1)
+    desk.add(12)
+    peers = desk.start()
+    for peer, work in zip(peers, desk.work(), strict=True):
+        desk.report(peer, work)
+        desk.hear(peer, m.Goodbye(number=2, reason="stopped"))
+    (first,) = desk.take(i.SubmitRunners)
+    assert len(first.runners) == 1
+    desk.asked.append(first)
+    desk.accept()
+    (rest,) = desk.take(i.SubmitRunners)
+    assert len(rest.runners) == 3
+
+
 def test_nobody_asks_accounting_about_a_runner_that_is_gone() -> None:
     """It was told to be killed while accounting was still to be asked again."""
     desk = Desk(b.Capabilities(accounting=True), max_workers=1)

@@ -176,6 +176,32 @@ def test_an_old_sight_is_no_requeue_after_a_restart_either() -> None:
     assert again.states() == [JobState.DONE]
 
 
+def test_a_node_is_not_avoided_for_ever_after_a_restart() -> None:
+    """A runner waits for want of nodes: the next driver still knows which it left out."""
+    desk = Journaled(max_workers=1)
+    desk.add(1)
+    (peer,) = desk.start()
+    desk.work()
+    desk.tell(f.Disconnected(peer=peer))
+    desk.tick(1.0)
+    desk.looked()
+    desk.tick(1.0)
+    handles = desk.take(i.HoldAutopsy)[0].handles
+    desk.tell(f.Autopsied(asked=handles, findings={}, tails={}))
+    (handle,) = desk.accept()
+    again = Resumed(desk.journal, max_workers=1)
+    for _ in range(100):
+        again.tick(4.0)
+        if again.take(i.Look):
+            seen = {handle: b.Seen(state=b.SeenState.QUEUED)}
+            looked = f.Looked(asked=frozenset(seen), observation=b.Observed(seen=seen))
+            again.tell(looked)
+    (kill,) = again.take(i.KillRunners)
+    assert kill.handles == {handle}
+    (submission,) = again.take(i.SubmitRunners)
+    assert not submission.avoid
+
+
 def test_jobs_handed_back_are_not_waited_for() -> None:
     """What a runner returned is not its own in the next life either."""
     desk = Journaled(max_workers=1)

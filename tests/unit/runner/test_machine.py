@@ -415,11 +415,11 @@ def test_after_a_reconnection_all_is_said_again() -> None:
     bench.result(1)
     reports = bench.take(m.Report)
     bench.do(bench.machine.connected(bench.now))
-    assert bench.take(m.Hello) == [replace(HELLO, holds=(1, 2))]
+    assert bench.take(m.Hello) == [replace(HELLO, holds=(1, 2), connection=2)]
     assert bench.take(m.Report) == reports
     bench.hear(m.Ack(numbers=tuple(report.number for report in reports)))
     bench.do(bench.machine.connected(bench.now))
-    assert bench.take(m.Hello) == [replace(HELLO, holds=(2,))]
+    assert bench.take(m.Hello) == [replace(HELLO, holds=(2,), connection=3)]
     assert bench.take(m.Report) == []
 
 

@@ -96,6 +96,7 @@ class Taken(_Entry, frozen=True, tag="taken"):
         task: Its index within the array; None for a job of its own.
         resources: What the jobs it is for need.
         surroundings: Number of their surroundings.
+        avoid: Nodes it was asked to be kept from.
     """
 
     runner: int
@@ -103,6 +104,7 @@ class Taken(_Entry, frozen=True, tag="taken"):
     task: str | None
     resources: Resources
     surroundings: int
+    avoid: tuple[str, ...] = ()
 
 
 class Greeted(_Entry, frozen=True, tag="greeted"):

@@ -28,6 +28,7 @@ class Runner:
         handle: The scheduler's name for it, once it has one.
         peer: Its routing id, once it said hello.
         nonce: Tells one life of its process from the next.
+        connection: Which of its connections it speaks by; 0 before the first.
         node: Where it runs, once known.
         came_at: When this life of it said hello.
         heard: When it was last heard.
@@ -77,6 +78,7 @@ class Runner:
     handle: Handle | None = None
     peer: bytes | None = None
     nonce: str = ""
+    connection: int = 0
     node: str | None = None
     came_at: float = 0.0
     heard: float = 0.0
@@ -147,7 +149,7 @@ class Runner:
         """Forget what was known of the life that ended."""
         if self.nonce:
             self.past.add(self.nonce)
-        self.nonce = ""
+        self.nonce, self.connection = "", 0
         self.lives += 1
         self.given = self.beat = self.autopsies = 0
         self.job = self.deadline = self.seen = self.running_since = None

@@ -219,6 +219,7 @@ class Ledger:
             for peer, hello in list(self._early.values()):
                 self._hello(peer, hello)  # nobody is left whom it could be
             self._early.clear()
+        self._staffing.staff_all()
 
     def _unsent(self, fact: f.Unsent) -> None:
         grant = self._books.jobs.grants.get(fact.grant)
@@ -345,6 +346,10 @@ class Ledger:
         before = books.fleet.joined(runner, peer)
         if before is not None:
             books.ask(Forget(peer=before))
+        # Where nothing broke, nothing was lost; and what it held when it said so may
+        # be long ago, if we did not listen.
+        anew = (runner.nonce, runner.connection) != (hello.nonce, hello.connection)
+        runner.connection = hello.connection
         books.move(runner, RunnerStep.HELLO)
         if runner.nonce != hello.nonce:
             runner.came_at = books.now
@@ -366,7 +371,8 @@ class Ledger:
             pid=hello.pid,
         )
         books.ask(Send(peer=peer, message=self._welcome(runner.group)))
-        self._supply.compare(runner, hello.holds)
+        if anew:
+            self._supply.compare(runner, hello.holds)
         self._supply.supply(runner)
         self._supply.dispatch(runner.group)
 
@@ -390,6 +396,7 @@ class Ledger:
         self._succession.hung_up(fact.peer)
         if runner is None or runner.over:
             return
+        runner.connection = 0
         if runner.state is RunnerState.STOPPING and runner.kill_sent is None:
             self._staffing.remove(runner, "ended")
             self._staffing.staff_all()

@@ -41,6 +41,7 @@ class PastRunner:
         surroundings: Number of their surroundings.
         nonce: Of its last life; empty if it never said hello.
         node: Where it ran; empty likewise.
+        avoid: Nodes it was asked to be kept from.
     """
 
     handle: Handle
@@ -48,6 +49,7 @@ class PastRunner:
     surroundings: int
     nonce: str = ""
     node: str = ""
+    avoid: frozenset[str] = frozenset()
 
 
 @attrs.frozen
@@ -163,6 +165,7 @@ class Restored:
             entry.surroundings,
             before.nonce if before else "",
             before.node if before else "",
+            frozenset(entry.avoid),
         )
 
     def _greeted(self, entry: e.Greeted, _: Frames) -> None:

@@ -85,6 +85,7 @@ def _inherit(number: int, past: PastRunner, books: Books) -> None:
         handle=past.handle,
         nonce=past.nonce,
         node=past.node or None,
+        avoid=past.avoid,
         came_at=books.now,  # it may have been just before
         heard=books.now,
         look_at=books.now + FIRST_LOOK_S,

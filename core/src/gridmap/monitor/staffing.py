@@ -83,8 +83,14 @@ class Staffing:
             self.dismiss(books.fleet.runners[number])
 
     def staff(self, group: Group) -> None:
-        """Ask for the runners a group lacks, with one submission."""
+        """Ask for the runners a group lacks, with one submission at a time.
+
+        Where many runners end one by one, what is lacking gathers until the scheduler
+        has answered: else a question to it would wait behind all those submissions.
+        """
         books = self._books
+        if group.crew[RunnerState.REQUESTED]:
+            return
         if books.closing or books.capabilities is None or books.now < group.hire_at:
             return
         if group.dismissed and not self._survived(group):
@@ -274,6 +280,7 @@ class Staffing:
                 task=handle.task,
                 resources=runner.group.resources,
                 surroundings=runner.group.surroundings,
+                avoid=tuple(sorted(runner.avoid)),
             )
         )
 

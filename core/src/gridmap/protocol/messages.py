@@ -81,6 +81,8 @@ class Hello(_Message, frozen=True, tag="hello"):
         remaining: Seconds until the scheduler will end it; None if unlimited.
         slots: Cores granted to it; None if unknown.
         holds: Grants it still holds, after a reconnection.
+        connection: Which of its connections this is, from 1. One that is greeted on
+            twice was not broken between.
     """
 
     version: Count
@@ -94,6 +96,7 @@ class Hello(_Message, frozen=True, tag="hello"):
     remaining: Moment | None = None
     slots: Count | None = None
     holds: tuple[Count, ...] = ()
+    connection: Count = 1
 
 
 class Beat(_Message, frozen=True, tag="beat"):

@@ -208,6 +208,7 @@ class RunnerMachine:
         self._held: dict[int, _Held] = {}
         self._fed: dict[int, int] = {}  # job -> grant, in the order of execution
         self._latest = 0
+        self._connections = 0
         self._mean: float | None = None
         self._ready = False
         self._welcome: m.Welcome | None = None
@@ -240,6 +241,7 @@ class RunnerMachine:
     def connected(self, now: float) -> list[Action]:
         """The connection is there, for the first time or again: greet."""
         self._heard = now
+        self._connections += 1
         self._greet(now)
         if self.phase is not Phase.GREETING:
             for message, frames in self.outbox.due(now, 0.0):
@@ -248,7 +250,8 @@ class RunnerMachine:
 
     def _greet(self, now: float) -> None:
         holds = tuple(sorted(set(self._held) | self._kept()))
-        self._say(said_again(self._hello, holds, now - self._born))
+        age = now - self._born
+        self._say(said_again(self._hello, holds, self._connections, age))
 
     def _kept(self) -> set[int]:
         return {
@@ -728,9 +731,11 @@ class RunnerMachine:
             self._out.append(Leave(status=status))
 
 
-def said_again(hello: m.Hello, holds: tuple[int, ...], age: float) -> m.Hello:
+def said_again(
+    hello: m.Hello, holds: tuple[int, ...], connection: int, age: float
+) -> m.Hello:
     """Return a hello that names the grants held, and the time that is left by now."""
     fields = {name: getattr(hello, name) for name in hello.__struct_fields__}
     if hello.remaining is not None:
         fields["remaining"] = hello.remaining - age
-    return m.Hello(**{**fields, "holds": holds})
+    return m.Hello(**{**fields, "holds": holds, "connection": connection})
