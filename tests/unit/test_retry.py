@@ -340,7 +340,7 @@ def test_what_may_be_asked_for_is_known_beforehand() -> None:
         (lambda: Escalate(memory=["1G", "1024M"]), "steps of memory must grow"),
         (lambda: Escalate(walltime=[20, 10]), "steps of walltime must grow"),
         (lambda: Escalate(memory=["a lot"]), "not an amount of memory"),
-        (lambda: Escalate(memory=[None]), "no step"),
+        (lambda: Escalate(memory=[None]), "no list of steps"),
         (lambda: Escalate(memory=object()), "no list of steps"),
         (lambda: Escalate(walltime=["-5"]), "not a length of time"),
         (lambda: Escalate(walltime=[[5]]), "not a length of time"),

@@ -41,8 +41,11 @@ _SPREAD: Final = 0.25
 """Part of a pause that is taken off, a different one for each job: a thousand jobs that
 failed together shall not come back together."""
 
-_NO_END: Final = frozenset({Cause.RETURNED, Cause.CANCELLED})
-_NO_ATTEMPT: Final = frozenset({Cause.REJECTED})
+_REFUSED: Final = {
+    Cause.RETURNED: "that is no failure, so nothing is to be run again",
+    Cause.CANCELLED: "that is no failure, so nothing is to be run again",
+    Cause.REJECTED: "there was no attempt; change the request instead",
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -70,11 +73,8 @@ Decision: TypeAlias = "Again | GiveUp"
 
 def _named(value: object) -> Cause | str:
     if isinstance(value, Cause):
-        if value in _NO_END:
-            msg = f"on={value}: that is no failure, so nothing is to be run again"
-            raise InvalidRequestError(msg)
-        if value in _NO_ATTEMPT:
-            msg = f"on={value}: there was no attempt; change the request instead"
+        if value in _REFUSED:
+            msg = f"on={value}: {_REFUSED[value]}"
             raise InvalidRequestError(msg)
         return value
     if isinstance(value, type) and issubclass(value, BaseException):
@@ -217,25 +217,19 @@ def _several(value: Any) -> tuple[Any, ...]:
     if value is None:
         return ()
     alone = isinstance(value, (str, int, float, timedelta))
-    if not alone and not isinstance(value, Iterable):
+    steps = (value,) if alone else tuple(value) if isinstance(value, Iterable) else None
+    if steps is None or None in steps:
         msg = f"{value!r} is no list of steps"
         raise InvalidRequestError(msg)
-    return (value,) if alone else tuple(value)
+    return steps
 
 
 def _memory_steps(value: Any) -> tuple[int, ...]:
-    return tuple(_whole(parse_memory(step), step) for step in _several(value))
+    return tuple(parse_memory(step) or 0 for step in _several(value))
 
 
 def _walltime_steps(value: Any) -> tuple[int, ...]:
-    return tuple(_whole(parse_walltime(step), step) for step in _several(value))
-
-
-def _whole(amount: int | None, step: object) -> int:
-    if amount is None:
-        msg = f"{step!r} is no step: leave it out"
-        raise InvalidRequestError(msg)
-    return amount
+    return tuple(parse_walltime(step) or 0 for step in _several(value))
 
 
 def _growing(_: object, field: attrs.Attribute[Any], steps: tuple[int, ...]) -> None:
@@ -308,7 +302,7 @@ class Escalate:
         if self.walltime and failure.cause is Cause.TIME_LIMIT:
             more = self._more(self.walltime, resources.walltime or 0)
             if more is None:
-                return None if failure.checkpointed else GiveUp()
+                return None if failure.checkpointed or failure.late else GiveUp()
             return Again(resources=attrs.evolve(resources, walltime=more))
         return None
 
@@ -370,8 +364,8 @@ def decide(failure: Verdict, history: tuple[Verdict, ...], resubmits: int) -> De
         resubmits: How often a job may be run again (``NUM_RESUBMITS``).
 
     Returns:
-        `Again` while there are attempts left, for infrastructure causes and for a time
-        limit after a checkpoint. Attempts that ended otherwise, and were forgiven, do
+        `Again` while there are attempts left, for infrastructure causes, and for a time
+        limit after a checkpoint or of a job that was begun late. Attempts that ended otherwise, and were forgiven, do
         not count; nor does one that gave way, for the job goes on where it was.
     """
     if gave_way(failure):
@@ -382,7 +376,8 @@ def decide(failure: Verdict, history: tuple[Verdict, ...], resubmits: int) -> De
 
 
 def _counts(verdict: Verdict) -> bool:
-    goes_on = verdict.checkpointed and verdict.cause is Cause.TIME_LIMIT
+    resumes = verdict.checkpointed or verdict.late
+    goes_on = resumes and verdict.cause is Cause.TIME_LIMIT
     return goes_on or (verdict.cause in INFRASTRUCTURE and not gave_way(verdict))
 
 

@@ -168,6 +168,8 @@ class Verdict:
             asked for.
         asked_walltime: Seconds its runner was to have; None if nothing was asked for.
         ran_s: Seconds it had run, None if nobody knows.
+        late: Whether it began when part of its runner's time was over, so that it had
+            less than was asked for.
         earlier: The verdicts on the attempts before, oldest first.
         stack: The worker's Python stack, where it was asked for; else empty.
         log_tail: The last lines it wrote.
@@ -185,6 +187,7 @@ class Verdict:
     asked_memory: int | None = None
     asked_walltime: int | None = None
     ran_s: float | None = None
+    late: bool = False
     earlier: tuple[Verdict, ...] = ()
     stack: str = ""
     log_tail: str = ""
@@ -316,6 +319,8 @@ class Verdict:
             parts.append(f"asked for {_clock(self.asked_walltime)}")
         if self.ran_s is not None:
             parts.append(f"had run for {self.ran_s:.0f} s")
+        if self.late:
+            parts.append("began when part of its runner's time was over")
         return ", ".join(parts)
 
 

@@ -156,3 +156,52 @@ def test_a_rule_that_cannot_help_is_no_opinion() -> None:
     verdict = Verdict(cause=Cause.LOST)
     decision = desk.books.policy.decide(verdict, (), Resources())
     assert isinstance(decision, GiveUp)
+
+
+LIMIT = b.Autopsy(ending=b.Ending.SCHEDULER_LIMIT, limit=b.Limit.TIME)
+
+
+def die_in_job(desk: Desk, peer: bytes, work: m.Work, number: int) -> Verdict:
+    """Let a heartbeat name the job, and the runner's time be over."""
+    beat = m.Beat(number=number, holds=(work.grant,), job=work.first, running=1.0)
+    desk.hear(peer, beat)
+    die(desk, peer, LIMIT)
+    (failed,) = desk.take(JobFailed)
+    return failed.verdict
+
+
+def test_a_job_that_was_begun_late_had_less_time_than_it_asked_for() -> None:
+    """It is run again as it is, and by no runner that has little time left."""
+    desk = Desk(b.Capabilities(accounting=True), resubmits=1, max_workers=1)
+    desk.add(3, Resources(walltime=100))
+    (handle,) = desk.accept()
+    peer = desk.hello(handle, remaining=100.0)
+    (work,) = desk.work()
+    desk.tell(f.Tick(), 4.0)
+    desk.tell(f.Tick(), 4.0)
+    desk.tell(f.Tick(), 4.0)
+    desk.report(peer, work, seconds=12.0)
+    (late, *_) = desk.work()
+    desk.tell(f.Tick(), 4.0)
+    verdict = die_in_job(desk, peer, late, 1)
+    assert (verdict.cause, verdict.late) == (Cause.TIME_LIMIT, True)
+    assert verdict.ran_s == 4.0
+    assert "began when part of its runner's time was over" in verdict.advise()
+    assert desk.verdicts() == {}
+    desk.tick(2.0)
+    (handle,) = desk.accept()
+    desk.hello(handle, remaining=100.0)
+    (again,) = desk.work()
+    assert (again.first, again.attempt) == (1, 2)
+
+
+def test_one_that_had_all_its_time_is_not_run_again() -> None:
+    """It was begun as soon as its runner was up."""
+    desk = Desk(b.Capabilities(accounting=True), resubmits=1)
+    desk.add(1, Resources(walltime=100))
+    (handle,) = desk.accept()
+    peer = desk.hello(handle, remaining=100.0)
+    (work,) = desk.work()
+    verdict = die_in_job(desk, peer, work, 1)
+    assert (verdict.cause, verdict.late) == (Cause.TIME_LIMIT, False)
+    assert desk.verdicts() == {0: "time limit"}

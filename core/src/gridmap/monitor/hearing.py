@@ -164,9 +164,7 @@ class Hearing:
         )
         ran = testimony.ran_s(runner, job, books.now)
         self._supply.revoke(runner, grant.number, job, job + 1)
-        told, runner.stack = runner.stack or (None, ""), None
-        stack = told[1] if told[0] == job else ""
-        self._inquest.end_job(runner, grant, job, [said], ran, stack)
+        self._inquest.end_job(runner, grant, job, [said], ran)
         self._supply.dispatch(runner.group)
 
     def _report(self, runner: Runner, report: m.Report) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import attrs
-
 from gridmap.backend import Handle, NotAsked, Seen, SeenState
 from gridmap.events import RunnerPending
 from gridmap.lifecycle import RunnerState, RunnerStep
@@ -159,7 +157,7 @@ class Inquest:
     def _saw(self, runner: Runner, seen: Seen | None) -> None:
         runner.absent = seen is None
         if seen is not None:
-            self._keep_loss(runner, seen)
+            runner.statements += testimony.of_loss(runner, seen)
             runner.seen = seen
             runner.node = runner.node or seen.node
         if runner.speaks_on and runner.state is RunnerState.SUSPECT:
@@ -176,13 +174,6 @@ class Inquest:
             self._doubtful(runner, seen)
         else:
             runner.look_at = None
-
-    @staticmethod
-    def _keep_loss(runner: Runner, seen: Seen) -> None:
-        """Remember that a runner's node was lost, when the scheduler shows what it did."""
-        lost = SeenState.UNREACHABLE
-        if runner.seen is not None and runner.seen.state is lost is not seen.state:
-            runner.statements.append(diagnosis.from_sight(runner.seen))
 
     def _waits(self, runner: Runner, seen: Seen) -> bool:
         """Tell whether a runner that was up is back in the scheduler's queue.
@@ -374,7 +365,7 @@ class Inquest:
             grant = next(iter(runner.grants.values()), None)
             job = grant.next if grant is not None else None
         if grant is not None and job is not None:
-            ran = testimony.ran_s(runner, job, runner.heard)
+            ran = testimony.ran_s(runner, job, runner.broke_at or runner.heard)
             self.end_job(runner, grant, job, said, ran)
         self._books.put_back_all(runner)
         runner.job = None
@@ -386,7 +377,6 @@ class Inquest:
         job: int,
         statements: Iterable[Statement],
         ran_s: float | None = None,
-        stack: str = "",
     ) -> None:
         """End the attempt of one job with a verdict, and deliver it if it is final.
 
@@ -396,15 +386,16 @@ class Inquest:
             job: The job.
             statements: What the witnesses said.
             ran_s: Seconds the job had run; None if nobody knows.
-            stack: The worker's Python stack; empty if it is not known.
         """
-        books, said = self._books, list(statements)
-        heard = any(s.witness is Witness.HEARTBEAT for s in said)
-        if not heard and runner.beat_at is not None:
-            said.append(testimony.of_beat(runner, books.now))
-        verdict = attrs.evolve(
+        books = self._books
+        said = testimony.with_beat(runner, statements, books.now)
+        verdict = testimony.completed(
             books.verdict(job, grant.span.attempt, said, runner, ran_s=ran_s),
-            stack=stack,
+            runner,
+            grant,
+            job,
         )
+        if verdict.cause is Cause.TIME_LIMIT:
+            grant.group.cut_short(ran_s or 0.0)
         if not books.end_attempt(grant, job, verdict):
             books.ask(DeliverVerdict(job=job, verdict=verdict))

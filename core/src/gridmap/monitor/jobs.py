@@ -118,6 +118,8 @@ class Group:
             find something to do.
         crew: How many of its runners are in each state.
         idle: Numbers of its runners that are up and hold nothing, and since when.
+        cut_s: The longest that a job ran until its runner's time was over: who has not
+            twice as much left is given none, or it would go on so.
         mean_s: Mean duration of a job as measured lately; None before the first.
         start_failures: Runners that never did any work, in a row.
         rejections: Submissions that were turned away, in a row.
@@ -138,6 +140,7 @@ class Group:
     loaded: dict[int, Grant] = attrs.field(factory=dict, repr=False)
     crew: Crew = attrs.field(factory=Crew)
     idle: dict[int, float] = attrs.field(factory=dict)
+    cut_s: float = 0.0
     mean_s: float | None = None
     start_failures: int = 0
     rejections: int = 0
@@ -146,6 +149,10 @@ class Group:
     starved_since: float | None = None
     hire_at: float = 0.0
     avoid: frozenset[str] = frozenset()
+
+    def cut_short(self, seconds: float) -> None:
+        """Learn that a job had run so long when its runner's time was over."""
+        self.cut_s = max(self.cut_s, seconds)
 
     def measured(self, seconds: float, count: int) -> None:
         """Learn from *count* jobs that took *seconds* together."""

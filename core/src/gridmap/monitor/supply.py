@@ -88,7 +88,7 @@ class Supply:
         remaining = None
         if runner.deadline is not None:
             remaining = runner.deadline - books.now - _MARGIN_S
-            if remaining <= 0:
+            if remaining <= 2 * group.cut_s:
                 return min(room, self._fresh(runner))
         size = dispatch.batch_size(
             queued=group.queued,

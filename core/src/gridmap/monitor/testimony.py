@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
+from gridmap.backend import SeenState
 from gridmap.monitor import diagnosis
 from gridmap.verdict import Cause, Statement, Witness, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from gridmap.backend import Seen
     from gridmap.monitor.fleet import Runner
+    from gridmap.monitor.jobs import Grant
+    from gridmap.verdict import Verdict
+
+_LATE_S: Final = 2.0
+_LATE_PART: Final = 0.1
+"""A job that begins later than that in its runner's time has less than was asked for."""
 
 REQUEUED: Final = Statement(
     witness=Witness.SCHEDULER,
@@ -34,6 +44,14 @@ def of_sight(runner: Runner) -> list[Statement]:
     return [diagnosis.from_sight(runner.seen)] if runner.seen else []
 
 
+def of_loss(runner: Runner, seen: Seen) -> list[Statement]:
+    """Return that its node was lost, when the scheduler shows what it did about that."""
+    lost = SeenState.UNREACHABLE
+    if runner.seen is None or not (runner.seen.state is lost is not seen.state):
+        return []
+    return [diagnosis.from_sight(runner.seen)]
+
+
 def of_deadline(runner: Runner, said: Sequence[Statement]) -> list[Statement]:
     """Return what its deadline tells, where the others prove nothing.
 
@@ -45,6 +63,41 @@ def of_deadline(runner: Runner, said: Sequence[Statement]) -> list[Statement]:
     if judge(said) is not Cause.LOST:
         return []
     return [diagnosis.from_deadline(runner.broke_at - runner.deadline)]
+
+
+def with_beat(runner: Runner, said: Iterable[Statement], now: float) -> list[Statement]:
+    """Return the statements, and what the last heartbeat said if it is not there."""
+    statements = list(said)
+    heard = any(s.witness is Witness.HEARTBEAT for s in statements)
+    if not heard and runner.beat_at is not None:
+        statements.append(of_beat(runner, now))
+    return statements
+
+
+def completed(verdict: Verdict, runner: Runner, grant: Grant, job: int) -> Verdict:
+    """Return a verdict with what only the monitor knows of the attempt."""
+    place, stack = runner.stack or (None, "")
+    stalled, over = Cause.STALLED, Cause.TIME_LIMIT
+    return attrs.evolve(
+        verdict,
+        stack=stack if verdict.cause is stalled and place == job else "",
+        late=verdict.cause is over and _began_late(runner, grant, job),
+    )
+
+
+def _began_late(runner: Runner, grant: Grant, job: int) -> bool:
+    """Whether a job was begun when part of its runner's time was over.
+
+    That was the monitor's choice, and no fault of the job's.
+    """
+    if runner.deadline is None:
+        return False
+    if runner.job == job and runner.job_since is not None:
+        began = runner.job_since
+    else:  # after the last heartbeat, which did not name it
+        began = max(grant.at, runner.beat_at or 0.0)
+    whole = runner.deadline - runner.came_at
+    return began - runner.came_at > max(_LATE_S, _LATE_PART * whole)
 
 
 def ran_s(runner: Runner, job: int, until: float) -> float | None:
