@@ -39,6 +39,15 @@ def short(_place: str, _number: int) -> None:
     threading.Event().wait(0.05)
 
 
+def nothing(_place: str, _number: int) -> None:
+    """Take no time at all."""
+
+
+def held_to_the_end(place: str, _number: int) -> None:
+    """Wait for longer than those that are held."""
+    jobs.await_file(Path(place, "end"))
+
+
 def tell_time(place: str, number: int) -> None:
     """Leave what this process takes for the time."""
     Path(place, f"time{number}").write_text(str(time.time()))

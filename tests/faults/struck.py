@@ -79,6 +79,10 @@ class StruckMap:
         """Wait until a job runs for the n-th time, and return where and in whom."""
         return traces.await_marks(self.place, f"job{job}", attempt, within_s)[-1]
 
+    def done(self, job: int) -> list[traces.Mark]:
+        """Return where and in whom a job ran to its end, so far, oldest first."""
+        return traces.marks(self.place, f"done{job}")
+
     def handle(self, mark: traces.Mark) -> str:
         """Return the scheduler's handle of the runner that left a mark."""
 
@@ -176,10 +180,10 @@ class StruckMap:
         """
         dead = self._dead_runners()
         for job in range(self.count):
-            done = traces.marks(self.place, f"done{job}")
+            done = self.done(job)
             assert done or job not in well, f"job {job} has a value, but never ran"
-            needless = [m for m in done[:-1] if (m.node, m.runner) not in dead]
-            assert not needless, f"job {job} ran to its end {len(done)} times: {done}"
+            living = [m for m in done if (m.node, m.runner) not in dead]
+            assert len(living) <= 1, f"job {job} ran to its end needlessly: {done}"
 
     def _dead_runners(self) -> set[tuple[str, int]]:
         """Return node and process of the runners in which a job's attempt ended."""
