@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import multiprocessing
 import os
 import pickle
@@ -12,6 +14,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
+import msgspec
 import pytest
 
 from gridmap.connection import Driver
@@ -130,3 +134,36 @@ def test_the_error_survives_pickling() -> None:
     assert (str(again), again.pid) == (str(error), 4711)
     assert str(error).endswith("choose another name. Take it away")
     assert "another process;" in str(RunBusyError("x", None, ""))
+
+
+@pytest.fixture
+def lockless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that cannot lock, as NFS without lockd or Lustre without flock."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+
+
+@pytest.mark.usefixtures("lockless")
+def test_where_nothing_can_be_locked_the_file_is_believed(tmp_path: Path) -> None:
+    """A driver of this host that is dead is known to be, none of another is."""
+    run = RunDirectory.named(tmp_path, "sweep 7")
+    with another(tmp_path) as process:
+        with pytest.raises(RunBusyError, match=r"cannot lock.*take the file away") as e:
+            RunLock.take(run)
+        assert e.value.pid == process.pid
+        assert driver_of(run) is not None
+        process.kill()
+        process.wait()
+        assert driver_of(run) is None
+    with RunLock.take(run) as lock:
+        assert not lock.works
+    assert driver_of(run) is None
+    elsewhere = attrs.evolve(Driver.here(), host="other", machine="another")
+    run.lock.write_bytes(msgspec.json.encode(elsewhere))
+    assert driver_of(run) == elsewhere
+    with pytest.raises(RunBusyError, match="on host other"):
+        RunLock.take(run)

@@ -95,6 +95,23 @@ def test_what_comes_after_the_end_keeps_nobody_waiting(
     assert plain(read(tmp_path / "journal.sqlite")) == [(b"a", ())]
 
 
+def test_a_listener_that_fails_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it was to be told is written all the same."""
+
+    def fail() -> None:
+        msg = "socket gone"
+        raise OSError(msg)
+
+    log = JournalLog.open(tmp_path / "journal.sqlite", on_commit=fail)
+    log.put([Item(b"a")])
+    log.put([Item(b"b")])
+    assert log.close(PATIENCE_S)
+    assert "socket gone" in caplog.text
+    assert len(read(tmp_path / "journal.sqlite")) == 2
+
+
 def test_nobody_else_can_read_what_is_written(tmp_path: Path) -> None:
     """Whatever the umask, files are 0600 and the directory of frames 0700."""
     before = os.umask(0)
