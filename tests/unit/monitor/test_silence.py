@@ -78,6 +78,8 @@ def given_up(desk: Desk) -> None:
     desk.add(1)
     desk.start()
     desk.tick(100.0)
+    for asked in desk.take(i.ResubmitRunner):
+        desk.tell(f.ResubmitAnswered(runner=asked.runner, answer=None))
     (kill,) = desk.take(i.KillRunners)
     answered = dict.fromkeys(kill.handles, b.Killed.KILLED)
     desk.tell(f.KillAnswered(results=answered))
@@ -93,6 +95,16 @@ def test_a_runner_that_does_not_end_is_asked_about_less_and_less() -> None:
     assert not desk.take(i.KillRunners)  # the scheduler knows what it has to do
 
 
+def test_runners_that_fall_silent_together_are_replaced_together() -> None:
+    """The node had many: one submission for them all."""
+    desk = Desk()
+    desk.add(8)
+    desk.start()
+    desk.tick(100.0)
+    (submission,) = desk.take(i.SubmitRunners)
+    assert len(submission.runners) == 8
+
+
 def test_a_kill_that_came_to_nothing_is_said_again() -> None:
     """As long as the scheduler shows the runner as if nothing had been."""
     desk = Desk()
@@ -102,9 +114,12 @@ def test_a_kill_that_came_to_nothing_is_said_again() -> None:
 
 
 @pytest.mark.parametrize("state", [ENDING, RUNNING])
-def test_a_run_that_is_over_waits_for_no_dead_node(state: b.SeenState) -> None:
+@pytest.mark.parametrize("requeue", [True, False])
+def test_a_run_that_is_over_waits_for_no_dead_node(
+    state: b.SeenState, *, requeue: bool
+) -> None:
     """Only until the scheduler has taken over the task of ending its runner."""
-    desk = Desk(max_workers=1)
+    desk = Desk(b.Capabilities(requeue=requeue), max_workers=1)
     given_up(desk)
     (peer,) = desk.start()
     (work,) = desk.work()[-1:]

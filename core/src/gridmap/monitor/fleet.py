@@ -32,6 +32,7 @@ class Runner:
         node: Where it runs, once known.
         came_at: When this life of it said hello.
         heard: When it was last heard.
+        given_up: Whether it was given up for its silence, and not heard since.
         excused: When the scheduler last showed it suspended, which silences it.
         deadline: When the scheduler will end it; None if unlimited.
         grants: What it holds, oldest first.
@@ -82,6 +83,7 @@ class Runner:
     node: str | None = None
     came_at: float = 0.0
     heard: float = 0.0
+    given_up: bool = False
     excused: float = float("-inf")
     deadline: float | None = None
     grants: dict[int, Grant] = attrs.field(factory=dict)
@@ -133,7 +135,7 @@ class Runner:
         """
         if now - self.heard > patience_s:
             self.vitals_since += now - self.heard
-        self.heard = now
+        self.heard, self.given_up = now, False
 
     def look_again(self, now: float, *, least: float, most: float) -> None:
         """Have the scheduler asked about it after a pause, each twice the last one."""
@@ -156,7 +158,7 @@ class Runner:
         self.autopsy_at = self.node = None
         self.beat_at = self.job_since = self.broke_at = None
         self.statements.clear()
-        self.over = self.absent = self.parted = self.ending = False
+        self.over = self.absent = self.parted = self.given_up = self.ending = False
 
     def move(self, step: RunnerStep, now: float) -> None:
         """Go on to the next state, which the table must allow."""

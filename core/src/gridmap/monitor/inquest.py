@@ -116,6 +116,7 @@ class Inquest:
         books = self._books
         said = [testimony.of_beat(runner, books.now), *testimony.of_sight(runner)]
         self.release(runner, [*runner.statements, *said])
+        runner.given_up = True
         capabilities = books.capabilities
         if (
             capabilities
@@ -137,7 +138,6 @@ class Inquest:
             )
         else:
             self._staffing.kill([runner])
-        self._staffing.staff(runner.group)
 
     def looked(self, fact: Looked) -> None:
         """Take in what the scheduler showed, or that it could not be asked."""

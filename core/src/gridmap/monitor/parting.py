@@ -31,7 +31,7 @@ class Parting:
         """Take in that a runner which is to end is still there."""
         books = self._books
         ending = seen.state is SeenState.ENDING
-        if books.closing and ending and self._fell_silent(runner):
+        if books.closing and ending and runner.given_up:
             self._staffing.remove(runner, "its node is silent; left to the scheduler")
             return
         sent = runner.kill_sent
@@ -42,7 +42,3 @@ class Parting:
         patient = books.now - runner.since > _KILL_AGAIN_S and not books.closing
         most = books.policy.query_s if patient else 2.0
         runner.look_again(books.now, least=0.2, most=most)
-
-    def _fell_silent(self, runner: Runner) -> bool:
-        silent = self._books.now - runner.heard
-        return bool(runner.nonce) and silent > self._books.policy.silence_s
