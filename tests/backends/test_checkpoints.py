@@ -189,3 +189,18 @@ def test_a_hard_limit_is_no_end(site: Site, tmp_path: Path) -> None:
         settings={"num_resubmits": 10},
     )
     assert len(work.check(Cause.TIME_LIMIT, within_s=90)) >= 2
+
+
+@SGE
+def test_a_soft_limit_is_no_end(site: Site, tmp_path: Path) -> None:
+    """``s_rt`` sends its signal, and the rest is done by another runner."""
+    work = Work(
+        site,
+        tmp_path,
+        60,
+        0.2,
+        resources={"options": {"resources": "s_rt=6"}},
+        settings={"num_resubmits": 10},
+    )
+    failed = work.check(Cause.TIME_LIMIT, within_s=90)
+    assert "warned by SIGUSR1" in failed[0].verdict.explain()

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -35,6 +36,19 @@ def context(logs: str) -> RunContext:
 def test_a_plain_batch_becomes_a_plain_command() -> None:
     """Nothing of ours stands between Grid Engine and the runner."""
     assert array.build(batch(), CONTEXT).qsub() == PLAIN_QSUB
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"options": {"resources": "arch=lx-amd64,s_rt=60"}},
+        {"native": ("-l h_rt=90,s_rt=0:1:0",)},
+    ],
+)
+def test_a_runner_knows_of_its_soft_limit(asked: dict[str, Any]) -> None:
+    """However it was asked for: else the signal that tells of it would end it."""
+    one = array.build(batch(resources=Resources(**asked)), CONTEXT)
+    assert "GRIDMAP_SGE_SOFT_LIMIT=1" in one.arguments
 
 
 def test_drmaa_gets_the_same() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gridmap.backend import Handle, Identity
+from gridmap.backend import Coming, Handle, Identity
 from gridmap.plugins import identify
 from gridmap_sge.backend import GridEngineBackend
 
@@ -55,3 +55,13 @@ def test_warnings_are_told_where_they_were_asked_for() -> None:
     environ = {**TASK, "GRIDMAP_SGE_NOTIFY": "1"}
     warnings = identify(GridEngineBackend(), environ).warnings
     assert set(warnings) == {signal.SIGUSR1, signal.SIGUSR2}
+    environ["GRIDMAP_SGE_SOFT_LIMIT"] = "1"
+    assert identify(GridEngineBackend(), environ).warnings == warnings
+
+
+def test_a_soft_limit_warns_of_the_time() -> None:
+    """By the signal that with ``-notify`` means a suspension."""
+    environ = {**TASK, "GRIDMAP_SGE_SOFT_LIMIT": "1"}
+    ((number, notice),) = identify(GridEngineBackend(), environ).warnings.items()
+    assert number == signal.SIGUSR1
+    assert notice.coming is Coming.TIME_LIMIT

@@ -25,7 +25,11 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from gridmap_sge import native
-from gridmap_sge.identity import NOTIFY_VARIABLE, WALLTIME_VARIABLE
+from gridmap_sge.identity import (
+    NOTIFY_VARIABLE,
+    SOFT_LIMIT_VARIABLE,
+    WALLTIME_VARIABLE,
+)
 
 if TYPE_CHECKING:
     from gridmap.backend import Batch, RunContext
@@ -36,6 +40,7 @@ FIRST_VARIABLE: Final = "GRIDMAP_FIRST"
 """Variable of the job's context that holds the number of the batch's first runner."""
 
 _ENV: Final = "/usr/bin/env"
+_SOFT_LIMIT: Final = re.compile(r"(?:^|,)s_rt=")
 _BREAK: Final = re.compile(r"[\n\r]")
 _PRELUDE: Final = r"n=$(printf '\n_'); n=${n%_}; r=$(printf '\r');"
 """A shell that is only POSIX's has no other way to write these characters."""
@@ -101,6 +106,11 @@ def build(batch: Batch, context: RunContext, *, validation: str = "e") -> Array:
     """
     resources = batch.resources
     environment = dict(batch.environment)
+    options = native.options(
+        resources, batch.avoid, context.options, validation=validation
+    )
+    if any(_SOFT_LIMIT.search(option) for option in options):
+        environment[SOFT_LIMIT_VARIABLE] = "1"
     if native.enabled("notify", resources, context.options, default=False):
         environment[NOTIFY_VARIABLE] = "1"
     if resources.walltime is not None:
@@ -113,9 +123,6 @@ def build(batch: Batch, context: RunContext, *, validation: str = "e") -> Array:
     if _is_odd(command, batch.directory, str(context.logs)):
         script = _script(command, batch.directory, str(context.logs))
         command, directory, log = ("/bin/sh", "-c", script), "/", "/dev/null"
-    options = native.options(
-        resources, batch.avoid, context.options, validation=validation
-    )
     marks = f"{RUN_VARIABLE}={context.token},{FIRST_VARIABLE}={batch.runners[0]}"
     return Array(
         name=batch.name,
