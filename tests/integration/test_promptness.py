@@ -1,10 +1,15 @@
 """What is finished is told soon, whatever else is running."""
 
+import sys
+import time
 from pathlib import Path
 
+import pytest
 from tests import jobs
 
-from gridmap import GridExecutor
+from gridmap import GridExecutor, grid_map
+from gridmap.errors import JobException
+from gridmap.verdict import Cause
 
 
 def test_quick_results_do_not_wait_for_a_long_job(tmp_path: Path) -> None:
@@ -22,3 +27,15 @@ def test_quick_results_do_not_wait_for_a_long_job(tmp_path: Path) -> None:
         assert not futures[60].done()
         (closed_door / "go").touch()
         assert futures[60].result(20) == 3600
+
+
+def test_a_missing_package_is_told_at_once(tmp_path: Path) -> None:
+    """There is one machine and one Python: trying again would change nothing."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -c "import no_such_package"\n')
+    python.chmod(0o755)
+    before = time.monotonic()
+    with pytest.raises(JobException, match="no_such_package") as caught:
+        grid_map(jobs.square, [1], backend="local", settings={"python": str(python)})
+    assert time.monotonic() - before < 3
+    assert caught.value.verdict.cause is Cause.ENVIRONMENT_BROKEN

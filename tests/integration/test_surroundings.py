@@ -1,5 +1,6 @@
 """A job finds the user's environment, directory and arguments on its node."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -149,7 +150,12 @@ def test_the_command_line_of_a_script_is_not_the_jobs(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("colourful")
 def test_the_environment_can_stay_behind() -> None:
-    """With `copy_env=False` only `add_env` is sent; runners have their own besides."""
-    job = Job(jobs.environment, ["GM_ADDED"], copy_env=False, add_env={"GM_ADDED": "x"})
+    """With `copy_env=False` a job has what a login gives, and `add_env`; as on a cluster."""
+    names = ("GM_ADDED", "GM_COLOUR", "HOME", "PATH")
+    job = Job(jobs.environment, names, copy_env=False, add_env={"GM_ADDED": "x"})
     assert job.environment == {"GM_ADDED": "x"}
-    assert process_jobs([job], backend="local") == [{"GM_ADDED": "x"}]
+    assert os.environ["GM_COLOUR"]
+    (found,) = process_jobs([job], backend="local")
+    assert found.pop("GM_ADDED") == "x"
+    assert found.pop("GM_COLOUR") is None
+    assert found == {name: os.environ.get(name) for name in ("HOME", "PATH")}

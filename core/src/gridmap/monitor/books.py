@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from gridmap.backend import Capabilities
+from gridmap.backend import Capabilities, Reach
 from gridmap.events import AnyEvent, JobFailed
 from gridmap.journal import entries as e
 from gridmap.lifecycle import JobState, JobStep, RunnerState, RunnerStep
@@ -54,6 +54,12 @@ class Books:
     starving: list[Group] = attrs.field(factory=list)
     closing: bool = False
     killing: bool = False
+
+    @property
+    def near(self) -> bool:
+        """Whether runners are on this machine, where it costs nothing to look."""
+        known = self.capabilities
+        return known is not None and known.reach is Reach.HOST
 
     def ask(self, instruction: Instruction) -> None:
         """Add an instruction."""

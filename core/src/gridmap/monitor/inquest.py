@@ -339,6 +339,7 @@ class Inquest:
         if runner.node:
             group.avoid |= {runner.node}
         enough = group.start_failures > books.policy.resubmits
+        final = final or (books.near and cause is Cause.ENVIRONMENT_BROKEN)
         # One node of many may be broken; but a Python that does not fit is everywhere.
         if (enough or final) and not group.crew.up:
             self._staffing.kill(books.fleet.of(group, *_NEVER_HEARD))

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from gridmap import plugins
+from gridmap.backend import Reach
 from gridmap.errors import GridMapError
 from gridmap.events import RunEnded, RunStarted
 from gridmap.job import job_path, own_path, working_directory
@@ -28,7 +29,7 @@ from gridmap.monitor.outcomes import Outcomes, Sink
 from gridmap.monitor.policy import Policy
 from gridmap.monitor.service import MonitorService
 from gridmap.monitor.store import Store, encode_call
-from gridmap.monitor.surroundings import Surroundings, portable
+from gridmap.monitor.surroundings import Surroundings, not_inherited, portable
 from gridmap.resources import Resources
 from gridmap.retry import RetryRules, make_rules
 from gridmap.settings import Settings, load_settings
@@ -430,7 +431,10 @@ class JobMonitor:
             environment: Variables that go along, without those of this host.
             directory: Working directory.
         """
-        around = Surroundings(portable(environment), directory, own_path())
+        variables = portable(environment)
+        if self._opened is not None and self._opened.capabilities.reach is Reach.HOST:
+            variables |= not_inherited(os.environ, environment)
+        around = Surroundings(variables, directory, own_path())
         if around not in self._surroundings:
             self._surroundings.append(around)
             if self._resumption is not None:

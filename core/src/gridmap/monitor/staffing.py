@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from gridmap.backend import Handle, Killed, Reach, Rejected, Resubmitted
+from gridmap.backend import Handle, Killed, Rejected, Resubmitted
 from gridmap.events import RunnerGone, RunnersSubmitted
 from gridmap.journal import entries as e
 from gridmap.lifecycle import RunnerState, RunnerStep
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 FIRST_LOOK_S: Final = 3.0
 """How long runners may take to say hello before the scheduler is asked."""
+
+FIRST_LOOK_NEAR_S: Final = 0.5
+"""Likewise on this machine: a process that has ended need not be waited for."""
 
 SETTLE_S: Final = 0.05
 """How long jobs may come in before runners are asked for, unless all are there."""
@@ -55,8 +58,7 @@ class Staffing:
         by one.
         """
         books = self._books
-        near = books.capabilities and books.capabilities.reach is Reach.HOST
-        if not books.sealed and not near and group.hire_at <= books.now:
+        if not books.sealed and not books.near and group.hire_at <= books.now:
             group.hire_at = books.now + SETTLE_S
 
     def staff_all(self) -> None:
@@ -250,8 +252,8 @@ class Staffing:
                 continue
             self._taken(runner, answer)
             books.move(runner, RunnerStep.ACCEPTED)
-            runner.look_at = books.now + FIRST_LOOK_S
-            runner.look_pause = FIRST_LOOK_S
+            runner.look_pause = FIRST_LOOK_NEAR_S if books.near else FIRST_LOOK_S
+            runner.look_at = books.now + runner.look_pause
             runner.group.rejections = 0
             accepted.append(runner)
         if accepted:

@@ -24,6 +24,11 @@ _SCHEDULERS: Final = (
 )  # fmt: skip
 """Prefixes of variables by which schedulers and sessions tell a process who it is."""
 
+_LOGIN: Final = frozenset(
+    {"HOME", "LANG", "LANGUAGE", "LOGNAME", "MAIL", "PATH", "SHELL", "TZ", "USER"}
+)
+"""Variables that a login gives, on every machine."""
+
 
 @attrs.frozen
 class Surroundings:
@@ -53,6 +58,26 @@ def portable(environment: Mapping[str, str]) -> dict[str, str | None]:
         if name not in _OF_THE_HOST
         and not name.startswith(_SCHEDULERS)
         and _encodable(name + value)
+    }
+
+
+def not_inherited(
+    own: Mapping[str, str], environment: Mapping[str, str]
+) -> dict[str, str | None]:
+    """Return what to unset in a runner that has this process's own environment.
+
+    On this machine runners inherit it, and a job that was not to have it would.
+
+    Args:
+        own: This process's environment.
+        environment: The job's.
+    """
+    return {
+        name: None
+        for name in portable(own)
+        if name not in environment
+        and name not in _LOGIN
+        and not name.startswith(("LC_", "GRIDMAP_"))
     }
 
 
