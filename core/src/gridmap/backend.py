@@ -335,8 +335,8 @@ class Coming(enum.Enum):
     """It ends the runner, or moves it, within seconds; why is not said."""
     TIME_LIMIT = "time limit"
     """The runner's time is over soon."""
-    SUSPENSION = "suspension"
-    """It stops the runner's processes for a time that nobody knows."""
+    PREEMPTION = "preemption"
+    """The runner is to give way, be it that its processes are only suspended."""
 
 
 @attrs.frozen(kw_only=True)
@@ -346,12 +346,15 @@ class Notice:
     Attributes:
         coming: What it announces.
         text: That in words, for the verdict.
+        within_s: How long before the end of the runner's time it comes at most; one that
+            comes earlier announces a preemption. None: that is not known.
         stay: Whether a runner is to wait for the scheduler to end it: where one that
             ends itself first leaves no trace of who wanted it.
     """
 
     coming: Coming
     text: str
+    within_s: float | None = None
     stay: bool = False
 
 

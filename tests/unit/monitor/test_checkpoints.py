@@ -67,7 +67,7 @@ def test_preemption_costs_no_attempt() -> None:
     desk, peer, work = working(resubmits=1)
     for digest in (ONE, TWO, b"3" * 20, b"4" * 20):
         desk.hear(peer, save(work, digest))
-        part(desk, peer, "suspended")
+        part(desk, peer, "preempted")
         peer, work = at_work(desk)
         assert work.function == digest
     assert not desk.verdicts()
@@ -79,10 +79,10 @@ def test_a_preemption_without_a_new_checkpoint_costs_one() -> None:
     desk, peer, work = working(resubmits=1)
     desk.hear(peer, save(work, ONE))
     for _ in range(2):
-        part(desk, peer, "suspended")
+        part(desk, peer, "preempted")
         peer, work = at_work(desk)
         assert work.function == ONE
-    part(desk, peer, "suspended")
+    part(desk, peer, "preempted")
     assert desk.verdicts() == {0: "preempted"}
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from gridmap.runner.interruption import AskCheckpoint, Interruption, Part, Step,
 END = Notice(coming=Coming.END, text="the end")
 STAY = Notice(coming=Coming.END, text="the end", stay=True)
 TIME = Notice(coming=Coming.TIME_LIMIT, text="time")
-STOP = Notice(coming=Coming.SUSPENSION, text="a pause")
+STOP = Notice(coming=Coming.PREEMPTION, text="a pause")
 EACH = pytest.mark.parametrize(
     "notice", [END, STAY, TIME, STOP], ids=["end", "stay", "time", "stop"]
 )
@@ -39,7 +40,7 @@ def test_a_job_that_can_is_asked(notice: Notice) -> None:
 
 
 @pytest.mark.parametrize(
-    ("notice", "reason"), [(END, "signal"), (TIME, "deadline"), (STOP, "suspended")]
+    ("notice", "reason"), [(END, "signal"), (TIME, "deadline"), (STOP, "preempted")]
 )
 def test_a_runner_leaves_with_its_checkpoint(notice: Notice, reason: str) -> None:
     """Each for its own reason."""
@@ -109,6 +110,30 @@ def test_a_checkpoint_that_hangs_does_not_hold_the_runner() -> None:
     (part,) = rules.tick(7, 61.1)
     assert isinstance(part, Part)
     assert "not made within 60 s" in part.text
+
+
+@pytest.mark.parametrize(
+    ("left", "reason"), [(140.0, "deadline"), (160.0, "preempted")]
+)
+def test_a_warning_of_time_that_comes_too_early_is_none(
+    left: float, reason: str
+) -> None:
+    """Some sites send the signal before a preemption, too."""
+    rules = Interruption(1000.0, 0.0)
+    rules.warned(attrs.evolve(TIME, within_s=150.0), 12, 7, 1000.0 - left)
+    (part,) = rules.came(7, 1000.0) or []
+    assert isinstance(part, Part)
+    assert part.reason == reason
+    assert ("give way" in part.text) is (reason == "preempted")
+
+
+def test_without_a_deadline_nothing_comes_too_early() -> None:
+    """The runner does not know better than who warned it."""
+    rules = Interruption(None, 0.0)
+    rules.warned(attrs.evolve(TIME, within_s=150.0), 12, 7, 1.0)
+    (part,) = rules.came(7, 2.0) or []
+    assert isinstance(part, Part)
+    assert part.reason == "deadline"
 
 
 def test_an_end_comes_before_other_news() -> None:

@@ -142,7 +142,7 @@ def test_everything_asked_for_at_once() -> None:
     assert rendered.script == (
         "#!/bin/sh\n"
         "export GRIDMAP_SLURM_DEADLINE=$(($(date +%s) + 93660))\n"
-        "export GRIDMAP_SLURM_WARNING=12\n"
+        "export GRIDMAP_SLURM_WARNING=12@90\n"
         "export GRIDMAP_RUN=5eed\n"
         "exec /usr/bin/python3 -m gridmap.runner home.json /home/jane\n"
     )

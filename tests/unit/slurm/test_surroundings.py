@@ -78,10 +78,12 @@ def test_the_deadline(variables: dict[str, str], deadline: float | None) -> None
 
 def test_a_signal_that_was_asked_for_is_a_warning() -> None:
     """The script hands on which signal ``--signal`` names."""
-    identity = identify({"SLURM_JOB_ID": "12", "GRIDMAP_SLURM_WARNING": "12"})
+    environ = {"SLURM_JOB_ID": "12", "GRIDMAP_SLURM_WARNING": "12@90"}
+    identity = identify(environ)
     assert identity is not None
     assert set(identity.warnings) == {*TERM, 12}
     assert identity.warnings[12].coming is Coming.TIME_LIMIT
+    assert identity.warnings[12].within_s == 165
 
 
 @pytest.mark.parametrize("text", ["", "many", "0"])

@@ -52,7 +52,7 @@ _KIND_CAUSES: Final = {
 _LAST_WORDS: Final = {
     "broken": Cause.ENVIRONMENT_BROKEN,
     "deadline": Cause.TIME_LIMIT,
-    "suspended": Cause.PREEMPTED,
+    "preempted": Cause.PREEMPTED,
 }
 
 _LIMITS: Final = {Limit.MEMORY: Cause.OUT_OF_MEMORY, Limit.TIME: Cause.TIME_LIMIT}

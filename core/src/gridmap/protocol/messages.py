@@ -241,7 +241,7 @@ class Goodbye(_Message, frozen=True, tag="goodbye"):
     Attributes:
         number: See the module's text.
         reason: ``"stopped"`` (the monitor said so), ``"signal"`` (somebody told it
-            to end), ``"suspended"`` (it gave way), ``"orphaned"``, ``"deadline"`` or
+            to end), ``"preempted"`` (it gave way), ``"orphaned"``, ``"deadline"`` or
             ``"broken"``.
         text: In words.
         signal: The signal, where the reason is one.

@@ -21,7 +21,7 @@ PART: Final = 0.25
 _REASONS: Final = {
     Coming.END: "signal",
     Coming.TIME_LIMIT: "deadline",
-    Coming.SUSPENSION: "suspended",
+    Coming.PREEMPTION: "preempted",
 }
 
 
@@ -129,6 +129,7 @@ class Interruption:
             now: The present.
         """
         ends = notice.coming is Coming.END
+        notice = self._understood(notice, now)
         if self._asked is not None:
             if ends:
                 self._asked.notice, self._asked.signal = notice, number
@@ -142,6 +143,14 @@ class Interruption:
             self.closing = True
             return [Tell(text=text, job=None, signal=number, ending=True)]
         return [Part(reason="signal", text=text, signal=number)]
+
+    def _understood(self, notice: Notice, now: float) -> Notice:
+        """Return what a notice says at this time."""
+        left = self._deadline - now
+        if notice.within_s is None or math.isinf(left) or left <= notice.within_s:
+            return notice
+        text = f"it is to give way, {left:.0f} s before its time is over"
+        return attrs.evolve(notice, coming=Coming.PREEMPTION, text=text)
 
     def _ask(
         self, notice: Notice, number: int | None, job: int, now: float

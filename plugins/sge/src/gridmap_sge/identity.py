@@ -27,7 +27,7 @@ WALLTIME_VARIABLE: Final = "GRIDMAP_SGE_WALLTIME"
 
 WARNINGS: Final = {
     int(signal.SIGUSR1): Notice(
-        coming=Coming.SUSPENSION, text="the scheduler is about to suspend it"
+        coming=Coming.PREEMPTION, text="the scheduler is about to suspend it"
     ),
     int(signal.SIGUSR2): Notice(
         coming=Coming.END, text="the scheduler is about to end it", stay=True

@@ -40,7 +40,8 @@ PROGRAM: Final = "sbatch"
 DEADLINE: Final = "GRIDMAP_SLURM_DEADLINE"
 """Variable of a runner: when its time limit ends it, seconds since the epoch."""
 WARNING: Final = "GRIDMAP_SLURM_WARNING"
-"""Variable of a runner: number of the signal that was asked for with ``signal``."""
+"""Variable of a runner: number of the signal that was asked for with ``signal``, and
+how many seconds before its end, ``12@90``."""
 
 FIRST_TASK: Final = 1
 """Index of an array's first task, as on Grid Engine."""
@@ -242,7 +243,7 @@ def _options(resources: Resources) -> list[str]:
         plain = exclusive.lower() in _TRUE
         options.append("--exclusive" if plain else f"--exclusive={exclusive}")
     if warning := given.get("signal"):
-        _signal_number(warning)
+        _signal_number(warning)  # or it raises
         # B: the script itself, which by then is the runner.
         options.append(f"--signal={warning if ':' in warning else f'B:{warning}'}")
     return options
@@ -266,6 +267,11 @@ def _signal_number(text: str) -> int:
         pass
     msg = f"signal={text!r} is not a signal with a time, such as 'USR2@90'"
     raise InvalidResourceError(msg)
+
+
+def _seconds(signal_option: str) -> int:
+    """Return how long before the end a signal comes; by default 60 s, sbatch(1)."""
+    return int(signal_option.partition("@")[2] or 60)
 
 
 def _native(resources: Resources) -> Iterable[str]:
@@ -297,7 +303,7 @@ def _script(batch: Batch) -> str:
         seconds = 60 * _minutes(batch.resources.walltime)
         lines.append(f"export {DEADLINE}=$(($(date +%s) + {seconds}))")
     if warning := batch.resources.option("signal"):
-        lines.append(f"export {WARNING}={_signal_number(warning)}")
+        lines.append(f"export {WARNING}={_signal_number(warning)}@{_seconds(warning)}")
     odd = []
     for name, value in batch.environment.items():
         if _VARIABLE.fullmatch(name):

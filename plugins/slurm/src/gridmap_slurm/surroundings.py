@@ -21,7 +21,8 @@ _ENDED_BY_TERM: Final = Notice(
 )
 """The controller has made up its mind by then, and remembers it: seen with 22.05.8, a
 runner that ended itself was requeued, or CANCELLED, as any other."""
-_ASKED_FOR: Final = Notice(coming=Coming.TIME_LIMIT, text="its time is over soon")
+_EARLY_S: Final = 60 + 15
+"""How much earlier than asked for the signal may come, sbatch(1), and clocks differ."""
 _EARLIEST: Final = 1_000_000_000.0
 """September 2001: a deadline before it is no time at all."""
 
@@ -61,9 +62,15 @@ def _deadline(environ: Mapping[str, str]) -> float | None:
 
 def _warnings(environ: Mapping[str, str]) -> dict[int, Notice]:
     warnings = {int(signal.SIGTERM): _ENDED_BY_TERM}
-    number = environ.get(WARNING, "")
-    if number.isdigit():
-        warnings[int(number)] = _ASKED_FOR
+    if match := re.fullmatch(r"(\d+)@(\d+)", environ.get(WARNING, "")):
+        # It also announces a preemption, at the beginning of its GraceTime, where the
+        # site has SlurmctldParameters=preempt_send_user_signal (22.05; later releases
+        # call it PreemptParameters=send_user_signal).
+        warnings[int(match[1])] = Notice(
+            coming=Coming.TIME_LIMIT,
+            text="its time is over soon",
+            within_s=float(match[2]) + _EARLY_S,
+        )
     return warnings
 
 
