@@ -17,10 +17,10 @@ def test_what_is_new_is_told_at_once_and_then_once_a_minute() -> None:
     alarm = Alarm(Counters())
     assert alarm.ring(0.0) == ""
     alarm.counters.denied = 1
-    assert alarm.ring(1.0) == "turned away so far: 1 connections with a wrong key"
+    assert alarm.ring(1.0) == "turned away so far: connections with a wrong key (1)"
     alarm.refused = 7
     assert alarm.ring(0.9 + PAUSE_S) == ""
-    assert alarm.ring(1.0 + PAUSE_S).endswith("7 messages that broke the protocol")
+    assert alarm.ring(1.0 + PAUSE_S).endswith("messages that broke the protocol (7)")
     assert alarm.ring(9.0 + 9 * PAUSE_S) == ""
 
 

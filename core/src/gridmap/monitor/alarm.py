@@ -51,5 +51,5 @@ class Alarm:
             "messages of too many frames": seen.malformed,
             "messages that broke the protocol": self.refused,
         }
-        told = [f"{count} {what}" for what, count in counts.items() if count]
+        told = [f"{what} ({count})" for what, count in counts.items() if count]
         return f"turned away so far: {', '.join(told)}" if told else ""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE_S: Final = 30.0
+_PATIENCE_S: Final = 10.0
 
 
 def read(items: Iterable[Item]) -> Restored:
