@@ -57,6 +57,11 @@ def test_one_that_is_raised_too_often_ends_the_map(tmp_path: Path) -> None:
     )
     assert isinstance(results, ConnectionRefusedError)
     assert str(results) == "attempt at 3"
+    told = str(results.__cause__)
+    assert "gridmap_job0, attempt 3, on" in told
+    for attempt in (1, 2):
+        assert f"before: attempt {attempt} on" in told
+    assert "raised ConnectionRefusedError: attempt at 3" in told
     assert [event.again for event in failed] == [True, True, False]
     assert [event.verdict.attempt for event in failed] == [1, 2, 3]
 
@@ -138,6 +143,9 @@ def test_after_the_last_step_the_exception_stands() -> None:
     )
     assert isinstance(results, MemoryError)
     assert [event.again for event in failed] == [True, False]
+    told = str(results.__cause__)
+    assert "next step: asked for 768 MiB" in told
+    assert 'Escalate(memory=["2G", "4G"])' in told
 
 
 @pytest.mark.slow

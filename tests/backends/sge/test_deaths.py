@@ -121,7 +121,10 @@ def test_a_restart_in_place(run: Run) -> None:
     again = run.plugins.resubmit(handle, Cause.PREEMPTED, 2)
     assert again is not None
     assert (again.handle, again.in_place) == (handle, True)
+    twice = {handle: 2}
+    assert run.plugins.postmortem(frozenset({handle}), twice) == {}
     assert run.autopsies([handle])[handle].exit_status == 4
+    assert run.plugins.postmortem(frozenset({handle}), twice)[handle].exit_status == 4
 
 
 def test_no_restart_of_what_may_not_or_does_not_run(run: Run) -> None:

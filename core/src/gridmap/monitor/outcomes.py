@@ -92,7 +92,8 @@ def open_failure(
         return Outcome(job, None, exited)
     if isinstance(error.__cause__, RemoteTraceback):
         where = f"{verdict.job}, attempt {verdict.attempt}, on {verdict.node}"
-        text = f"{where}:\n{error.__cause__.text}"
+        before = "".join(f"before: {one.summary()}\n" for one in verdict.earlier)
+        text = f"{where}:\n{before}{error.__cause__.text}"
         if verdict.lacked_memory:
             text += f"\nnext step: {verdict.advise()}\n"
         error.__cause__ = RemoteTraceback(text)
