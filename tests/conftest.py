@@ -1,6 +1,10 @@
 """What holds for every test: those that need a real cluster say so, or do not run."""
 
+import itertools
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -22,9 +26,26 @@ def why_no_cluster(schedulers: tuple[str, ...]) -> str:
     )
 
 
+_RUNTIME = Path(tempfile.mkdtemp(prefix="gridmap-test-"))
+_NUMBERS = itertools.count()
+
+
+def _give_desk() -> None:
+    """Let each test's runs meet among themselves: others have a budget of their own."""
+    place = _RUNTIME / str(next(_NUMBERS))
+    place.mkdir(mode=0o700)
+    os.environ["XDG_RUNTIME_DIR"] = str(place)
+
+
+def pytest_unconfigure() -> None:
+    """Take away where the runs met."""
+    shutil.rmtree(_RUNTIME, ignore_errors=True)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose cluster is not there; where CI=true, let it fail."""
+    _give_desk()
     marker = item.get_closest_marker("cluster")
     reason = why_no_cluster(marker.args) if marker else ""
     if not reason:

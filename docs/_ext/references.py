@@ -36,7 +36,7 @@ OTHERS = {
     "Path", "timedelta", "datetime", "EntryPoint", "pytest.MonkeyPatch", "enum.Enum",
     "importlib.metadata.EntryPoint", "attrs.Attribute", "os.PathLike",
     # Type variables, aliases, and inner things that need no page.
-    "_T", "T", "Frame", "PortRange", "Parcel", "Failure", "Trial", "Trials",
+    "_T", "T", "Frame", "PortRange", "Parcel", "Failure", "Trial", "Trials", "Place", "Run",
 }  # fmt: skip
 
 

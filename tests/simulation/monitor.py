@@ -267,7 +267,8 @@ class SimMonitor:
                 return f.KillAnswered(results=scheduler.kill(errand.handles))
             case i.Look():
                 seen = scheduler.observe(errand.handles)
-                return f.Looked(asked=errand.handles, observation=seen)
+                at = self._world.now
+                return f.Looked(asked=errand.handles, observation=seen, at=at)
             case i.HoldAutopsy():
                 return self._autopsies(errand.handles)
             case i.Attach():

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
+from gridmap.desk import Desk
 from gridmap.resources import Resources
 
 INTERFACE: Final = 1
@@ -115,6 +116,7 @@ class RunContext:
         logs: Directory in which the scheduler is to write what a runner prints, both
             streams into one file named ``HANDLE.log``, such as ``123.4.log``.
         options: The ``[backends.NAME]`` table of the settings.
+        desk: Where the scheduler's programs are run: see `gridmap.desk`.
     """
 
     token: str
@@ -122,6 +124,7 @@ class RunContext:
     directory: Path
     logs: Path
     options: Mapping[str, object] = attrs.field(factory=dict)
+    desk: Desk = attrs.field(factory=Desk, eq=False, repr=False)
 
 
 @attrs.frozen(order=True)

@@ -6,6 +6,7 @@ the epoch, on the clock of the user's process.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import attrs
@@ -46,9 +47,16 @@ class RunStarted(Event):
 
 @attrs.frozen(kw_only=True)
 class RunEnded(Event):
-    """A run is over; ``error`` is the text of the exception that ended it, if any."""
+    """A run is over.
+
+    Attributes:
+        error: The text of the exception that ended it; None if there was none.
+        queries: How many queries its scheduler got of it, by purpose: see
+            `gridmap.desk.Purpose`.
+    """
 
     error: str | None
+    queries: Mapping[str, int] = attrs.field(factory=dict, hash=False)
 
 
 @attrs.frozen(kw_only=True)

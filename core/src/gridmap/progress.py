@@ -11,6 +11,7 @@ from gridmap.events import (
     JobsDone,
     JobsQueued,
     JobsRestored,
+    RunEnded,
     RunnerGone,
     RunnersSubmitted,
     RunnerUp,
@@ -31,7 +32,8 @@ def make_progress(
     Args:
         wanted: Whether to show a bar; a function is called with every event instead.
         total: How many jobs there will be; None if that is not known yet.
-        quiet: False also tells of each submission, on standard error, as GridMap did.
+        quiet: False also tells of each submission, on standard error, as GridMap did,
+            and at the end how often the scheduler was asked.
     """
     observers: Observers = [] if quiet else [("submissions", _tell_submission)]
     if wanted is True:
@@ -51,6 +53,10 @@ def _tell_submission(event: AnyEvent) -> None:
         first, last = event.handles[0], event.handles[-1]
         span = first if first == last else f"{first} … {last}"
         sys.stderr.write(f"gridmap: {len(event.handles)} runners submitted: {span}\n")
+    elif isinstance(event, RunEnded) and event.queries:
+        total = sum(event.queries.values())
+        kinds = ", ".join(f"{kind} {n}" for kind, n in event.queries.items())
+        sys.stderr.write(f"gridmap: {total} queries to the scheduler: {kinds}\n")
 
 
 class Bar:

@@ -44,6 +44,12 @@ class Run:
         self.handles: set[Handle] = set()
         self._next = 0
 
+    @property
+    def scheduler(self) -> Scheduler:
+        """The conversation with Grid Engine."""
+        assert self.object._known is not None
+        return self.object._known
+
     def batch(self, *command: str, count: int = 1, **fields: Any) -> Batch:
         """Return a batch of runners that run a command."""
         numbers = tuple(range(self._next, self._next + count))

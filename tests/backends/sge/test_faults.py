@@ -42,7 +42,7 @@ def hasty(make_run: Callable[..., Run]) -> Run:
 
 def server_of(run: Run) -> int:
     """Return the process id of the process that holds DRMAA."""
-    submitter = run.object._scheduler._submitter
+    submitter = run.scheduler._submitter
     assert isinstance(submitter, DrmaaProcess)
     assert submitter._child is not None
     return submitter._child._process.pid

@@ -112,12 +112,13 @@ def test_a_held_runner_is_held(run: Run) -> None:
 
 def test_a_full_cluster_is_explained(run: Run) -> None:
     """In plain words."""
-    handles = run.start("/bin/sleep", "100", count=9)
-    run.runs(handles[0])
+    first = run.start("/bin/sleep", "100", count=8)
+    run.runs(first[0])
+    handles = run.start("/bin/sleep", "100")
 
     def reason() -> str:
         waits = [s for s in run.look(handles).seen.values() if s.raw == "qw"]
-        run.object._scheduler._waiting._asked_at = None  # a minute is too long here
+        run.scheduler._waiting._asked_at = None  # a minute is too long here
         return waits[0].reason if len(waits) == 1 else ""
 
     text = eventually(reason, within_s=30, what="a reason")
@@ -129,7 +130,7 @@ def test_an_impossible_request_is_found_out(run: Run) -> None:
     options = {"validation_level": "n"}
     (handle,) = run.start("/bin/true", memory_limit="500G", options=options)
     run.look([handle])
-    waiting = run.object._scheduler._waiting
+    waiting = run.scheduler._waiting
     waiting._asked_at = -1000.0  # a minute later
     seen = run.look([handle]).seen[handle]
     assert seen.state is SeenState.BLOCKED

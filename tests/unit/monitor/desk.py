@@ -148,7 +148,7 @@ class Desk:
         }
         absent = look.handles - set(shown)
         observed = b.Observed(seen=shown, absent=absent)
-        self.tell(f.Looked(asked=look.handles, observation=observed))
+        self.tell(f.Looked(asked=look.handles, observation=observed, at=self.now))
 
     def autopsy(self, finding: b.Autopsy | None = None) -> None:
         """Answer the last question to accounting, alike for all."""

@@ -355,7 +355,7 @@ def test_an_answer_about_an_earlier_state_is_not_believed() -> None:
     answer = b.Resubmitted(handle=handle, in_place=True)
     desk.tell(f.ResubmitAnswered(runner=again.runner, answer=answer))
     ended = b.Observed(seen={handle: b.Seen(state=b.SeenState.ENDED)})
-    desk.tell(f.Looked(asked=look.handles, observation=ended))
+    desk.tell(f.Looked(asked=look.handles, observation=ended, at=0.0))
     assert desk.runner(handle).state is RunnerState.QUEUED
     assert not desk.runner(handle).over
 
@@ -483,7 +483,7 @@ def test_a_silent_scheduler_ends_nobody() -> None:
         desk.tick(30.0)
         for look in desk.take(i.Look):
             said = b.NotAsked(text="no route")
-            desk.tell(f.Looked(asked=look.handles, observation=said))
+            desk.tell(f.Looked(asked=look.handles, observation=said, at=desk.now))
     assert desk.crew(RunnerState.SUSPECT) == 1
     assert not desk.take(i.HoldAutopsy)
 
@@ -639,7 +639,7 @@ def test_waiting_for_nodes_that_are_avoided_has_an_end() -> None:
             seen = {handle: b.Seen(state=b.SeenState.QUEUED)}
             observed = b.Observed(seen=seen)
             asked = frozenset({handle})
-            desk.tell(f.Looked(asked=asked, observation=observed))
+            desk.tell(f.Looked(asked=asked, observation=observed, at=desk.now))
         if desk.take(i.KillRunners):
             break
     desk.tell(f.KillAnswered(results={handle: b.Killed.KILLED}))

@@ -136,7 +136,7 @@ def test_a_runner_that_is_gone_gives_its_jobs_back() -> None:
     again.tick(4.0)
     (look,) = again.take(i.Look)
     observed = b.Observed(seen={}, absent=look.handles)
-    again.tell(f.Looked(asked=look.handles, observation=observed))
+    again.tell(f.Looked(asked=look.handles, observation=observed, at=again.now))
     assert again.states() == [JobState.QUEUED]
     assert again.take(i.HoldAutopsy) == []
     (handle,) = again.accept()
@@ -156,7 +156,7 @@ def test_a_runner_nobody_hears_of_is_given_up_after_the_silence_limit() -> None:
         again.tick(4.0)
         for look in again.take(i.Look):
             shown = b.Observed(seen=dict.fromkeys(look.handles, seen))
-            again.tell(f.Looked(asked=look.handles, observation=shown))
+            again.tell(f.Looked(asked=look.handles, observation=shown, at=again.now))
     assert again.take(i.KillRunners)
     (retried,) = [entry for entry in again.journal if isinstance(entry, e.Retried)]
     assert retried.verdict.cause is Cause.LOST

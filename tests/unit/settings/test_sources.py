@@ -239,6 +239,36 @@ def test_backends_are_tables(site: Site, text: str) -> None:
         site.load()
 
 
+@pytest.mark.parametrize(
+    ("given", "holds", "level"),
+    [
+        ({"query_budget": 500}, 20, Level.SITE),
+        ({"query_budget": 20}, 20, Level.ARGUMENT),
+        ({"query_budget": 5}, 5, Level.ARGUMENT),
+        ({}, 20, Level.SITE),
+    ],
+)
+def test_a_site_bounds_the_budget(
+    site: Site,
+    given: dict[str, object],
+    holds: int,
+    level: Level,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A user may be more polite than the site asks for, and not less."""
+    site.site.write_text("query_budget = 20")
+    settings, origins = site.load(given)
+    assert settings.query_budget == holds
+    assert origins["query_budget"].level is level
+    warned = "query_budget=500" in caplog.text and "allows 20 at most" in caplog.text
+    assert warned == (given == {"query_budget": 500})
+
+
+def test_without_a_site_s_word_the_budget_is_the_user_s(site: Site) -> None:
+    """A bound has to be set by somebody."""
+    assert site.load({"query_budget": 500})[0].query_budget == 500
+
+
 def test_files_can_be_named_by_the_environment(site: Site, tmp_path: Path) -> None:
     """Variables name the project's and the site's file."""
     mine, theirs = tmp_path / "mine.toml", tmp_path / "theirs.toml"

@@ -10,9 +10,10 @@ from typing import Any
 import attrs
 
 from gridmap.backend import Batch, Handle, RunContext
+from gridmap.desk import Desk
+from gridmap.programs import Answer, Reply
 from gridmap.resources import Resources
 from gridmap_sge.array import Array
-from gridmap_sge.command import Answer, Outcome
 from gridmap_sge.discovery import PROGRAMS, Installation
 from gridmap_sge.scheduler import Scheduler
 from gridmap_sge.submission import Ended, SubmitError
@@ -74,7 +75,7 @@ def unreachable(*hosts: str) -> str:
 
 
 class FakePrograms:
-    """Takes the place of `command.run`.
+    """Takes the place of `gridmap.programs.run`.
 
     Attributes:
         answers: Beginning of a command line to its answers, in order; the last one is
@@ -83,12 +84,12 @@ class FakePrograms:
     """
 
     def __init__(self, **answers: str) -> None:
-        self.answers: dict[str, list[Outcome]] = {"qstat -xml": [Answer(status=0)]}
+        self.answers: dict[str, list[Reply]] = {"qstat -xml": [Answer(status=0)]}
         self.asked: list[str] = []
         for program, text in answers.items():
             self.say(program, text)
 
-    def say(self, beginning: str, *answers: str | Outcome) -> None:
+    def say(self, beginning: str, *answers: str | Reply) -> None:
         """Set the answers to command lines that begin so."""
         self.answers[beginning] = [
             Answer(status=0, output=one) if isinstance(one, str) else one
@@ -99,14 +100,14 @@ class FakePrograms:
         self,
         argv: Sequence[str],
         environ: Mapping[str, str],
-        directory: str,
+        text: str,
         timeout_s: float,
-    ) -> Outcome:
+    ) -> Reply:
         """Answer as told; what nobody told is an error of the program's."""
-        del environ, directory, timeout_s
+        del environ, text, timeout_s
         line = " ".join([Path(argv[0]).name, *argv[1:]])
         self.asked.append(line)
-        fitting = [text for text in self.answers if line.startswith(text)]
+        fitting = [known for known in self.answers if line.startswith(known)]
         if not fitting:
             return Answer(status=1, errors=f"{argv[0]}: what?")
         answers = self.answers[max(fitting, key=len)]
@@ -175,7 +176,7 @@ def scene(*refusals: SubmitError, **installation: Any) -> Scene:
     scheduler = Scheduler(
         attrs.evolve(INSTALLATION, **installation),
         environ={},
-        run=programs,
+        desk=Desk(run=programs),
         submitter=submitter,
         clock=clock,
         now=lambda: datetime(2026, 11, 23, 0, 45),  # noqa: DTZ001 - local, as qacct's

@@ -8,8 +8,8 @@ import pytest
 from tests.unit.sge.doubles import INSTALLATION, FakePrograms, recorded
 
 from gridmap.backend import Check
+from gridmap.programs import Answer, NoAnswer
 from gridmap_sge import doctor, plugin
-from gridmap_sge.command import Answer, NoAnswer
 from gridmap_sge.discovery import Installation
 from gridmap_sge.drmaa_process import DrmaaProcess, Opened
 

@@ -9,9 +9,10 @@ import pytest
 from tests.unit.sge.doubles import INSTALLATION, FakeClock, FakePrograms, recorded
 
 from gridmap.backend import Autopsy, Ending, Handle, Limit
+from gridmap.desk import Desk
+from gridmap.programs import Answer, NoAnswer
 from gridmap.resources import Resources
 from gridmap_sge import inquest
-from gridmap_sge.command import Answer, NoAnswer
 from gridmap_sge.inquest import PATIENCE_S, Inquest
 from gridmap_sge.programs import Programs
 from gridmap_sge.submission import Ended
@@ -33,7 +34,9 @@ class Room:
         self.programs = FakePrograms()
         self.programs.say("qacct", recorded("qacct_del.txt"))
         self.clock = FakeClock()
-        self.inquest = Inquest(Programs(INSTALLATION, {}, self.programs), self.clock)
+        self.inquest = Inquest(
+            Programs(INSTALLATION, {}, Desk(run=self.programs)), self.clock
+        )
 
     def examine(self, *handles: Handle, **known: object) -> dict[Handle, Autopsy]:
         """Ask about handles."""

@@ -1,11 +1,13 @@
 """Submitting with qsub."""
 
 import pytest
-from tests.unit.sge.doubles import CONTEXT, FakePrograms, batch
+from tests.unit.sge.doubles import CONTEXT, INSTALLATION, FakePrograms, batch
 
 from gridmap.backend import Handle
+from gridmap.desk import Desk
+from gridmap.programs import Answer, NoAnswer
 from gridmap_sge import array, qsub
-from gridmap_sge.command import Answer, NoAnswer
+from gridmap_sge.programs import Programs
 from gridmap_sge.qsub import Qsub
 from gridmap_sge.submission import SubmitError
 
@@ -17,7 +19,7 @@ def submit(answer: Answer | NoAnswer) -> tuple[Handle, ...]:
     """Submit where qsub answers so."""
     programs = FakePrograms()
     programs.say("qsub", answer)
-    return Qsub("/sge/bin/qsub", {}, programs).submit(ARRAY)
+    return Qsub(Programs(INSTALLATION, {}, Desk(run=programs))).submit(ARRAY)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_refusals_are_sorted(
 
 def test_qsub_knows_no_ends() -> None:
     """It has ended itself."""
-    way = Qsub("qsub", {})
+    way = Qsub(Programs(INSTALLATION, {}, Desk()))
     assert way.reap(HANDLES) == {}
     way.close()
 

@@ -35,10 +35,10 @@ from gridmap.errors import (
     InvalidResourceError,
 )
 from gridmap.plugins import RunPlugins
+from gridmap.programs import Answer, NoAnswer
 from gridmap.resources import Resources
 from gridmap.verdict import Cause
 from gridmap_sge.backend import GridEngineBackend
-from gridmap_sge.command import Answer, NoAnswer
 from gridmap_sge.drmaa_process import DrmaaProcess
 from gridmap_sge.qsub import Qsub
 from gridmap_sge.scheduler import DEFAULT_LARGEST_ARRAY, Scheduler

@@ -4,7 +4,8 @@ import pytest
 from tests.unit.sge.doubles import INSTALLATION, FakeClock, FakePrograms, recorded
 
 from gridmap.backend import Handle, Seen, SeenState
-from gridmap_sge.command import Answer, NoAnswer
+from gridmap.desk import Desk
+from gridmap.programs import Answer, NoAnswer
 from gridmap_sge.programs import Programs
 from gridmap_sge.waiting import INTERVAL_S, MOST_JOBS, Waiting
 
@@ -21,7 +22,9 @@ class Room:
         self.programs.say("qstat -j", recorded("qstat_j.txt"))
         self.programs.say("qalter -w v 163", recorded("qalter_never.txt"))
         self.clock = FakeClock()
-        self.waiting = Waiting(Programs(INSTALLATION, {}, self.programs), self.clock)
+        self.waiting = Waiting(
+            Programs(INSTALLATION, {}, Desk(run=self.programs)), self.clock
+        )
 
     def look(self, seen: dict[Handle, Seen], later_s: float = 0) -> dict[Handle, Seen]:
         """Explain, some time later."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from gridmap_slurm.command import Answer, NoAnswer, Outcome
+from gridmap.programs import Answer, NoAnswer, Reply
 
 HEADER = "gridmap|JOBID|STATE|EXEC_HOST|REASON|COMMENT\n"
 
@@ -28,7 +28,7 @@ def queue(*rows: str) -> Answer:
 
 
 class FakeSlurm:
-    """Takes the place of `gridmap_slurm.command.run`.
+    """Takes the place of `gridmap.programs.run`.
 
     Attributes:
         answers: Program, or program and verb, to its answers, in order; the last one
@@ -37,7 +37,7 @@ class FakeSlurm:
         scripts: What went into the commands.
     """
 
-    def __init__(self, **answers: "Outcome | list[Outcome]") -> None:
+    def __init__(self, **answers: "Reply | list[Reply]") -> None:
         self.answers = {
             name.replace("_", " "): list(given) if isinstance(given, list) else [given]
             for name, given in answers.items()
@@ -51,7 +51,7 @@ class FakeSlurm:
         environ: Mapping[str, str],
         script: str,
         timeout_s: float,
-    ) -> Outcome:
+    ) -> Reply:
         """Answer one command."""
         assert environ
         assert timeout_s > 0

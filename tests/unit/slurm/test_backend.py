@@ -21,12 +21,13 @@ from gridmap.backend import (
     Resubmitted,
     SeenState,
 )
+from gridmap.desk import Desk
 from gridmap.errors import BackendUnavailableError
 from gridmap.plugins import RunPlugins, identify
+from gridmap.programs import NoAnswer, Reply
 from gridmap.resources import Resources
 from gridmap.verdict import Cause
 from gridmap_slurm.backend import SlurmBackend
-from gridmap_slurm.command import NoAnswer, Outcome
 
 COMMENT = "gridmap:5eed:4"
 HANDLES = {4: Handle("7", "1"), 5: Handle("7", "2"), 6: Handle("7", "3")}
@@ -52,8 +53,8 @@ BAD_ANSWERS = [
 
 def drive(slurm: FakeSlurm) -> RunPlugins:
     """Return a run that this Slurm answers, called as core calls it."""
-    backend = SlurmBackend(slurm, sleep=lambda _: None)
-    return RunPlugins(backend, CONTEXT, name="slurm")
+    context = attrs.evolve(CONTEXT, desk=Desk(run=slurm))
+    return RunPlugins(SlurmBackend(sleep=lambda _: None), context, name="slurm")
 
 
 class TestCapabilities:
@@ -69,7 +70,7 @@ class TestCapabilities:
 
     @pytest.mark.parametrize("answer", BAD_ANSWERS)
     def test_a_site_that_does_not_answer_is_taken_for_a_usual_one(
-        self, answer: Outcome, caplog: pytest.LogCaptureFixture
+        self, answer: Reply, caplog: pytest.LogCaptureFixture
     ) -> None:
         """The run can go on as soon as the controller is back."""
         slurm = FakeSlurm(scontrol=answer, sinfo=answer)
@@ -106,7 +107,7 @@ class TestSubmit:
             (NoAnswer(text="sbatch cannot be started", started=False), False),
         ],
     )
-    def test_a_refusal_is_handed_on(self, answer: Outcome, transient: bool) -> None:
+    def test_a_refusal_is_handed_on(self, answer: Reply, transient: bool) -> None:
         """For all runners alike, without another question."""
         slurm = FakeSlurm(sbatch=answer)
         for rejected in drive(slurm).submit(BATCH).values():
@@ -127,7 +128,7 @@ class TestSubmit:
         "answer", [TIMED_OUT, hangs(), says("welcome\n"), complains("")]
     )
     def test_a_batch_that_was_taken_without_a_word_is_found(
-        self, answer: Outcome
+        self, answer: Reply
     ) -> None:
         """A controller that hung took it all the same (seen in 22.05.8)."""
         slurm = FakeSlurm(
@@ -217,7 +218,7 @@ class TestSubmit:
 
     @pytest.mark.parametrize("answer", BAD_ANSWERS)
     def test_what_cannot_be_looked_up_at_the_end_is_logged(
-        self, answer: Outcome, caplog: pytest.LogCaptureFixture
+        self, answer: Reply, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Closing never fails."""
         slurm = FakeSlurm(sbatch=TIMED_OUT, squeue=answer)
@@ -318,18 +319,11 @@ class TestObserve:
         assert drive(FakeSlurm()).observe(frozenset()) == Observed(seen={})
 
     @pytest.mark.parametrize("answer", BAD_ANSWERS)
-    def test_a_bad_answer_says_nothing_of_anybody(self, answer: Outcome) -> None:
+    def test_a_bad_answer_says_nothing_of_anybody(self, answer: Reply) -> None:
         """It is not an observation; the text says what happened."""
         observed = drive(FakeSlurm(squeue=answer)).observe(TASKS)
         assert isinstance(observed, NotAsked)
         assert observed.text
-
-    def test_an_unknown_id_is_an_absence(self) -> None:
-        """Squeue calls it an error when it is asked for that one alone."""
-        slurm = FakeSlurm(
-            squeue=complains("slurm_load_jobs error: Invalid job id specified")
-        )
-        assert drive(slurm).observe(TASKS) == Observed(seen={}, absent=TASKS)
 
     def test_a_running_job_stays_alive_and_a_failed_one_failed(self) -> None:
         """Ten questions, ten equal answers."""
@@ -395,7 +389,7 @@ class TestPostmortem:
 
     @pytest.mark.parametrize("answer", BAD_ANSWERS)
     def test_accounting_that_fails_leaves_the_controller(
-        self, answer: Outcome, caplog: pytest.LogCaptureFixture
+        self, answer: Reply, caplog: pytest.LogCaptureFixture
     ) -> None:
         """A database that is down hides no cause of death."""
         slurm = FakeSlurm(
@@ -411,7 +405,7 @@ class TestPostmortem:
         assert "no accounting" in caplog.text
 
     @pytest.mark.parametrize("answer", BAD_ANSWERS)
-    def test_what_nobody_knows_is_left_out(self, answer: Outcome) -> None:
+    def test_what_nobody_knows_is_left_out(self, answer: Reply) -> None:
         """Core asks again for a while."""
         assert drive(FakeSlurm(scontrol=answer)).postmortem(TASKS) == {}
 
@@ -449,7 +443,7 @@ class TestPostmortem:
 
     @pytest.mark.parametrize("answer", [*BAD_ANSWERS, complains("Invalid job id")])
     def test_without_its_array_a_vanished_task_stays_a_riddle(
-        self, answer: Outcome
+        self, answer: Reply
     ) -> None:
         """The controller may have lost its state."""
         slurm = FakeSlurm(squeue=queue("7_2|PENDING|n/a|Resources|x"), scontrol=answer)
@@ -501,7 +495,7 @@ class TestKill:
 
     @pytest.mark.parametrize("answer", [DOWN, hangs()])
     def test_a_scancel_that_fails_is_a_failure(
-        self, answer: Outcome, caplog: pytest.LogCaptureFixture
+        self, answer: Reply, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Core tries again."""
         slurm = FakeSlurm(squeue=queue("7_1|RUNNING|n1|None|x"), scancel=answer)
@@ -511,7 +505,7 @@ class TestKill:
 
     @pytest.mark.parametrize("answer", BAD_ANSWERS)
     def test_who_cannot_be_looked_up_is_killed_all_the_same(
-        self, answer: Outcome
+        self, answer: Reply
     ) -> None:
         """Scancel passes by what is not there."""
         slurm = FakeSlurm(squeue=answer, scancel=says())
@@ -545,7 +539,7 @@ class TestResubmit:
         assert drive(FakeSlurm()).resubmit(self.HANDLE, cause, 2) is None
 
     @pytest.mark.parametrize("answer", [DOWN, hangs(), complains("Invalid job id")])
-    def test_what_cannot_be_requeued_is_left_to_core(self, answer: Outcome) -> None:
+    def test_what_cannot_be_requeued_is_left_to_core(self, answer: Reply) -> None:
         """Core kills and submits anew."""
         run = drive(FakeSlurm(scontrol=answer))
         assert run.resubmit(self.HANDLE, Cause.PREEMPTED, 2) is None
@@ -589,9 +583,7 @@ class TestAttach:
         assert set(drive(slurm).attach()) == {Handle("7", "1"), Handle("8")}
 
     @pytest.mark.parametrize("answer", BAD_ANSWERS)
-    def test_a_queue_that_cannot_be_read_is_no_empty_queue(
-        self, answer: Outcome
-    ) -> None:
+    def test_a_queue_that_cannot_be_read_is_no_empty_queue(self, answer: Reply) -> None:
         """Nobody found, and nobody asked, are two things."""
         with pytest.raises(BackendUnavailableError, match="not usable here"):
             drive(FakeSlurm(squeue=answer)).attach()

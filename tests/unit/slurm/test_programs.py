@@ -99,5 +99,5 @@ def test_without_any_program_nothing_crashes(install: Install) -> None:
     assert run.postmortem(frozenset({HANDLE})) == {}
     for answer in run.submit(BATCH).values():
         assert isinstance(answer, Rejected)
-        assert "sbatch cannot be started" in answer.text
+        assert "sbatch could not be started" in answer.text
     run.close()

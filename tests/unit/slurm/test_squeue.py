@@ -12,32 +12,20 @@ HEADER = "gridmap|JOBID|STATE|EXEC_HOST|REASON|COMMENT\n"
 
 
 def test_one_query_asks_for_all() -> None:
-    """The user's own jobs of these ids, ended ones too, with each task on a line."""
-    assert squeue.command(1001, ["12", "7"]) == (
+    """All of the user's jobs, so that his runs can share it, each task on a line."""
+    assert squeue.command(1001) == (
         "squeue",
         "--all",
         "--array",
         "--states=all",
         "--user=1001",
-        "--jobs=12,7",
         "--format=gridmap|%i|%T|%B|%r|%k",
     )
 
 
-def test_a_single_id_is_given_twice() -> None:
-    """With one id alone, an unknown one would be an error instead of an absence."""
-    assert "--jobs=7,7" in squeue.command(1001, ["7"])
-
-
-def test_many_ids_are_not_put_on_the_command_line() -> None:
-    """The whole queue of the user is shorter than a line that is too long."""
-    command = squeue.command(1001, [str(number) for number in range(5000)])
-    assert not any(part.startswith("--jobs") for part in command)
-
-
 def test_another_cluster_is_named() -> None:
     """Settings may name a cluster of several."""
-    assert squeue.command(1, ["7"], ("--clusters=b",))[1] == "--clusters=b"
+    assert squeue.command(1, ("--clusters=b",))[1] == "--clusters=b"
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from gridmap.backend import (
     Seen,
     Submission,
 )
+from gridmap.desk import Purpose
 from gridmap.errors import BackendUnavailableError, GridMapError
 from gridmap.monitor import facts
 from gridmap.monitor.instructions import (
@@ -87,7 +88,7 @@ class ErrandRunner:
         self._thread = threading.Thread(
             target=self._run, name="gridmap-backend", daemon=True
         )
-        self.queries = 0
+        self._desk = plugins.context.desk
         self._do: dict[type[Any], Callable[[Any], facts.Fact]] = {
             SubmitRunners: self._submit,
             KillRunners: self._kill,
@@ -115,7 +116,8 @@ class ErrandRunner:
     def _run(self) -> None:
         while (errand := self._errands.get()) is not None:
             self._tell(self._do[type(errand)](errand))
-        self._plugins.close()
+        with self._desk.visit(Purpose.CLOSE):
+            self._plugins.close()
 
     def _submit(self, errand: SubmitRunners) -> facts.Fact:
         answers: dict[int, Handle | Rejected] = {}
@@ -140,7 +142,8 @@ class ErrandRunner:
 
     def _submit_batch(self, batch: Batch) -> Submission:
         try:
-            return self._plugins.submit(batch)
+            with self._desk.visit(Purpose.SUBMIT):
+                return self._plugins.submit(batch)
         except GridMapError as error:
             _log.exception("a submission failed")
             rejected = Rejected(transient=False, text=str(error))
@@ -148,7 +151,8 @@ class ErrandRunner:
 
     def _kill(self, errand: KillRunners) -> facts.Fact:
         try:
-            return facts.KillAnswered(results=self._plugins.kill(errand.handles))
+            with self._desk.visit(Purpose.KILL):
+                return facts.KillAnswered(results=self._plugins.kill(errand.handles))
         except GridMapError:
             _log.exception("killing runners failed")
             return facts.KillAnswered(
@@ -156,21 +160,28 @@ class ErrandRunner:
             )
 
     def _look(self, errand: Look) -> facts.Fact:
-        self.queries += 1
-        try:
-            observation = self._plugins.observe(errand.handles)
-        except GridMapError as error:
-            _log.exception("asking the scheduler failed")
-            observation = NotAsked(text=str(error))
-        if isinstance(observation, NotAsked):
+        purpose = Purpose.KILL_CHECK if errand.kill_check else Purpose.OBSERVE
+        with self._desk.visit(purpose, errand.since) as visit:
+            try:
+                observation = self._plugins.observe(errand.handles)
+            except GridMapError as error:
+                _log.exception("asking the scheduler failed")
+                observation = NotAsked(text=str(error))
+        failed = isinstance(observation, NotAsked)
+        if isinstance(observation, NotAsked) and not visit.put_off:
             _log.warning("the scheduler could not be asked: %s", observation.text)
-        return facts.Looked(asked=errand.handles, observation=observation)
+        return facts.Looked(
+            asked=errand.handles,
+            observation=observation,
+            at=visit.began if failed or visit.at is None else visit.at,
+            wait_s=visit.wait_s if failed else 0.0,
+        )
 
     def _attach(self, _: Attach) -> facts.Fact:
-        self.queries += 1
         found: Mapping[Handle, Seen] | NotAsked
         try:
-            found = self._plugins.attach()
+            with self._desk.visit(Purpose.ATTACH):
+                found = self._plugins.attach()
         except BackendUnavailableError as error:
             found = NotAsked(text=str(error))
         except GridMapError as error:
@@ -179,14 +190,19 @@ class ErrandRunner:
         return facts.Attached(found=found)
 
     def _autopsy(self, errand: HoldAutopsy) -> facts.Fact:
-        self.queries += 1
         findings: Mapping[Handle, Any] = {}
-        try:
-            findings = self._plugins.postmortem(errand.handles, errand.lives)
-        except GridMapError:
-            _log.exception("asking accounting failed")
-        tails = {handle: self._tail(handle) for handle in errand.handles}
-        return facts.Autopsied(asked=errand.handles, findings=findings, tails=tails)
+        with self._desk.visit(Purpose.AUTOPSY) as visit:
+            try:
+                findings = self._plugins.postmortem(errand.handles, errand.lives)
+            except GridMapError:
+                _log.exception("asking accounting failed")
+        # What was put off is asked anew: half an answer would make half a verdict.
+        return facts.Autopsied(
+            asked=errand.handles,
+            findings=findings,
+            tails={handle: self._tail(handle) for handle in errand.handles},
+            wait_s=visit.wait_s if visit.put_off else 0.0,
+        )
 
     def _tail(self, handle: Handle) -> str:
         return read_tail(self._plugins.context.logs / f"{handle}.log")
@@ -194,7 +210,10 @@ class ErrandRunner:
     def _resubmit(self, errand: ResubmitRunner) -> facts.Fact:
         answer = None
         try:
-            answer = self._plugins.resubmit(errand.handle, errand.cause, errand.attempt)
+            with self._desk.visit(Purpose.RESUBMIT):
+                answer = self._plugins.resubmit(
+                    errand.handle, errand.cause, errand.attempt
+                )
         except GridMapError:
             _log.exception("starting a runner again failed; it is replaced")
         return facts.ResubmitAnswered(runner=errand.runner, answer=answer)

@@ -96,10 +96,20 @@ class Submitted:
 
 @attrs.frozen(kw_only=True)
 class Looked:
-    """The scheduler was asked about runners, with this outcome."""
+    """The scheduler was asked about runners, with this outcome.
+
+    Attributes:
+        asked: About whom.
+        observation: The outcome.
+        at: When the query began; another run of the user's may have put it.
+        wait_s: Of a question that failed, or was put off: seconds after which to ask
+            again; 0.0 leaves that to the ledger.
+    """
 
     asked: frozenset[Handle]
     observation: Observation
+    at: float
+    wait_s: float = 0.0
 
 
 @attrs.frozen(kw_only=True)
@@ -110,11 +120,14 @@ class Autopsied:
         asked: About whom.
         findings: What it knows; those it does not know are absent.
         tails: The last lines of each one's log, where there is a log.
+        wait_s: Seconds after which to ask again, because the question was put off; 0.0
+            if it was not.
     """
 
     asked: frozenset[Handle]
     findings: Mapping[Handle, Autopsy]
     tails: Mapping[Handle, str]
+    wait_s: float = 0.0
 
 
 @attrs.frozen(kw_only=True)

@@ -54,6 +54,9 @@ class Runner:
         running_since: When the scheduler first showed it running.
         statements: What witnesses said so far.
         look_at: When to ask the scheduler about it; None if there is no reason.
+        news_since: Older answers about it are no news: when there last was reason to
+            ask, or the last answer was asked for.
+        hurry: Whether the question cannot wait although others of its group work.
         look_pause: Seconds between the last two questions.
         autopsies: How often accounting was asked.
         autopsy_at: When to ask it; None if there is no reason, or it is being asked.
@@ -105,6 +108,8 @@ class Runner:
     running_since: float | None = None
     statements: list[Statement] = attrs.field(factory=list)
     look_at: float | None = None
+    news_since: float = 0.0
+    hurry: bool = False
     look_pause: float = 0.0
     autopsies: int = 0
     autopsy_at: float | None = None
@@ -146,6 +151,30 @@ class Runner:
     def speaks_on(self) -> bool:
         """Whether it is about to end, and may have a checkpoint to send until then."""
         return self.ending and not self.parted and self.broke_at is None
+
+    def ask_after(self, delay_s: float, now: float, *, pause_s: float) -> None:
+        """There is reason to ask the scheduler about it, from now on.
+
+        Args:
+            delay_s: Seconds until then.
+            now: The present.
+            pause_s: What pauses between questions begin with; they are doubled.
+        """
+        self.news_since, self.hurry = now, False
+        self.look_at, self.look_pause = now + delay_s, pause_s
+
+    def is_due(self, now: float, others_due: float) -> bool:
+        """Tell whether the scheduler is to be asked for its sake.
+
+        Args:
+            now: The present.
+            others_due: When a runner may be asked about that waits in the queue while
+                others of its group work: that is nobody's worry.
+        """
+        if self.look_at is None or self.look_at > now:
+            return False
+        queued = self.state is RunnerState.QUEUED and not self.hurry
+        return not (queued and self.group.crew.up) or now >= others_due
 
     def begin_again(self) -> None:
         """Forget what was known of the life that ended."""

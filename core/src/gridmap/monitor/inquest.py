@@ -3,10 +3,12 @@
 The scheduler is asked only when a runner gives reason to: it has not said hello in
 time, its connection broke, it fell silent, or it is being killed. One question then
 covers all such runners. A question that fails changes nothing but the next time.
+An answer may be one that another run got: each runner knows since when one is news.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from gridmap.backend import Handle, NotAsked, Seen, SeenState
@@ -61,24 +63,23 @@ class Inquest:
         self._staffing = staffing
         self._parting = Parting(books, staffing)
         self._looking = False
-        self._asked_at = 0.0
+        self._looked_at = -math.inf
 
     def doubt(self, runner: Runner, delay_s: float = 0.0) -> None:
         """Look into a runner soon, and give it no more work meanwhile."""
         if runner.state is RunnerState.UP:
             self._books.move(runner, RunnerStep.DOUBT)
-        runner.look_at = self._books.now + delay_s
-        runner.look_pause = 0.25
+        runner.ask_after(delay_s, self._books.now, pause_s=0.25)
 
     def tick(self) -> None:
         """Ask what is due to be asked."""
         books = self._books
         looks_due, due = False, dict[Handle, int]()
+        others_due = self._looked_at + books.policy.query_s
         for runner in books.fleet:
             if runner.state in _HEARD:
                 self._mind_silence(runner)
-            if runner.look_at is not None and runner.look_at <= books.now:
-                looks_due = True
+            looks_due = looks_due or runner.is_due(books.now, others_due)
             if runner.autopsy_at is not None and runner.autopsy_at <= books.now:
                 runner.autopsy_at = None  # until it is answered
                 if runner.handle is not None:
@@ -91,15 +92,13 @@ class Inquest:
     def _look(self) -> None:
         """Ask about all that are in question, due or not, with one question."""
         books = self._books
-        handles = {
-            runner.handle
-            for runner in books.fleet
-            if runner.look_at is not None and not runner.over
-        }
-        handles.discard(None)
+        doubtful = [r for r in books.fleet if r.look_at is not None and not r.over]
+        handles = frozenset(r.handle for r in doubtful if r.handle is not None)
         if handles:
-            self._looking, self._asked_at = True, books.now
-            books.ask(Look(handles=frozenset(h for h in handles if h is not None)))
+            self._looking, self._looked_at = True, books.now
+            stopping = any(r.state is RunnerState.STOPPING for r in doubtful)
+            since = max(runner.news_since for runner in doubtful)
+            books.ask(Look(handles=handles, since=since, kill_check=stopping))
 
     def _mind_silence(self, runner: Runner) -> None:
         books, policy = self._books, self._books.policy
@@ -147,14 +146,17 @@ class Inquest:
             runner = books.fleet.by_handle.get(handle)
             if runner is None or runner.over or runner.restarting is not None:
                 continue
-            if runner.since > self._asked_at:
+            if runner.since > fact.at or runner.news_since > fact.at:
                 continue  # the answer is about what it was before
-            if isinstance(fact.observation, NotAsked):
-                runner.look_again(books.now, least=1.0, most=books.policy.query_s)
+            if not isinstance(fact.observation, NotAsked):
+                self._saw(runner, fact.observation.seen.get(handle), fact.at)
+            elif fact.wait_s:
+                runner.look_at = books.now + fact.wait_s
             else:
-                self._saw(runner, fact.observation.seen.get(handle))
+                runner.look_again(books.now, least=1.0, most=books.policy.query_s)
 
-    def _saw(self, runner: Runner, seen: Seen | None) -> None:
+    def _saw(self, runner: Runner, seen: Seen | None, at: float) -> None:
+        runner.news_since, runner.hurry = at, False
         runner.absent = seen is None
         if seen is not None:
             runner.statements += testimony.of_loss(runner, seen)
@@ -180,7 +182,7 @@ class Inquest:
 
         If it said hello just before, that may be what the scheduler showed until then.
         """
-        young = self._asked_at - runner.came_at < _BEHIND_S
+        young = runner.news_since - runner.came_at < _BEHIND_S
         return seen.state in _WAITS and not young
 
     def _doubtful(self, runner: Runner, seen: Seen) -> None:
@@ -200,8 +202,9 @@ class Inquest:
 
     def _over(self, runner: Runner) -> None:
         books = self._books
-        young = books.now - runner.since < _SETTLING_S
+        young = runner.news_since - runner.since < _SETTLING_S
         if runner.state is RunnerState.QUEUED and runner.absent and young:
+            runner.hurry = True
             runner.look_again(books.now, least=0.5, most=1.0)
             return
         if runner.state is RunnerState.STOPPING:
@@ -283,6 +286,9 @@ class Inquest:
         for handle in sorted(fact.asked):
             runner = books.fleet.by_handle.get(handle)
             if runner is None or not runner.over:
+                continue
+            if fact.wait_s:
+                runner.autopsy_at = books.now + fact.wait_s
                 continue
             runner.log_tail = fact.tails.get(handle, runner.log_tail)
             runner.autopsies += 1

@@ -56,9 +56,17 @@ class KillRunners:
 
 @attrs.frozen(kw_only=True)
 class Look:
-    """Ask the scheduler what it shows of these runners."""
+    """Ask the scheduler what it shows of these runners.
+
+    Attributes:
+        handles: Which.
+        since: An answer to a query that began by then is no news.
+        kill_check: Whether some of them are being killed, so that it cannot wait.
+    """
 
     handles: frozenset[Handle]
+    since: float
+    kill_check: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -451,7 +451,7 @@ class Ledger:
             if books.killing:
                 books.put_back_all(runner)
             if runner.kill_sent is not None:
-                runner.look_at = books.now  # how far is it?
+                runner.ask_after(0.0, books.now, pause_s=0.25)  # how far is it?
             elif runner.state in (RunnerState.UP, RunnerState.STOPPING) and runner.peer:
                 self._staffing.dismiss(runner, now=books.killing)
             if runner.state is RunnerState.QUEUED or (

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from gridmap.desk import Desk
     from gridmap.events import AnyEvent
     from gridmap.journal.parking import Parked
     from gridmap.monitor.expectation import Call
@@ -155,6 +156,7 @@ class JobMonitor:
         self._lock = threading.Lock()
         self._checked: set[Resources] = set()
         self._opened: Opened | None = None
+        self._desk: Desk | None = None
         self._failed = False
 
     # Opening and closing ------------------------------------------------------------
@@ -188,6 +190,7 @@ class JobMonitor:
             self._leave(opened, keep_logs=False)
             raise
         self._opened = opened
+        self._desk = opened.plugins.context.desk
 
     def _open(self) -> Opened:
         self._surroundings.clear()
@@ -302,7 +305,9 @@ class JobMonitor:
         finally:
             self._errands.finish(_GENTLE_S)
             text = None if error is None else plugins.describe(error)
-            self._watch.tell(RunEnded(run=opened.token, at=_now(), error=text))
+            self._watch.tell(
+                RunEnded(run=opened.token, at=_now(), error=text, queries=self.queries)
+            )
             self._watch.finish(_GENTLE_S)
             keep = self.settings.keep_logs
             failed = self._failed or error is not None
@@ -456,9 +461,14 @@ class JobMonitor:
         return self._resumption.known if self._resumption is not None else 0
 
     @property
-    def queries(self) -> int:
-        """How often the scheduler was asked anything so far."""
-        return self._errands.queries if self._opened is not None else 0
+    def queries(self) -> dict[str, int]:
+        """How many queries the scheduler got so far, by purpose.
+
+        Names are those of `gridmap.desk.Purpose`; what never happened is not there,
+        nor are answers that another run of the user's had asked for. They are there
+        after the end, too.
+        """
+        return {} if self._desk is None else self._desk.counts
 
 
 def _resumption(

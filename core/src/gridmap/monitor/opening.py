@@ -14,6 +14,7 @@ import attrs
 from gridmap import connection, plugins
 from gridmap.backend import Capabilities, Handle, Reach, RunContext
 from gridmap.connection import ConnectionFile, new_token
+from gridmap.desk import Desk, Purpose, place
 from gridmap.errors import (
     BackendUnavailableError,
     DRMAANotPresentException,
@@ -191,6 +192,7 @@ def open_in(
         directory=directory.path,
         logs=directory.logs,
         options=settings.backends.get(backend.info.name, {}),
+        desk=_desk(backend.info.name, settings),
     )
     run_plugins = plugins.RunPlugins(
         backend.create(),
@@ -200,7 +202,8 @@ def open_in(
     )
     socket = None
     try:
-        capabilities = run_plugins.capabilities()
+        with context.desk.visit(Purpose.CAPABILITIES):
+            capabilities = run_plugins.capabilities()
         keys = RunKeys.fresh() if capabilities.reach is Reach.NETWORK else None
         socket = listen(directory, settings, keys)
         ConnectionFile(
@@ -234,6 +237,18 @@ def open_in(
         launch=launch,
         backend=backend.info.name,
     )
+
+
+def _desk(backend: str, settings: Settings) -> Desk:
+    """Return the desk of a run; where it cannot be shared, one for itself."""
+    meeting: place.Place | None = None
+    try:
+        meeting = place.of_user()
+    except OSError as error:
+        _log.warning(
+            "queries to the scheduler are not shared with your other runs: %s", error
+        )
+    return Desk(backend=backend, budget=settings.query_budget, place=meeting)
 
 
 def listen(

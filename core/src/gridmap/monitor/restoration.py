@@ -88,6 +88,7 @@ def _inherit(number: int, past: PastRunner, books: Books) -> None:
         avoid=past.avoid,
         came_at=books.now,  # it may have been just before
         heard=books.now,
+        news_since=books.now,
         look_at=books.now + FIRST_LOOK_S,
         look_pause=FIRST_LOOK_S,
     )

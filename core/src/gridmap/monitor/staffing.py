@@ -120,7 +120,8 @@ class Staffing:
             return  # another did its share and left since
         group.dismissed = True
         for runner in self._books.fleet.of(group, RunnerState.QUEUED):
-            runner.look_at = self._books.now
+            runner.ask_after(0.0, self._books.now, pause_s=0.25)
+            runner.hurry = True
 
     def _survived(self, group: Group) -> bool:
         """Tell whether a group is to have runners although a person killed some.
@@ -214,7 +215,7 @@ class Staffing:
         books = self._books
         books.move(runner, RunnerStep.STOP)
         runner.group.relieved_at = books.now
-        runner.look_at, runner.look_pause = books.now + _KILLED_SOON_S, 1.0
+        runner.ask_after(_KILLED_SOON_S, books.now, pause_s=1.0)
         if runner.peer is not None:
             books.ask(Send(peer=runner.peer, message=Stop(now=now)))
 
@@ -252,8 +253,8 @@ class Staffing:
                 continue
             self._taken(runner, answer)
             books.move(runner, RunnerStep.ACCEPTED)
-            runner.look_pause = FIRST_LOOK_NEAR_S if books.near else FIRST_LOOK_S
-            runner.look_at = books.now + runner.look_pause
+            first_s = FIRST_LOOK_NEAR_S if books.near else FIRST_LOOK_S
+            runner.ask_after(first_s, books.now, pause_s=first_s)
             runner.group.rejections = 0
             accepted.append(runner)
         if accepted:
@@ -316,9 +317,9 @@ class Staffing:
             if result is Killed.GONE or trusted:
                 self.remove(runner, "taken out of the queue")
             elif result is Killed.KILLED:
-                runner.look_at, runner.look_pause = books.now + 0.2, 0.2
+                runner.ask_after(0.2, books.now, pause_s=0.2)
             else:
-                runner.look_at, runner.look_pause = books.now + 1.0, 1.0
+                runner.ask_after(1.0, books.now, pause_s=1.0)
 
     def resubmitted(self, runner: Runner, answer: Resubmitted | None) -> None:
         """Take in whether a runner starts again; if not, it has to be replaced."""
@@ -350,8 +351,7 @@ class Staffing:
         if peer is not None:
             books.ask(Forget(peer=peer))
         runner.since = books.now
-        runner.look_at = books.now + FIRST_LOOK_S
-        runner.look_pause = FIRST_LOOK_S
+        runner.ask_after(FIRST_LOOK_S, books.now, pause_s=FIRST_LOOK_S)
 
     def remove(self, runner: Runner, text: str) -> None:
         """Strike a runner off: it is over, or as good as that."""

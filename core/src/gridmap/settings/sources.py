@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import enum
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,7 +14,9 @@ import attrs
 
 from gridmap.errors import InvalidSettingError
 from gridmap.settings.files import SettingsFile, read_files
-from gridmap.settings.values import KINDS, Settings, variables
+from gridmap.settings.values import BOUNDED, KINDS, Settings, variables
+
+_log = logging.getLogger(__name__)
 
 _BACKENDS: Final = "backends"
 
@@ -94,7 +97,7 @@ def load_settings(
         *map(_from_file, files),
     ):
         for name, value, origin in found:
-            if name not in origins:
+            if name not in origins or _binds(name, value, origin, values[name]):
                 values[name] = _read(name, value, origin)
                 origins[name] = origin
     backends, option_origins = _options(files)
@@ -103,6 +106,16 @@ def load_settings(
         **{name: origins.get(name, DEFAULT) for name in KINDS},
         **option_origins,
     }
+
+
+def _binds(name: str, value: object, origin: Origin, before: Any) -> bool:
+    """Tell whether a site sets a bound that somebody else's value exceeds."""
+    if origin.level is not Level.SITE or name not in BOUNDED:
+        return False
+    most = _read(name, value, origin)
+    if before > most:
+        _log.warning("%s=%s: %s allows %s at most", name, before, origin.place, most)
+    return bool(before > most)
 
 
 def _from_arguments(arguments: Mapping[str, object]) -> _Found:

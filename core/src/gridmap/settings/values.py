@@ -98,6 +98,9 @@ class Settings:
             is one piece.
         query_interval: Time between two questions to the scheduler while runners
             wait.
+        query_budget: Questions a minute that all of a user's runs on this machine may
+            put to the scheduler at most, those that start or end runners not counted;
+            the site's file sets the highest value there is.
         progress: Whether progress is shown; None: where a person is watching.
         python: Interpreter on the nodes; None: the same path as here.
         keep_logs: Whose logs outlive the run.
@@ -142,6 +145,7 @@ class Settings:
     )
     max_message_bytes: int = _setting(2**30, kinds.memory)
     query_interval: float = _setting(60.0, kinds.seconds(SHORTEST_INTERVAL_S))
+    query_budget: int = _setting(60, kinds.count(1))
     progress: bool | None = _setting(None, kinds.flag)
     python: str | None = _setting(None, kinds.path)
     keep_logs: KeepLogs = _setting("failed", kinds.choice("failed", "always", "never"))
@@ -170,6 +174,9 @@ class Settings:
 
         return user_state_path("gridmap") / "runs"
 
+
+BOUNDED: Final = frozenset({"query_budget"})
+"""Settings of which the site's value is the highest that others may set."""
 
 KINDS: Final[Mapping[str, Kind]] = {
     field.name: field.metadata[_KIND]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import TYPE_CHECKING
 
 from gridmap.backend import (
@@ -19,6 +18,7 @@ from gridmap.backend import (
     SeenState,
 )
 from gridmap.hookspecs import hookimpl
+from gridmap.programs import Answer, NoAnswer, Reply
 from gridmap_toyq import commands
 
 if TYPE_CHECKING:
@@ -58,15 +58,16 @@ class ToyBackend:
     @hookimpl
     def gridmap_submit(self, batch: Batch, context: RunContext) -> Submission:
         """Submit the batch as one array."""
-        done = _run(commands.submit(batch, context), batch.environment)
-        if isinstance(done, str):  # the program could not be run at all
-            return dict.fromkeys(batch.runners, Rejected(transient=True, text=done))
-        if done.returncode != 0:
-            refusal = Rejected(transient=False, text=done.stderr.strip() or "no reason")
+        done = _run(commands.submit(batch, context), context, **batch.environment)
+        if isinstance(done, NoAnswer):  # the program could not be run at all
+            refusal = Rejected(transient=True, text=done.text)
             return dict.fromkeys(batch.runners, refusal)
-        handles = commands.parse_submitted(done.stdout, batch)
+        if done.status != 0:
+            refusal = Rejected(transient=False, text=done.words)
+            return dict.fromkeys(batch.runners, refusal)
+        handles = commands.parse_submitted(done.output, batch)
         if handles is None:
-            text = f"toyq printed no job number: {done.stdout!r}"
+            text = f"toyq printed no job number: {done.words}"
             return dict.fromkeys(batch.runners, Rejected(transient=False, text=text))
         return {**handles}
 
@@ -85,11 +86,13 @@ class ToyBackend:
 
     # -- watching --
     @hookimpl
-    def gridmap_observe(self, handles: frozenset[Handle]) -> Observation:
-        """Look at all of them with one command."""
+    def gridmap_observe(
+        self, handles: frozenset[Handle], context: RunContext
+    ) -> Observation:
+        """Look at all of them with one command, or with another run's answer."""
         if not handles:
             return Observed(seen={})
-        shown = _ask(commands.show(handles))
+        shown = _show(context)
         if isinstance(shown, NotAsked):
             return shown
         seen = {handle: shown[handle] for handle in handles if handle in shown}
@@ -97,10 +100,10 @@ class ToyBackend:
 
     @hookimpl
     def gridmap_postmortem(
-        self, handles: frozenset[Handle]
+        self, handles: frozenset[Handle], context: RunContext
     ) -> Mapping[Handle, Autopsy]:
         """Tell how those that are over ended; say nothing of the others."""
-        shown = _ask(commands.show(handles)) if handles else {}
+        shown = _show(context) if handles else {}
         if isinstance(shown, NotAsked):
             return {}
         found = {h: commands.autopsy(shown[h]) for h in handles if h in shown}
@@ -110,55 +113,44 @@ class ToyBackend:
 
     # -- ending --
     @hookimpl
-    def gridmap_kill(self, handles: frozenset[Handle]) -> Mapping[Handle, Killed]:
+    def gridmap_kill(
+        self, handles: frozenset[Handle], context: RunContext
+    ) -> Mapping[Handle, Killed]:
         """End them with one command."""
         if not handles:
             return {}
-        done = _run(commands.kill(handles))
-        if isinstance(done, str) or done.returncode != 0:
+        done = _run(commands.kill(handles), context)
+        if isinstance(done, NoAnswer) or done.status != 0:
             return dict.fromkeys(handles, Killed.FAILED)
-        return commands.parse_killed(done.stdout, handles)
+        return commands.parse_killed(done.output, handles)
 
     @hookimpl
     def gridmap_attach(self, context: RunContext) -> Mapping[Handle, Seen] | NotAsked:
         """Find the run's living runners by the comment they were submitted with."""
-        shown = _ask(("toyq", "list", f"--comment={context.token}"))
-        if isinstance(shown, NotAsked):
-            return shown
+        done = _run(("toyq", "list", f"--comment={context.token}"), context)
+        if isinstance(done, NoAnswer) or not commands.is_sound(done):
+            return NotAsked(text=done.words)
+        shown = commands.parse_shown(done.output) or {}
         return {h: s for h, s in shown.items() if s.state is not SeenState.ENDED}
 
     # -- so much for ending --
 
 
 # -- running --
-def _ask(command: Sequence[str]) -> Mapping[Handle, Seen] | NotAsked:
-    done = _run(command)
-    if isinstance(done, str):
-        return NotAsked(text=done)
-    if done.returncode != 0:
-        return NotAsked(text=done.stderr.strip())
-    shown = commands.parse_shown(done.stdout)
-    if shown is None:
-        return NotAsked(text=f"toyq printed what makes no sense: {done.stdout[:200]!r}")
-    return shown
+def _show(context: RunContext) -> Mapping[Handle, Seen] | NotAsked:
+    """Ask about all the user's tasks: one answer for all of his runs."""
+    outcome = context.desk.look(
+        commands.SHOW, os.environ, TIMEOUT_S, sound=commands.is_sound
+    )
+    if not isinstance(outcome, Answer) or not commands.is_sound(outcome):
+        return NotAsked(text=outcome.words)
+    return commands.parse_shown(outcome.output) or {}
 
 
-def _run(
-    command: Sequence[str], environment: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str] | str:
-    """Run one of the scheduler's commands; return why it could not be, as a text."""
-    try:
-        return subprocess.run(
-            command,
-            check=False,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=TIMEOUT_S,
-            env={**os.environ, **(environment or {})},
-        )
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        return f"{command[0]} could not be run: {error}"
+def _run(command: Sequence[str], context: RunContext, **environment: str) -> Reply:
+    """Run a command that is this run's alone."""
+    environ = {**os.environ, **environment}
+    return context.desk.run(command, environ, TIMEOUT_S)
 
 
 # -- so much for running --

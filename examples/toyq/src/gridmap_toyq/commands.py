@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from gridmap.backend import Batch, RunContext
+    from gridmap.programs import Answer
 
 STATES = {"R": SeenState.RUNNING, "E": SeenState.ENDED}
 
@@ -47,9 +48,13 @@ def parse_submitted(output: str, batch: Batch) -> dict[int, Handle] | None:
     return {runner: Handle(job, str(task)) for task, runner in tasks}
 
 
-def show(handles: Iterable[Handle]) -> tuple[str, ...]:
-    """Return the command that shows these handles' jobs: one for all of them."""
-    return ("toyq", "list", *sorted({handle.job for handle in handles}))
+SHOW = ("toyq", "list")
+"""Shows all of the user's tasks: a question that is the same for all of his runs."""
+
+
+def is_sound(answer: Answer) -> bool:
+    """Return whether this is what toyq prints when all is well."""
+    return answer.status == 0 and parse_shown(answer.output) is not None
 
 
 def parse_shown(output: str) -> dict[Handle, Seen] | None:

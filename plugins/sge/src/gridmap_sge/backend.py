@@ -35,18 +35,17 @@ class GridEngineBackend:
     def __init__(self, scheduler: Scheduler | None = None) -> None:
         self._known = scheduler
 
-    @property
-    def _scheduler(self) -> Scheduler:
+    def _scheduler(self, context: RunContext) -> Scheduler:
         if self._known is None:
             from gridmap_sge.scheduler import Scheduler  # noqa: PLC0415 - not on nodes
 
-            self._known = Scheduler()
+            self._known = Scheduler(desk=context.desk)
         return self._known
 
     @hookimpl
-    def gridmap_capabilities(self) -> Capabilities:
+    def gridmap_capabilities(self, context: RunContext) -> Capabilities:
         """Ask the master for its limits."""
-        return self._scheduler.capabilities()
+        return self._scheduler(context).capabilities()
 
     @hookimpl
     def gridmap_render(self, batch: Batch, context: RunContext) -> Rendered:
@@ -58,34 +57,43 @@ class GridEngineBackend:
     @hookimpl
     def gridmap_submit(self, batch: Batch, context: RunContext) -> Submission:
         """Submit the batch as one array."""
-        return self._scheduler.submit(batch, context)
+        return self._scheduler(context).submit(batch, context)
 
     @hookimpl
-    def gridmap_observe(self, handles: frozenset[Handle]) -> Observation:
+    def gridmap_observe(
+        self, handles: frozenset[Handle], context: RunContext
+    ) -> Observation:
         """Look with one qstat; at what waits or is cut off, with one or two more."""
-        return self._scheduler.observe(handles)
+        return self._scheduler(context).observe(handles)
 
     @hookimpl
     def gridmap_postmortem(
-        self, handles: frozenset[Handle], lives: Mapping[Handle, int]
+        self,
+        handles: frozenset[Handle],
+        lives: Mapping[Handle, int],
+        context: RunContext,
     ) -> Mapping[Handle, Autopsy]:
         """Put together what DRMAA heard and what accounting holds."""
-        return self._scheduler.postmortem(handles, lives)
+        return self._scheduler(context).postmortem(handles, lives)
 
     @hookimpl
-    def gridmap_kill(self, handles: frozenset[Handle]) -> Mapping[Handle, Killed]:
+    def gridmap_kill(
+        self, handles: frozenset[Handle], context: RunContext
+    ) -> Mapping[Handle, Killed]:
         """End them with one qdel."""
-        return self._scheduler.kill(handles)
+        return self._scheduler(context).kill(handles)
 
     @hookimpl
-    def gridmap_resubmit(self, handle: Handle, cause: Cause) -> Resubmitted | None:
+    def gridmap_resubmit(
+        self, handle: Handle, cause: Cause, context: RunContext
+    ) -> Resubmitted | None:
         """Reschedule it in place, if it still runs and may be."""
-        return self._scheduler.resubmit(handle, cause)
+        return self._scheduler(context).resubmit(handle, cause)
 
     @hookimpl
     def gridmap_attach(self, context: RunContext) -> Mapping[Handle, Seen] | NotAsked:
         """Find the run's runners by the token in their context."""
-        return self._scheduler.attach(context.token)
+        return self._scheduler(context).attach(context.token)
 
     @hookimpl
     def gridmap_identify(self, environ: Mapping[str, str]) -> Identity | None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from gridmap import programs as running
 from gridmap.backend import Check
-from gridmap_sge import command, discovery
+from gridmap.desk import Desk
+from gridmap.programs import Answer
+from gridmap_sge import discovery
 from gridmap_sge.drmaa_process import DrmaaProcess
 from gridmap_sge.programs import Programs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gridmap_sge.command import Run
+    from gridmap.programs import Run
     from gridmap_sge.discovery import Installation
 
 _NO_JOB = "999999999"
@@ -21,14 +24,14 @@ _NO_JOB = "999999999"
 
 
 def examine(
-    environ: Mapping[str, str] = os.environ, run: Run = command.run
+    environ: Mapping[str, str] = os.environ, run: Run = running.run
 ) -> Sequence[Check]:
     """Look at the installation, and ask the master; takes a second."""
     found = discovery.find(environ)
     checks = [_cell(found)]
     if found.root is None:
         return checks
-    programs = Programs(found, environ, run, timeout_s=20.0)
+    programs = Programs(found, environ, Desk(run=run), timeout_s=20.0)
     return [
         *checks,
         _programs(found),
@@ -65,7 +68,7 @@ def _programs(found: Installation) -> Check:
 
 def _master(programs: Programs) -> Check:
     answer = programs.ask("qconf", "-sh")
-    passed = isinstance(answer, command.Answer) and answer.status == 0
+    passed = isinstance(answer, Answer) and answer.status == 0
     return Check(
         name="master",
         passed=passed,
@@ -76,7 +79,7 @@ def _master(programs: Programs) -> Check:
 
 def _submit_host(programs: Programs) -> Check:
     answer = programs.ask("qsub", "-w", "v", "-b", "y", "/bin/true")
-    passed = isinstance(answer, command.Answer) and answer.status == 0
+    passed = isinstance(answer, Answer) and answer.status == 0
     advice = (
         "the administrator makes this machine a submit host with qconf -as, or lets "
     )
@@ -117,7 +120,7 @@ def _drmaa(found: Installation, environ: Mapping[str, str]) -> Check:
 def _accounting(programs: Programs) -> Check:
     answer = programs.ask("qacct", "-j", _NO_JOB)
     words = answer.words
-    passed = isinstance(answer, command.Answer) and "not found" in words
+    passed = isinstance(answer, Answer) and "not found" in words
     return Check(
         name="accounting",
         passed=passed,

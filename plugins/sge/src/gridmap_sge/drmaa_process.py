@@ -24,7 +24,7 @@ from gridmap_sge import frames
 from gridmap_sge.submission import Ended, SubmitError, is_transient
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from gridmap_sge.array import Array
     from gridmap_sge.frames import Message
@@ -81,6 +81,9 @@ class DrmaaProcess:
         environ: The whole environment of the process.
         command: Program and arguments; tests put others here.
         timeout_s: Seconds to wait for one answer.
+
+    `note` is called for each call that goes to the master: opening a session, and
+    submitting. Of ends the master tells by itself.
     """
 
     def __init__(
@@ -89,10 +92,12 @@ class DrmaaProcess:
         *,
         command: Sequence[str] = COMMAND,
         timeout_s: float = TIMEOUT_S,
+        note: Callable[[], None] = lambda: None,
     ) -> None:
         self.environ = dict(environ)
         self.command = tuple(command)
         self.timeout_s = timeout_s
+        self._note = note
         self._child: _Child | None = None
         self._own: set[Handle] = set()
 
@@ -113,6 +118,7 @@ class DrmaaProcess:
             "template": array.template(),
             "count": array.tasks,
         }
+        self._note()
         try:
             reply = self._ask(request)
         except ProcessError as error:
@@ -169,6 +175,7 @@ class DrmaaProcess:
         except OSError as error:
             msg = f"the DRMAA process could not be started: {error}"
             raise ProcessError(msg) from error
+        self._note()  # its session registers with the master
         return self._child
 
     def _bury(self, reason: str) -> str:

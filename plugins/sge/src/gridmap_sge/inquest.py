@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from gridmap.backend import Autopsy, Ending, Handle, Limit
-from gridmap_sge import command, qacct, queueconf, ranges
+from gridmap.programs import NoAnswer
+from gridmap_sge import qacct, queueconf, ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -116,7 +117,7 @@ class Inquest:
         if record.failed != qacct.ENFORCED_LIMIT or qacct.limit_hit(record) is not None:
             return None
         answer = self._programs.ask("qconf", "-sq", record.queue)
-        if isinstance(answer, command.NoAnswer) or answer.status != 0:
+        if isinstance(answer, NoAnswer) or answer.status != 0:
             return None
         return queueconf.limits(answer.output, record.host)
 
@@ -138,7 +139,7 @@ class Inquest:
             if tasks:
                 arguments += ["-t", ",".join(ranges.compact(tasks))]
             answer = self._programs.ask("qacct", *arguments)
-            if isinstance(answer, command.NoAnswer):
+            if isinstance(answer, NoAnswer):
                 return found, False
             if answer.status != 0 and "not found" not in answer.errors + answer.output:
                 return found, False

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gridmap_sge import command
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from gridmap_sge.command import Outcome, Run
+    from gridmap.desk import Desk
+    from gridmap.programs import Answer, Reply
     from gridmap_sge.discovery import Installation
 
 TIMEOUT_S: Final = 60.0
@@ -18,21 +17,40 @@ after some minutes."""
 
 
 class Programs:
-    """Runs the programs of one installation, in its environment."""
+    """Runs the programs of one installation, in its environment, through a desk."""
 
     def __init__(
         self,
         installation: Installation,
         environ: Mapping[str, str],
-        run: Run = command.run,
+        desk: Desk,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.installation = installation
         self.environ = installation.environment(environ)
+        self.desk = desk
         self.timeout_s = timeout_s
-        self._run = run
+        # What runs share, they share for one cell.
+        self._where = f"{installation.root} {installation.cell} {installation.master}"
 
-    def ask(self, name: str, *arguments: str) -> Outcome:
+    def ask(self, name: str, *arguments: str) -> Reply:
         """Run a program to its end; never raises."""
-        path = self.installation.programs.get(name, name)
-        return self._run((path, *arguments), self.environ, "/", self.timeout_s)
+        argv = (self._path(name), *arguments)
+        return self.desk.run(argv, self.environ, self.timeout_s, where=self._where)
+
+    def look(
+        self,
+        sound: Callable[[Answer], bool],
+        name: str,
+        *arguments: str,
+        fresh: bool = False,
+    ) -> Reply:
+        """Put a question that is not this run's alone; see `gridmap.desk.Desk.look`."""
+        argv = (self._path(name), *arguments)
+        return self.desk.look(
+            argv, self.environ, self.timeout_s,
+            where=self._where, sound=sound, fresh=fresh,
+        )  # fmt: skip
+
+    def _path(self, name: str) -> str:
+        return self.installation.programs.get(name, name)

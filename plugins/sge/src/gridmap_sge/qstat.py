@@ -38,6 +38,8 @@ from gridmap_sge import ranges
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from gridmap.programs import Answer
+
 _SUMMARY: Final = "cluster_queue_summary"
 _LETTERS: Final = frozenset("dEhqrRsSTtwzNPx")
 _BAD: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -80,6 +82,17 @@ class Details:
     context: Mapping[str, str] = attrs.field(factory=dict)
     errors: Mapping[int, str] = attrs.field(factory=dict)
     remarks: tuple[str, ...] = ()
+
+
+def is_sound(answer: Answer) -> bool:
+    """Return whether this is what qstat prints when the master answers."""
+    if answer.status != 0:
+        return False
+    try:
+        parse(answer.output)
+    except QstatError:
+        return False
+    return True
 
 
 def parse(text: str) -> tuple[Row, ...]:

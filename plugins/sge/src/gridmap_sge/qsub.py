@@ -11,17 +11,16 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from gridmap.backend import Handle
-from gridmap_sge import command, ranges
+from gridmap.programs import NoAnswer
+from gridmap_sge import ranges
 from gridmap_sge.submission import SubmitError, is_transient
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from gridmap_sge.array import Array
-    from gridmap_sge.command import Run
+    from gridmap_sge.programs import Programs
     from gridmap_sge.submission import Ended
-
-TIMEOUT_S: Final = 60.0
 
 _ID: Final = re.compile(r"^(\d+)\.([\d:,-]+)\s*$", re.MULTILINE)
 
@@ -29,18 +28,13 @@ _ID: Final = re.compile(r"^(\d+)\.([\d:,-]+)\s*$", re.MULTILINE)
 class Qsub:
     """Submits with qsub. Used from one thread."""
 
-    def __init__(
-        self, program: str, environ: Mapping[str, str], run: Run = command.run
-    ) -> None:
-        self._program = program
-        self._environ = environ
-        self._run = run
+    def __init__(self, programs: Programs) -> None:
+        self._programs = programs
 
     def submit(self, array: Array) -> tuple[Handle, ...]:
         """Submit with one qsub; see `submission.Submitter`."""
-        argv = (self._program, *array.qsub()[1:])
-        answer = self._run(argv, self._environ, "/", TIMEOUT_S)
-        if isinstance(answer, command.NoAnswer):
+        answer = self._programs.ask("qsub", *array.qsub()[1:])
+        if isinstance(answer, NoAnswer):
             raise SubmitError(answer.text, transient=True, uncertain=answer.started)
         handles = parse(answer.output)
         if len(handles) == array.tasks:

@@ -28,10 +28,12 @@ from gridmap.backend import (
     Resubmitted,
     SeenState,
 )
+from gridmap.desk import Desk
 from gridmap.errors import InvalidResourceError
+from gridmap.programs import Answer, NoAnswer
 from gridmap.retry import GUILTY_NODE
 from gridmap.verdict import Cause
-from gridmap_sge import array, command, discovery, native, pending, qdel, qstat
+from gridmap_sge import array, discovery, native, pending, qdel, qstat
 from gridmap_sge.drmaa_process import DrmaaProcess
 from gridmap_sge.inquest import Inquest
 from gridmap_sge.programs import Programs
@@ -51,7 +53,6 @@ if TYPE_CHECKING:
         Submission,
     )
     from gridmap.resources import Resources
-    from gridmap_sge.command import Run
     from gridmap_sge.discovery import Installation
     from gridmap_sge.qstat import Row
     from gridmap_sge.submission import Submitter
@@ -86,15 +87,15 @@ class Scheduler:
         installation: Installation | None = None,
         *,
         environ: Mapping[str, str] = os.environ,
-        run: Run = command.run,
+        desk: Desk | None = None,
         submitter: Submitter | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
         self.installation = installation or discovery.find(environ)
         self.user = pwd.getpwuid(os.geteuid()).pw_name
-        self._run = run
-        self._programs = Programs(self.installation, environ, run)
+        self._desk = desk or Desk()
+        self._programs = Programs(self.installation, environ, self._desk)
         self._submitter = submitter or self._choose(environ)
         self._waiting = Waiting(self._programs, clock)
         self._inquest = Inquest(self._programs, clock)
@@ -111,14 +112,11 @@ class Scheduler:
 
     def _choose(self, environ: Mapping[str, str]) -> Submitter:
         if self.installation.drmaa:
-            return DrmaaProcess(self.installation.drmaa_environment(environ))
+            environ = self.installation.drmaa_environment(environ)
+            return DrmaaProcess(environ, note=self._desk.note)
         why = "; ".join(self.installation.obstacles)
         _log.warning("runners are submitted with qsub, not over DRMAA: %s", why)
-        return self._qsub()
-
-    def _qsub(self) -> Submitter:
-        program = self.installation.programs.get("qsub", "qsub")
-        return Qsub(program, self._programs.environ, self._run)
+        return Qsub(self._programs)
 
     # Limits
 
@@ -126,7 +124,7 @@ class Scheduler:
         """Return what the cell allows; its defaults where it cannot be asked."""
         answer = self._programs.ask("qconf", "-sconf")
         limits = {}
-        if isinstance(answer, command.Answer) and answer.status == 0:
+        if isinstance(answer, Answer) and answer.status == 0:
             limits = {name: int(text) for name, text in _SETTING.findall(answer.output)}
         largest = limits.get("max_aj_tasks", DEFAULT_LARGEST_ARRAY)
         # More tasks of one array than this never run at the same time.
@@ -141,7 +139,7 @@ class Scheduler:
 
     def _slots(self) -> int:
         answer = self._programs.ask("qstat", "-xml", "-g", "c")
-        if isinstance(answer, command.NoAnswer) or answer.status != 0:
+        if isinstance(answer, NoAnswer) or answer.status != 0:
             return 0
         return qstat.parse_slots(answer.output) or 0
 
@@ -192,7 +190,7 @@ class Scheduler:
             if error.broken and "qsub" in self.installation.programs:
                 _log.warning("DRMAA does not work, qsub is used: %s", error.text)
                 self._submitter.close()
-                self._submitter = self._qsub()
+                self._submitter = Qsub(self._programs)
                 return self._try(one, batch, context)
             if not error.uncertain:
                 raise
@@ -228,7 +226,7 @@ class Scheduler:
 
     def _validate(self, one: array.Array) -> str:
         answer = self._programs.ask(*one.qsub())
-        if isinstance(answer, command.NoAnswer):
+        if isinstance(answer, NoAnswer):
             return ""
         return f"{answer.output}\n{answer.errors}"
 
@@ -244,17 +242,27 @@ class Scheduler:
 
     def observe(self, handles: Collection[Handle]) -> Observation:
         """Return what qstat shows of *handles*."""
-        rows = self._rows()
+        if not handles:
+            return Observed(seen={})
+        rows = self._rows(fresh=False)
         if isinstance(rows, NotAsked):
             return rows
         seen = dict(qstat.find(rows, handles))
         self._remember(seen)
-        seen = self._waiting.explain(self._mark_unreachable(seen))
+        working = frozenset(row.job for row in rows if row.host is not None)
+        seen = self._waiting.explain(self._mark_unreachable(seen), working)
         return Observed(seen=seen, absent=frozenset(handles) - frozenset(seen))
 
-    def _rows(self) -> tuple[Row, ...] | NotAsked:
-        answer = self._programs.ask("qstat", "-xml", "-u", self.user)
-        if isinstance(answer, command.NoAnswer) or answer.status != 0:
+    def _rows(self, *, fresh: bool = True) -> tuple[Row, ...] | NotAsked:
+        """Return all of the user's jobs, by a qstat that all his runs share.
+
+        Args:
+            fresh: Whether it has to begin now; else what the errand says counts.
+        """
+        answer = self._programs.look(
+            qstat.is_sound, "qstat", "-xml", "-u", self.user, fresh=fresh
+        )
+        if isinstance(answer, NoAnswer) or answer.status != 0:
             return NotAsked(text=f"qstat failed: {answer.words}")
         try:
             return qstat.parse(answer.output)
@@ -280,7 +288,7 @@ class Scheduler:
         if not any(one.node for one in seen.values()):
             return seen
         answer = self._programs.ask("qstat", "-xml", "-f", "-qs", "u", "-u", self.user)
-        if isinstance(answer, command.NoAnswer) or answer.status != 0:
+        if isinstance(answer, NoAnswer) or answer.status != 0:
             return seen
         try:
             silent = qstat.parse_unreachable(answer.output)
@@ -313,7 +321,7 @@ class Scheduler:
         if not jobs:
             return {}
         answer = self._programs.ask("qstat", "-j", ",".join(jobs))
-        if isinstance(answer, command.NoAnswer):
+        if isinstance(answer, NoAnswer):
             return NotAsked(text=f"qstat -j failed: {answer.words}")
         contexts = {
             job: details.context
@@ -354,7 +362,7 @@ class Scheduler:
         result: dict[Handle, Killed] = {}
         for arguments in qdel.arguments(handles):
             answer = self._programs.ask("qdel", *arguments)
-            if isinstance(answer, command.Answer):
+            if isinstance(answer, Answer):
                 result |= qdel.parse(f"{answer.output}\n{answer.errors}", handles)
         rest = [handle for handle in handles if handle not in result]
         rows = self._rows() if rest else ()
@@ -375,7 +383,7 @@ class Scheduler:
         if cause in GUILTY_NODE and cause is not Cause.NODE_LOST:
             return None
         answer = self._programs.ask("qmod", "-rj", str(handle))
-        if isinstance(answer, command.Answer) and _RESCHEDULED in answer.output:
+        if isinstance(answer, Answer) and _RESCHEDULED in answer.output:
             return Resubmitted(handle=handle, in_place=True)
         return None
 

@@ -1,6 +1,7 @@
 """Finding out why runners wait, politely.
 
-Error states are looked into once, when they are first seen. The scheduler's remarks on
+Error states are looked into once, when they are first seen. Arrays of which some tasks
+run are left alone, since the rest waits for its turn. The scheduler's remarks on
 what waits are asked for when something is first seen to wait, then at most once a
 minute, for a few jobs, which stand for the others of the same array; validation comes
 in from the second time on, for what has waited a minute may wait for ever.
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from gridmap.backend import Handle, Seen, SeenState
-from gridmap_sge import command, pending, qstat, ranges
+from gridmap.programs import NoAnswer
+from gridmap_sge import pending, qstat, ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,9 +42,19 @@ class Waiting:
         self._never: dict[str, str] = {}
         self._errors: dict[Handle, str] = {}
 
-    def explain(self, seen: Mapping[Handle, Seen]) -> dict[Handle, Seen]:
-        """Return *seen* with reasons where something waits or is in error."""
-        waits = {h.job for h, one in seen.items() if one.state in _WAITS}
+    def explain(
+        self, seen: Mapping[Handle, Seen], working: frozenset[str] = frozenset()
+    ) -> dict[Handle, Seen]:
+        """Return *seen* with reasons where something waits or is in error.
+
+        Args:
+            seen: What qstat showed.
+            working: Jobs of which some task is on a host. The rest of such an array
+                waits for its turn: nobody is asked why.
+        """
+        waits = {h.job for h, one in seen.items() if one.state in _WAITS} - working
+        for job in working:
+            self._remarks.pop(job, None)
         broken = {
             handle
             for handle, one in seen.items()
@@ -64,7 +76,7 @@ class Waiting:
             self._asked_at = self._clock()
             jobs += sorted(waits - set(jobs))[: MOST_JOBS - len(jobs)]
         answer = self._programs.ask("qstat", "-j", ",".join(jobs))
-        if isinstance(answer, command.NoAnswer):
+        if isinstance(answer, NoAnswer):
             return
         details = qstat.parse_details(answer.output)
         for job, one in details.items():
@@ -76,7 +88,7 @@ class Waiting:
     def _validate(self, waits: set[str]) -> None:
         for job in sorted(waits - set(self._never))[:MOST_VALIDATIONS]:
             answer = self._programs.ask("qalter", "-w", "v", job)
-            if isinstance(answer, command.NoAnswer):
+            if isinstance(answer, NoAnswer):
                 return
             text = answer.output + answer.errors
             if pending.never(text):

@@ -25,9 +25,9 @@ from gridmap.backend import (
 )
 from gridmap.errors import InvalidRequestError
 from gridmap.hookspecs import hookimpl
+from gridmap.programs import Answer, Reply
 from gridmap.retry import GUILTY_NODE
 from gridmap_slurm import (
-    command,
     sbatch,
     scontrol,
     sinfo,
@@ -35,7 +35,6 @@ from gridmap_slurm import (
     surroundings,
     words,
 )
-from gridmap_slurm.command import Answer
 from gridmap_slurm.controller import Controller
 from gridmap_slurm.inquest import Inquest
 
@@ -91,16 +90,11 @@ class SlurmBackend:
     """Drives Slurm by its commands, as the user who runs it. One instance a run.
 
     Args:
-        run: Starts a command; another one in tests.
         sleep: Waits; another one in tests.
     """
 
-    def __init__(
-        self,
-        run: command.Run = command.run,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._controller = Controller(run)
+    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._controller = Controller()
         self._inquest = Inquest(self._controller)
         self._sleep = sleep
         self._memory = _Memory()
@@ -143,21 +137,21 @@ class SlurmBackend:
             rendered = sbatch.build(batch, context, self._memory.nodes)
         except InvalidRequestError as error:
             return _all(batch, Rejected(transient=False, text=str(error)))
-        outcome = self._controller.submit(rendered)
+        outcome = self._controller.submit(rendered, context)
         return self._judge(outcome, mark, batch, context)
 
     @hookimpl
     def gridmap_observe(
         self, handles: frozenset[Handle], context: RunContext
     ) -> Observation:
-        """Ask squeue once for all of them.
+        """Ask squeue once for all of them, and of all the user's runs.
 
         Who asks again about a runner that ran already has reason to doubt it: then the
         nodes of such are looked at, too. squeue shows nothing of a node that is gone.
         """
         if not handles:
             return Observed(seen={})
-        rows = self._controller.queue(context, {handle.job for handle in handles})
+        rows = self._controller.queue(context, fresh=False)
         if isinstance(rows, NotAsked):
             return rows
         found = {handle: squeue.find(handle, rows) for handle in handles}
@@ -193,7 +187,7 @@ class SlurmBackend:
         answer = dict.fromkeys(handles, Killed.GONE)
         if not handles:
             return answer
-        rows = self._controller.queue(context, {handle.job for handle in handles})
+        rows = self._controller.queue(context)
         alive = set(handles)
         if not isinstance(rows, NotAsked):
             alive &= squeue.living(rows)
@@ -266,7 +260,7 @@ class SlurmBackend:
             self._controller.cancel(left, context)
 
     def _judge(
-        self, outcome: command.Outcome, mark: str, batch: Batch, context: RunContext
+        self, outcome: Reply, mark: str, batch: Batch, context: RunContext
     ) -> Submission:
         """Say what sbatch did; if nobody can, find out."""
         said = outcome.errors or outcome.output if isinstance(outcome, Answer) else ""

@@ -1,7 +1,7 @@
 """Slurm, as its commands let it be asked: each question with its answer, or none.
 
-The one place where argument lists meet `gridmap_slurm.command`; what is done with an
-answer is decided in `gridmap_slurm.backend`.
+The one place where argument lists meet the run's desk, which runs them; what is done
+with an answer is decided in `gridmap_slurm.backend`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import os
 from typing import TYPE_CHECKING, Final, TypeGuard
 
 from gridmap.backend import NotAsked
+from gridmap.programs import Answer, Reply
 from gridmap_slurm import (
-    command,
     environment,
     sacct,
     sbatch,
@@ -19,9 +19,7 @@ from gridmap_slurm import (
     scontrol,
     sinfo,
     squeue,
-    words,
 )
-from gridmap_slurm.command import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,24 +35,17 @@ SUBMIT_TIMEOUT_S: Final = 90.0
 
 
 class Controller:
-    """Asks, as the user whose process this is. Every method blocks until answered.
-
-    Args:
-        run: Starts a command.
-    """
-
-    def __init__(self, run: command.Run) -> None:
-        self._run = run
+    """Asks, as the user whose process this is. Every method blocks until answered."""
 
     def site(self, context: RunContext) -> Site | NotAsked:
         """Return the site's configuration."""
-        outcome = self._ask(scontrol.config_command(sbatch.clusters(context)))
+        outcome = self._ask(scontrol.config_command(sbatch.clusters(context)), context)
         site = scontrol.parse_config(outcome.output) if _fine(outcome) else None
         return _senseless(outcome) if site is None else site
 
     def nodes(self, context: RunContext) -> frozenset[str] | None:
         """Return the names of all nodes, None if they could not be had."""
-        outcome = self._ask(sinfo.command(sbatch.clusters(context)))
+        outcome = self._ask(sinfo.command(sbatch.clusters(context)), context)
         return sinfo.parse(outcome.output) if _fine(outcome) else None
 
     def silent(self, nodes: Iterable[str], context: RunContext) -> dict[str, str]:
@@ -62,27 +53,40 @@ class Controller:
 
         None of them does if they could not be asked about: that is no observation.
         """
-        outcome = self._ask(sinfo.state_command(nodes, sbatch.clusters(context)))
+        argv = sinfo.state_command(nodes, sbatch.clusters(context))
+        outcome = self._ask(argv, context)
         return sinfo.parse_silent(outcome.output) if _fine(outcome) else {}
 
-    def submit(self, rendered: Rendered) -> command.Outcome:
+    def submit(self, rendered: Rendered, context: RunContext) -> Reply:
         """Call sbatch; what came of it is not a simple matter."""
-        environ = environment.for_submission(os.environ)
-        script = rendered.script or ""
-        return self._run(rendered.command, environ, script, SUBMIT_TIMEOUT_S)
+        return context.desk.run(
+            rendered.command,
+            environment.for_submission(os.environ),
+            SUBMIT_TIMEOUT_S,
+            where=_where(context),
+            text=rendered.script or "",
+        )
 
     def queue(
-        self, context: RunContext, jobs: Iterable[str] = ()
+        self, context: RunContext, *, fresh: bool = True
     ) -> dict[Handle, squeue.Row] | NotAsked:
         """Return the user's jobs, waiting, running and lately ended.
 
+        All of his runs share the answer: it costs the controller the same as one about
+        a few ids, of which it would send all the same (only a single id is cheaper).
+
         Args:
             context: The run.
-            jobs: Only these ids; empty: all.
+            fresh: Whether squeue has to begin now; else what the errand says counts.
         """
-        outcome = self._ask(squeue.command(os.getuid(), jobs, sbatch.clusters(context)))
-        if jobs and isinstance(outcome, Answer) and words.no_such_job(outcome.errors):
-            return {}
+        outcome = context.desk.look(
+            squeue.command(os.getuid(), sbatch.clusters(context)),
+            environment.for_queries(os.environ),
+            QUERY_TIMEOUT_S,
+            where=_where(context),
+            sound=squeue.is_sound,
+            fresh=fresh,
+        )
         rows = squeue.parse(outcome.output) if _fine(outcome) else None
         return _senseless(outcome) if rows is None else rows
 
@@ -90,7 +94,9 @@ class Controller:
         self, job: str, context: RunContext
     ) -> dict[Handle, JobRecord] | NotAsked:
         """Return what the controller remembers of a job and its tasks."""
-        outcome = self._ask(scontrol.job_command(job, sbatch.clusters(context)))
+        outcome = self._ask(
+            scontrol.job_command(job, sbatch.clusters(context)), context
+        )
         if not _fine(outcome):
             return _senseless(outcome)
         return scontrol.parse_jobs(outcome.output)
@@ -99,36 +105,45 @@ class Controller:
         self, jobs: Iterable[str], context: RunContext
     ) -> dict[Handle, Account] | NotAsked:
         """Return what accounting knows of these jobs and their tasks."""
-        outcome = self._ask(sacct.command(jobs, sbatch.clusters(context)))
+        outcome = self._ask(sacct.command(jobs, sbatch.clusters(context)), context)
         accounts = sacct.parse(outcome.output) if _fine(outcome) else None
         return _senseless(outcome) if accounts is None else accounts
 
     def cancel(self, handles: Iterable[Handle], context: RunContext) -> NotAsked | None:
         """End these runners; return what went wrong, if anything did."""
-        return self._tell(scancel.command(handles, sbatch.clusters(context)))
+        return self._tell(scancel.command(handles, sbatch.clusters(context)), context)
 
     def requeue(self, handle: Handle, context: RunContext) -> NotAsked | None:
         """Put a runner back into the queue; return what went wrong, if anything did."""
-        return self._tell(scontrol.requeue_command(handle, sbatch.clusters(context)))
+        argv = scontrol.requeue_command(handle, sbatch.clusters(context))
+        return self._tell(argv, context)
 
     def hasten(self, handle: Handle, context: RunContext) -> NotAsked | None:
         """Let a requeued runner start; return what went wrong, if anything did."""
-        return self._tell(scontrol.hasten_command(handle, sbatch.clusters(context)))
+        argv = scontrol.hasten_command(handle, sbatch.clusters(context))
+        return self._tell(argv, context)
 
-    def _tell(self, argv: Sequence[str]) -> NotAsked | None:
-        outcome = self._ask(argv)
+    def _tell(self, argv: Sequence[str], context: RunContext) -> NotAsked | None:
+        outcome = self._ask(argv, context)
         return None if _fine(outcome) else _senseless(outcome)
 
-    def _ask(self, argv: Sequence[str]) -> command.Outcome:
+    @staticmethod
+    def _ask(argv: Sequence[str], context: RunContext) -> Reply:
         environ = environment.for_queries(os.environ)
-        return self._run(argv, environ, "", QUERY_TIMEOUT_S)
+        return context.desk.run(argv, environ, QUERY_TIMEOUT_S, where=_where(context))
 
 
-def _fine(outcome: command.Outcome) -> TypeGuard[Answer]:
+def _where(context: RunContext) -> str:
+    """Return what tells this cluster from others the user may have."""
+    named = [os.environ.get(name, "") for name in environment.CONNECTION]
+    return " ".join([*sbatch.clusters(context), *named])
+
+
+def _fine(outcome: Reply) -> TypeGuard[Answer]:
     return isinstance(outcome, Answer) and outcome.status == 0
 
 
-def _senseless(outcome: command.Outcome) -> NotAsked:
+def _senseless(outcome: Reply) -> NotAsked:
     if not isinstance(outcome, Answer):
         return NotAsked(text=outcome.text)
     if outcome.status != 0:

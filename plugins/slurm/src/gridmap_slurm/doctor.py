@@ -6,14 +6,15 @@ import os
 import shutil
 from typing import Final
 
+from gridmap import programs
 from gridmap.backend import Check
-from gridmap_slurm import command, discovery, environment, sacct, scontrol, sinfo
-from gridmap_slurm.command import Answer
+from gridmap.programs import Answer, Reply, Run
+from gridmap_slurm import discovery, environment, sacct, scontrol, sinfo
 
 _TIMEOUT_S: Final = 10.0
 
 
-def checks(run: command.Run = command.run) -> tuple[Check, ...]:
+def checks(run: Run = programs.run) -> tuple[Check, ...]:
     """Return what was found; asks the controller three short questions.
 
     Args:
@@ -48,7 +49,7 @@ def checks(run: command.Run = command.run) -> tuple[Check, ...]:
     return (commands, controller, _nodes(run), _accounting(site))
 
 
-def _nodes(run: command.Run) -> Check:
+def _nodes(run: Run) -> Check:
     answer = _ask(run, sinfo.command())
     nodes = sinfo.parse(_output(answer))
     if nodes:
@@ -72,13 +73,13 @@ def _accounting(site: scontrol.Site) -> Check:
     return Check(name=name, passed=True, found=text)
 
 
-def _ask(run: command.Run, argv: tuple[str, ...]) -> command.Outcome:
+def _ask(run: Run, argv: tuple[str, ...]) -> Reply:
     return run(argv, environment.for_queries(os.environ), "", _TIMEOUT_S)
 
 
-def _output(outcome: command.Outcome) -> str:
+def _output(outcome: Reply) -> str:
     return outcome.output if isinstance(outcome, Answer) else ""
 
 
-def _words(outcome: command.Outcome) -> str:
+def _words(outcome: Reply) -> str:
     return outcome.words if isinstance(outcome, Answer) else outcome.text

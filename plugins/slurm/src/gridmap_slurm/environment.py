@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_CONNECTION: Final = (
-    "SLURM_CLUSTERS",
-    "SLURM_CONF",
-    "SLURM_CONF_SERVER",
-    "SLURM_JWT",
-)
-"""How the commands find the cluster and who the user is."""
+CONNECTION: Final = ("SLURM_CLUSTERS", "SLURM_CONF", "SLURM_CONF_SERVER")
+"""How the commands find the cluster."""
+
+_TOKEN: Final = "SLURM_JWT"  # noqa: S105 - its name
+"""How they may prove who the user is."""
 
 _COMMANDS: Final = ("SACCT_", "SCANCEL_", "SCONTROL_", "SINFO_", "SLURM_", "SQUEUE_")
 """Prefixes of variables that change what a command does or tell of another job."""
@@ -35,7 +33,8 @@ _LOGIN: Final = frozenset(
         "SHELL",
         "TZ",
         "USER",
-        *_CONNECTION,
+        *CONNECTION,
+        _TOKEN,
     }
 )
 
@@ -59,7 +58,7 @@ def for_queries(environ: Mapping[str, str]) -> dict[str, str]:
     kept = {
         name: value
         for name, value in environ.items()
-        if name in _CONNECTION or not name.startswith(_COMMANDS)
+        if name in {*CONNECTION, _TOKEN} or not name.startswith(_COMMANDS)
     }
     return kept | {"LC_ALL": "C"}
 

@@ -4,7 +4,6 @@ Seen with 22.05.8:
 
 * The header is asked for, not suppressed: it is the proof that squeue really answered.
   Each line carries a mark, so that whatever a site's wrapper prints is told apart.
-* ``--jobs`` with one unknown id is an error, with two it is not: one id is given twice.
 * Ended jobs are shown (``--states=all``) until ``MinJobAge`` is over, 300 s by default.
 * A task that is cancelled before it started leaves the array without a trace, except
   for the array's last one, after which the array itself is shown, with no index.
@@ -20,9 +19,8 @@ from gridmap.backend import Seen, SeenState
 from gridmap_slurm import ids, states
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from gridmap.backend import Handle
+    from gridmap.programs import Answer
 
 PROGRAM: Final = "squeue"
 
@@ -31,8 +29,6 @@ _MARK: Final = "gridmap"
 _FORMAT: Final = f"{_MARK}|%i|%T|%B|%r|%k"
 _FIELDS: Final = 6
 _HEADER: Final = "JOBID"
-_MOST_IDS: Final = 200
-"""Job ids on one command line; beyond that the user's whole queue is read."""
 _NOTHING: Final = frozenset({"", "n/a", "N/A", "None", "(null)"})
 
 
@@ -51,19 +47,13 @@ class Row:
     refused: bool = False
 
 
-def command(
-    uid: int, jobs: Iterable[str] = (), clusters: tuple[str, ...] = ()
-) -> tuple[str, ...]:
-    """Return the query.
+def command(uid: int, clusters: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return the query: the same for all runs of a user, so that they can share it.
 
     Args:
         uid: Whose jobs; the controller then sends no others'.
-        jobs: Only these job ids, if they are few; empty: all of the user's.
         clusters: Option that names the cluster.
     """
-    chosen = sorted(set(jobs))
-    few = chosen if len(chosen) <= _MOST_IDS else []
-    few = few * 2 if len(few) == 1 else few
     return (
         PROGRAM,
         *clusters,
@@ -71,9 +61,13 @@ def command(
         "--array",
         "--states=all",
         f"--user={uid}",
-        *([f"--jobs={','.join(few)}"] if few else []),
         f"--format={_FORMAT}",
     )
+
+
+def is_sound(answer: Answer) -> bool:
+    """Return whether this is what squeue prints when the controller answers."""
+    return answer.status == 0 and parse(answer.output) is not None
 
 
 def parse(output: str) -> dict[Handle, Row] | None:

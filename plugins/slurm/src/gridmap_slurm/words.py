@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-_UNKNOWN_JOB: Final = "Invalid job id specified"
-
 _IN_DOUBT: Final = (
     # Seen: a controller that hung took the job after all when it woke up, half a
     # minute after sbatch had given up with the first of these.
@@ -42,14 +40,6 @@ _TRANSIENT: Final = (
     "Cannot allocate memory",
     "No space left on device",
 )
-
-
-def no_such_job(text: str) -> bool:
-    """Return whether squeue failed only because no job it was asked about is known.
-
-    That is an answer about the job, and no failure to ask (seen).
-    """
-    return _UNKNOWN_JOB in text
 
 
 def in_doubt(text: str) -> bool:

@@ -1,7 +1,9 @@
-"""Running Slurm's commands: argument lists, a time limit, and never an exception.
+"""Running a scheduler's programs: argument lists, a time limit, and never an exception.
 
-The only module of the plugin that starts a process. What a command prints may be
-anything: it is decoded with replacement, and whoever asked makes sense of it.
+For authors of backends. What a program prints may be anything: it is decoded with
+replacement, and whoever asked makes sense of it. A backend calls `run` through its
+run's desk (`gridmap.desk`), which counts, shares and puts off; by itself only where
+there is no run, as in ``gridmap_doctor``.
 """
 
 from __future__ import annotations
@@ -10,31 +12,32 @@ import contextlib
 import os
 import signal
 import subprocess
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeAlias
 
 import attrs
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+DIRECTORY: Final = "/"
+"""Where programs run: the user's own directory may be gone, or closed to them."""
 
 _LAST_WORDS_S: Final = 1.0
-"""How long a killed command may take to be gone. Its pipes are not read to their end: a
+"""How long a killed program may take to be gone. Its pipes are not read to their end: a
 child in a session of its own may hold them."""
 
 
 @attrs.frozen(kw_only=True)
 class Answer:
-    """What a command that ran to its end said.
+    """What a program that ran to its end said.
 
     Attributes:
-        status: Its exit status; negative for a death by signal.
+        status: Its exit status.
         output: Its standard output.
         errors: Its standard error.
     """
 
     status: int
-    output: str
-    errors: str
+    output: str = ""
+    errors: str = ""
 
     @property
     def words(self) -> str:
@@ -45,7 +48,7 @@ class Answer:
 
 @attrs.frozen(kw_only=True)
 class NoAnswer:
-    """The command did not run, or not to its end.
+    """The program did not run, or not to its end.
 
     Attributes:
         text: What happened.
@@ -55,49 +58,60 @@ class NoAnswer:
     text: str
     started: bool
 
+    @property
+    def words(self) -> str:
+        """What happened, as `Answer` has it."""
+        return self.text
 
-Outcome: TypeAlias = "Answer | NoAnswer"
 
-Run: TypeAlias = "Callable[[Sequence[str], Mapping[str, str], str, float], Outcome]"
+Reply: TypeAlias = Answer | NoAnswer
+
+Run: TypeAlias = Callable[[Sequence[str], Mapping[str, str], str, float], Reply]
 """Signature of `run`: argument list, environment, standard input, seconds."""
 
 
 def run(
-    argv: Sequence[str], environ: Mapping[str, str], script: str, timeout_s: float
-) -> Outcome:
-    """Run a command to its end; blocks for at most *timeout_s* and a second.
+    argv: Sequence[str], environ: Mapping[str, str], text: str, timeout_s: float
+) -> Reply:
+    """Run a program to its end; blocks for at most *timeout_s* and a second.
 
-    The command gets a session of its own: a Ctrl-C meant for the user's process does
-    not cut off a submission, and a command that hangs dies with all its children.
+    It gets a session of its own: a Ctrl-C meant for the user's process does not cut off
+    a submission, and one that hangs dies with all its children. It runs in `DIRECTORY`.
 
     Args:
         argv: Program and arguments.
         environ: Its whole environment.
-        script: Its standard input.
+        text: Its standard input.
         timeout_s: Seconds after which it is killed.
     """
     try:
         process = subprocess.Popen(
             argv,
             env=dict(environ),
+            cwd=DIRECTORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        return NoAnswer(text=f"{argv[0]} cannot be started: {error}", started=False)
-    pipes = (process.stdin, process.stdout, process.stderr)
+        return NoAnswer(text=f"{argv[0]} could not be started: {error}", started=False)
     with contextlib.ExitStack() as stack:
-        for pipe in pipes:
+        for pipe in (process.stdin, process.stdout, process.stderr):
             stack.callback(_close, pipe)
-        data = script.encode(errors="surrogateescape")
+        data = text.encode(errors="surrogateescape")
         try:
             output, errors = process.communicate(data, timeout_s)
         except subprocess.TimeoutExpired:
             _kill(process)
-            text = f"{argv[0]} gave no answer within {timeout_s:g} s"
-            return NoAnswer(text=text, started=True)
+            why = f"{argv[0]} gave no answer within {timeout_s:g} s"
+            return NoAnswer(text=why, started=True)
+        except BaseException:  # Ctrl-C leaves no submission behind that nobody knows of
+            _kill(process)
+            raise
+    if process.returncode < 0:  # whatever it had printed by then
+        why = f"{argv[0]} was ended by signal {-process.returncode}"
+        return NoAnswer(text=why, started=True)
     return Answer(
         status=process.returncode,
         output=output.decode(errors="replace"),

@@ -1,0 +1,35 @@
+"""What a map tells beside its results."""
+
+import pytest
+
+from gridmap.events import RunEnded, RunnersSubmitted
+from gridmap.progress import make_progress
+
+
+def told(capsys: pytest.CaptureFixture[str], *, quiet: bool) -> str:
+    """Return what a small run says on standard error."""
+    observers, end = make_progress(False, 3, quiet=quiet)
+    queries = {"capabilities": 2, "submit": 1, "kill check": 3}
+    for _, observer in observers:
+        observer(
+            RunnersSubmitted(run="1", at=0.0, runners=(1, 2), handles=("7.1", "7.2"))
+        )
+        observer(RunEnded(run="1", at=1.0, error=None, queries=queries))
+        observer(RunEnded(run="1", at=1.0, error=None))
+    end()
+    return capsys.readouterr().err
+
+
+def test_the_queries_of_a_run_are_told_at_its_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """All of them, and by purpose; nothing where there were none."""
+    assert told(capsys, quiet=False).splitlines() == [
+        "gridmap: 2 runners submitted: 7.1 \N{HORIZONTAL ELLIPSIS} 7.2",
+        "gridmap: 6 queries to the scheduler: capabilities 2, submit 1, kill check 3",
+    ]
+
+
+def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not a word."""
+    assert told(capsys, quiet=True) == ""
