@@ -194,8 +194,8 @@ def test_a_node_is_not_avoided_for_ever_after_a_restart() -> None:
         again.tick(4.0)
         if again.take(i.Look):
             seen = {handle: b.Seen(state=b.SeenState.QUEUED)}
-            looked = f.Looked(asked=frozenset(seen), observation=b.Observed(seen=seen))
-            again.tell(looked)
+            shown = b.Observed(seen=seen)
+            again.tell(f.Looked(asked=frozenset(seen), observation=shown, at=again.now))
     (kill,) = again.take(i.KillRunners)
     assert kill.handles == {handle}
     (submission,) = again.take(i.SubmitRunners)
