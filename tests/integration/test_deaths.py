@@ -173,3 +173,30 @@ def test_a_busy_job_does_not_silence_its_runner() -> None:
     )
     assert results == [2.0]
     assert not [event for event in events if isinstance(event, JobFailed)]
+
+
+def test_the_peak_is_that_of_the_job_and_not_of_one_before() -> None:
+    """Both ran in the same worker."""
+
+    def hold_or_die(mib: int) -> int:
+        block = bytearray(mib << 20)
+        block[::4096] = b"x" * (len(block) // 4096)
+        threading.Event().wait(1.5)
+        if mib < 100:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return mib
+
+    results = grid_map(
+        hold_or_die,
+        [300, 20],
+        backend="local",
+        max_workers=1,
+        mem_free="1G",
+        return_exceptions=True,
+    )
+    assert results[0] == 300
+    assert isinstance(results[1], JobException)
+    peak = results[1].verdict.peak_memory
+    assert peak is not None
+    assert 20 << 20 < peak < 150 << 20
+    assert "asked for 1 GiB" in str(results[1])

@@ -92,7 +92,7 @@ class Hearing:
     def _beat(self, runner: Runner, beat: m.Beat) -> None:
         books, policy = self._books, self._books.policy
         io_bytes = (beat.read or 0) + (beat.written or 0)
-        runner.peak = max(runner.peak, beat.peak)
+        runner.peak = max(runner.peak * (beat.job == runner.job), beat.peak)
         books.publish(
             RunnerVitals,
             runner=runner.number,

@@ -109,7 +109,7 @@ class Beat(_Message, frozen=True, tag="beat"):
         running: For how long, seconds.
         cpu: Processor seconds the tree used so far, ended children included.
         rss: Bytes of memory held now.
-        peak: Most bytes ever held.
+        peak: Most bytes held since the job began, or a moment later.
         read: Bytes read so far; None where the kernel does not tell.
         written: Bytes written so far; None likewise.
         processes: How many processes the tree has.
@@ -172,7 +172,7 @@ class WorkerLost(_Message, frozen=True, tag="worker-lost"):
         job: The job it was running.
         status: Its exit status; None if a signal ended it.
         signal: The signal that ended it; None if none did.
-        peak: Most bytes its tree ever held.
+        peak: Most bytes its tree held since the job began, or a moment later.
         out_of_memory: Whether the kernel counted an out-of-memory kill in its group.
         seconds: How long the job had run.
         tail: The last it printed.

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 from gridmap.runner.examination import shared_memory
@@ -70,6 +71,11 @@ class WorkerProcess:
         """Send a signal to the worker's own process, and to no child of it."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(self.pid, number)
+
+    def forget_peak(self) -> None:
+        """Let the kernel begin a new peak of memory: see proc(5), ``clear_refs``."""
+        with contextlib.suppress(OSError):  # then an earlier job's peak stays
+            Path(f"/proc/{self.pid}/clear_refs").write_bytes(b"5")
 
     def close(self) -> None:
         """Let go of everything that belongs to it; kill what it left behind."""

@@ -89,6 +89,7 @@ class RunnerService:
         self._sampled = 0.0
         self._asked_for = 0.0
         self._orphan = False
+        self._measuring: int | None = None
         self._examiner = Examiner()
         self._acts: dict[type[Action], Callable[[Any], object]] = {
             Say: self._say,
@@ -326,9 +327,18 @@ class RunnerService:
                 text = f"it was told to end by {name}"
                 self._do(self._machine.depart("signal", text, now, signal=number))
 
+    def _mind_the_peak(self) -> None:
+        """Begin a new peak of memory with each job that takes a moment."""
+        job = self._worker.outbox.doing()[0]
+        if job is not None and job != self._measuring:
+            self._measuring = job
+            self._meter.reset_peak()
+            self._worker.forget_peak()
+
     def _mind_the_time(self) -> None:
         now = time.monotonic()
         vitals = Vitals()
+        self._mind_the_peak()
         if self._machine.beat_due(now) or now - self._sampled > _SAMPLE_S:
             self._sampled = now
             vitals = self._measured()
@@ -413,6 +423,7 @@ class RunnerService:
         self._worker = spawn_worker()
         self._link = Link(self._worker.sock)
         self._collector = Collector(self._worker.outbox)
+        self._measuring = None
         self._meter.reset_peak()
         self._meter.follow(self._worker.pid)
         self._dead = False
