@@ -355,8 +355,8 @@ class Notice:
             ends itself first leaves no trace of who wanted it.
     """
 
-    coming: Coming
-    text: str
+    coming: Coming = attrs.field(validator=_a(Coming))
+    text: str = attrs.field(validator=_a(str))
     within_s: float | None = None
     stay: bool = False
 
@@ -376,7 +376,9 @@ class Identity:
 
     handle: Handle | None = None
     deadline: float | None = None
-    warnings: Mapping[int, Notice] = attrs.field(factory=dict)
+    warnings: Mapping[int, Notice] = attrs.field(
+        factory=dict, validator=attrs.validators.deep_mapping(_a(int), _a(Notice))
+    )
     slots: int | None = None
 
 

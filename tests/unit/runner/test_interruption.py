@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridmap.backend import Coming, Notice
+from gridmap.backend import Coming, Identity, Notice
 from gridmap.runner.interruption import AskCheckpoint, Interruption, Part, Step, Tell
 
 END = Notice(coming=Coming.END, text="the end")
@@ -164,6 +164,12 @@ def test_its_own_clock_asks_in_time(remaining: float, grace: float, at: float) -
     if now > 1000.0 + max(0.75 * remaining, remaining - grace) + 1e-6 * remaining:
         assert asked
         assert pause == float("inf")
+
+
+def test_a_backend_says_what_a_signal_means() -> None:
+    """In words alone it does not: the error is raised where the backend says it."""
+    with pytest.raises(TypeError, match="Notice"):
+        Identity(warnings={12: "the end"})  # type: ignore[dict-item] # what is tested
 
 
 def test_without_a_deadline_it_never_asks() -> None:
