@@ -11,6 +11,7 @@ from tests.simulation.network import Connection
 from gridmap.backend import Coming, Notice
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
+from gridmap.runner import actions as ra
 from gridmap.runner import machine as rm
 from gridmap.runner.interruption import AskCheckpoint
 
@@ -164,7 +165,7 @@ class SimWorker:
             return
         self.alive = False
         self._flush()
-        end = rm.WorkerEnd(
+        end = ra.WorkerEnd(
             job=self.job.number if self.job else None,
             seconds=self._world.now - self.since,
             status=status,
@@ -248,7 +249,7 @@ class SimRunner:
         self._resumed.append(act)
 
     def later(
-        self, seconds: float, act: Callable[[], Iterable[rm.Action] | None]
+        self, seconds: float, act: Callable[[], Iterable[ra.Action] | None]
     ) -> None:
         """Let something happen in this process, once it is not frozen and if it lives."""
 
@@ -298,7 +299,7 @@ class SimRunner:
             ),
         )
 
-    def _warned(self, notice: Notice, number: int) -> Iterable[rm.Action]:
+    def _warned(self, notice: Notice, number: int) -> Iterable[ra.Action]:
         job = self.worker.job if self.worker.saves else None
         running = job.number if job is not None else None
         return self.machine.warned(notice, number, running, self.now)
@@ -368,13 +369,13 @@ class SimRunner:
 
     # Being a runner -----------------------------------------------------------------
 
-    def _tick(self) -> Iterable[rm.Action]:
+    def _tick(self) -> Iterable[ra.Action]:
         worker, now = self.worker, self.now
         job = worker.job if worker.alive else None
         if job is not None and job.deed is not Deed.STALL:
             self._cpu = now
         running = (job.number, self.world.now - worker.since) if job else (None, 0.0)
-        vitals = rm.Vitals(cpu=self._cpu, rss=1, peak=2)
+        vitals = ra.Vitals(cpu=self._cpu, rss=1, peak=2)
         saves = worker.saves
         actions = self.machine.tick(vitals, running, "", now, can_save=saves)
         if self.machine.orphaned(now):
@@ -386,25 +387,25 @@ class SimRunner:
         self.later(self.sim.plan.tick_s, self._tick)
         return actions
 
-    def _do(self, actions: Iterable[rm.Action]) -> None:
+    def _do(self, actions: Iterable[ra.Action]) -> None:
         for action in actions:
             if not self.alive:
                 return
             match action:
-                case rm.Say():
+                case ra.Say():
                     self._say(action.message, action.frames)
-                case rm.SetUp():
+                case ra.SetUp():
                     self._set_up()
-                case rm.Feed():
+                case ra.Feed():
                     self._feed(action)
                 case AskCheckpoint():
                     self._ask(action.job)
-                case rm.KillWorker():
+                case ra.KillWorker():
                     self._kill_worker()
-                case rm.StartWorker():
+                case ra.StartWorker():
                     assert not self.worker.alive
                     self.worker = SimWorker(self)
-                case rm.Leave():
+                case ra.Leave():
                     self.exit(action.status)
 
     def _say(self, message: Any, parcels: Any) -> None:
@@ -420,7 +421,7 @@ class SimRunner:
     def _set_up(self) -> None:
         worker = self.worker
 
-        def ready() -> Iterable[rm.Action]:
+        def ready() -> Iterable[ra.Action]:
             return self.machine.worker_ready() if worker is self.worker else ()
 
         self.later(self.world.between(0.01, 0.3), ready)
@@ -430,7 +431,7 @@ class SimRunner:
         delay = self.world.random.choice([0.001, 0.1, 1.0, 30.0])
         self.later(delay, lambda: worker.ask(job))
 
-    def _feed(self, feed: rm.Feed) -> None:
+    def _feed(self, feed: ra.Feed) -> None:
         jobs = range(feed.first, feed.stop)
         worker = self.worker
         self.later(0.0002, lambda: worker.feed(feed.grant, jobs, feed.function))

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from gridmap.backend import Coming, Notice
 from gridmap.protocol import messages as m
+from gridmap.runner import actions as ra
 from gridmap.runner import machine as rm
 from gridmap.runner.interruption import AskCheckpoint
 
@@ -15,7 +16,7 @@ HELLO = m.Hello(
     gridmap="1",
 )  # fmt: skip
 WELCOME = m.Welcome(version=1, interval=10.0, orphan=60.0)
-VITALS = rm.Vitals()
+VITALS = ra.Vitals()
 IDLE = (None, 0.0)
 
 _T = TypeVar("_T")
@@ -27,13 +28,13 @@ class Bench:
     def __init__(self, *, ready: bool = True) -> None:
         self.now = 100.0
         self.machine = rm.RunnerMachine(HELLO, self.now)
-        self.actions: list[rm.Action] = []
+        self.actions: list[ra.Action] = []
         self.do(self.machine.connected(self.now))
         if ready:
             self.hear(WELCOME)
             self.do(self.machine.worker_ready())
 
-    def do(self, actions: list[rm.Action]) -> None:
+    def do(self, actions: list[ra.Action]) -> None:
         self.actions += actions
 
     def hear(self, *messages: m.FromMonitor) -> None:
@@ -43,9 +44,9 @@ class Bench:
     def take(self, kind: type[_T]) -> list[_T]:
         """Return and forget the actions of a kind; of messages, what is said."""
         found: list[_T] = []
-        rest: list[rm.Action] = []
+        rest: list[ra.Action] = []
         for action in self.actions:
-            what: object = action.message if isinstance(action, rm.Say) else action
+            what: object = action.message if isinstance(action, ra.Say) else action
             if isinstance(what, kind):
                 found.append(what)
             else:
@@ -56,7 +57,7 @@ class Bench:
     def fed(self) -> list[tuple[int, int]]:
         return [
             (feed.grant, job)
-            for feed in self.take(rm.Feed)
+            for feed in self.take(ra.Feed)
             for job in range(feed.first, feed.stop)
         ]
 
@@ -66,15 +67,15 @@ class Bench:
     def worker_ends(
         self, job: int | None, *, signal: int | None = 9, status: int | None = None
     ) -> None:
-        end = rm.WorkerEnd(
+        end = ra.WorkerEnd(
             job=job, seconds=1.0, status=status, signal=signal, peak=5,
             out_of_memory=False, tail="bye",
         )  # fmt: skip
         self.do(self.machine.worker_ended(end, self.now))
 
     def worker_starts(self) -> None:
-        assert self.take(rm.StartWorker)
-        assert self.take(rm.SetUp)
+        assert self.take(ra.StartWorker)
+        assert self.take(ra.SetUp)
         self.do(self.machine.worker_ready())
 
     def tick(self, seconds: float = 0.0, running: Any = IDLE) -> None:
@@ -100,7 +101,7 @@ def test_nothing_is_done_before_the_welcome() -> None:
     bench.tick(20)
     assert not bench.actions
     bench.hear(WELCOME)
-    assert bench.take(rm.SetUp) == [rm.SetUp(welcome=WELCOME)]
+    assert bench.take(ra.SetUp) == [ra.SetUp(welcome=WELCOME)]
 
 
 def test_jobs_of_unknown_length_go_one_by_one() -> None:
@@ -122,7 +123,7 @@ def test_quick_jobs_go_in_slices_without_a_gap() -> None:
             bench.result(job, seconds=0.002)
         done += slice_
     assert done == [(1, job) for job in range(40)] + [(2, j) for j in range(60, 65)]
-    assert [drop.grant for drop in bench.take(rm.DropGrant)] == [1, 2]
+    assert [drop.grant for drop in bench.take(ra.DropGrant)] == [1, 2]
     assert sum(report.count for report in bench.take(m.Report)) == 45
 
 
@@ -141,9 +142,9 @@ def test_recall_hands_back_what_is_not_started() -> None:
     bench.hear(work(1, 0, 10), m.Recall(grant=1), m.Recall(grant=1), m.Recall(grant=9))
     (back,) = bench.take(m.Returned)
     assert (back.grant, back.first, back.count) == (1, 1, 9)
-    assert not bench.take(rm.DropGrant)
+    assert not bench.take(ra.DropGrant)
     bench.result(0)
-    assert [drop.grant for drop in bench.take(rm.DropGrant)] == [1]
+    assert [drop.grant for drop in bench.take(ra.DropGrant)] == [1]
 
 
 def test_a_job_that_is_not_started_is_cancelled_in_silence() -> None:
@@ -153,7 +154,7 @@ def test_a_job_that_is_not_started_is_cancelled_in_silence() -> None:
     bench.result(0)
     bench.result(3)
     assert bench.fed() == [(1, 0), (1, 3)]
-    assert not bench.take(rm.KillWorker)
+    assert not bench.take(ra.KillWorker)
     assert bench.beat().holds == (1,)  # the reports are not acknowledged
     numbers = tuple(report.number for report in bench.take(m.Report))
     bench.hear(m.Ack(numbers=numbers))
@@ -164,11 +165,11 @@ def test_a_whole_grant_can_be_cancelled() -> None:
     """Whatever its span is: the monitor says all it can say."""
     bench = Bench()
     bench.hear(work(1, 5, 3), work(2, 8, 2), m.Cancel(grant=2, first=0, count=2**53))
-    assert [drop.grant for drop in bench.take(rm.DropGrant)] == [2]
+    assert [drop.grant for drop in bench.take(ra.DropGrant)] == [2]
     bench.hear(m.Cancel(grant=1, first=0, count=2**53))
-    assert bench.take(rm.KillWorker)
+    assert bench.take(ra.KillWorker)
     bench.worker_ends(5)
-    assert [drop.grant for drop in bench.take(rm.DropGrant)] == [1]
+    assert [drop.grant for drop in bench.take(ra.DropGrant)] == [1]
     assert not bench.take(m.WorkerLost)
 
 
@@ -176,7 +177,7 @@ def test_cancelling_the_running_job_ends_the_worker() -> None:
     """Nobody is told of a loss, and the next job is run by a new worker."""
     bench = Bench()
     bench.hear(work(1, 0, 2), m.Cancel(grant=1, first=0, count=1))
-    assert bench.take(rm.KillWorker)
+    assert bench.take(ra.KillWorker)
     bench.fed()
     bench.worker_ends(0)
     bench.worker_starts()
@@ -191,7 +192,7 @@ def test_a_kill_that_hits_the_next_job_is_not_that_jobs_fault() -> None:
     bench.result(0, seconds=0.001)
     bench.fed()
     bench.hear(m.Cancel(grant=1, first=1, count=1))
-    assert bench.take(rm.KillWorker)
+    assert bench.take(ra.KillWorker)
     bench.result(1, seconds=0.001)
     bench.worker_ends(2)
     bench.worker_starts()
@@ -217,9 +218,9 @@ def test_a_cancelled_job_behind_gathered_results_is_ended() -> None:
     bench.hear(work(1, 0, 200))
     bench.result(0, seconds=0.001)
     bench.hear(m.Cancel(grant=1, first=2, count=1))
-    assert not bench.take(rm.KillWorker)
+    assert not bench.take(ra.KillWorker)
     bench.tick(0.5, running=(2, 0.5))
-    assert bench.take(rm.KillWorker)
+    assert bench.take(ra.KillWorker)
 
 
 def test_nothing_is_handed_to_a_worker_that_is_to_end() -> None:
@@ -248,7 +249,7 @@ def test_a_job_of_two_grants_is_handed_over_once_at_a_time() -> None:
     assert bench.fed() == []  # there is room, but the worker has both of them yet
     bench.result(6, seconds=0.002)
     bench.result(7, seconds=0.002)
-    assert bench.take(rm.KillWorker)
+    assert bench.take(ra.KillWorker)
     bench.worker_ends(8)
     bench.worker_starts()
     assert bench.fed() == [(2, 7), (2, 8)]
@@ -280,7 +281,7 @@ def test_a_result_lost_with_the_worker_is_made_again() -> None:
     assert bench.fed() == [(1, 1), (1, 3)]
     bench.result(1, seconds=0.002)
     bench.result(3, seconds=0.002)
-    assert [drop.grant for drop in bench.take(rm.DropGrant)] == [1]
+    assert [drop.grant for drop in bench.take(ra.DropGrant)] == [1]
 
 
 def test_results_heard_twice_count_once() -> None:
@@ -315,7 +316,7 @@ def test_only_of_a_job_that_runs_it_is_asked_where_it_is() -> None:
     """And only of one that still runs it is told."""
     bench = Bench()
     bench.hear(work(1, 0, 2), m.Examine(job=0), m.Examine(job=1), m.Examine(job=9))
-    assert bench.take(rm.Examine) == [rm.Examine(job=0)]
+    assert bench.take(ra.Examine) == [ra.Examine(job=0)]
     bench.do(bench.machine.examined(0, "in f"))
     assert bench.take(m.Stack) == [m.Stack(job=0, text="in f")]
     bench.result(0)
@@ -327,13 +328,13 @@ def test_stop_without_work_is_goodbye_at_once() -> None:
     """The runner leaves when its last word was heard."""
     bench = Bench()
     bench.hear(m.Stop())
-    assert bench.take(rm.KillWorker)
+    assert bench.take(ra.KillWorker)
     bench.worker_ends(None)
     (goodbye,) = bench.take(m.Goodbye)
     assert (goodbye.reason, goodbye.job) == ("stopped", None)
-    assert not bench.take(rm.Leave)
+    assert not bench.take(ra.Leave)
     bench.hear(m.Ack(numbers=(goodbye.number,)))
-    assert bench.take(rm.Leave) == [rm.Leave(status=0)]
+    assert bench.take(ra.Leave) == [ra.Leave(status=0)]
 
 
 def test_a_gentle_stop_finishes_the_running_job() -> None:
@@ -342,23 +343,23 @@ def test_a_gentle_stop_finishes_the_running_job() -> None:
     bench.hear(work(1, 0, 5), m.Stop())
     (back,) = bench.take(m.Returned)
     assert (back.first, back.count) == (1, 4)
-    assert not bench.take(rm.KillWorker)
+    assert not bench.take(ra.KillWorker)
     bench.result(0)
     bench.worker_ends(None)
     (report,) = bench.take(m.Report)
     (goodbye,) = bench.take(m.Goodbye)
     assert report.number < goodbye.number
     bench.hear(m.Ack(numbers=(back.number, goodbye.number)))
-    assert not bench.take(rm.Leave)  # the report has not been heard
+    assert not bench.take(ra.Leave)  # the report has not been heard
     bench.hear(m.Ack(numbers=(report.number,)))
-    assert bench.take(rm.Leave)
+    assert bench.take(ra.Leave)
 
 
 def test_a_stop_now_names_the_job_it_ends() -> None:
     """What it was running is told with the goodbye, not as a loss of its own."""
     bench = Bench()
     bench.hear(work(1, 0, 5), m.Stop(now=True))
-    assert bench.take(rm.KillWorker)
+    assert bench.take(ra.KillWorker)
     bench.worker_ends(0)
     (goodbye,) = bench.take(m.Goodbye)
     assert goodbye.job == 0
@@ -377,7 +378,7 @@ def test_a_signal_is_told_with_its_number() -> None:
     bench.worker_ends(None)
     (goodbye,) = bench.take(m.Goodbye)
     assert (goodbye.reason, goodbye.signal, goodbye.job) == ("signal", 15, None)
-    assert not bench.take(rm.StartWorker)
+    assert not bench.take(ra.StartWorker)
 
 
 def test_last_words_are_not_waited_for_long() -> None:
@@ -385,14 +386,14 @@ def test_last_words_are_not_waited_for_long() -> None:
     bench = Bench()
     bench.do(bench.machine.depart("signal", "told to end", bench.now, signal=15))
     bench.tick(rm.LAST_WORDS_S + 0.1)
-    assert bench.take(rm.Leave) == [rm.Leave(status=1)]
+    assert bench.take(ra.Leave) == [ra.Leave(status=1)]
 
 
 def test_who_was_not_let_in_leaves_without_a_word() -> None:
     """Nobody knows it, so nobody waits for its goodbye."""
     bench = Bench(ready=False)
     bench.do(bench.machine.depart("signal", "told to end", bench.now, signal=15))
-    assert bench.take(rm.Leave) == [rm.Leave(status=1)]
+    assert bench.take(ra.Leave) == [ra.Leave(status=1)]
     assert not bench.take(m.Goodbye)
 
 
@@ -400,10 +401,10 @@ def test_a_refused_runner_leaves_at_once() -> None:
     """Thrown out in the middle of work just as at the door."""
     bench = Bench()
     bench.hear(work(1, 0, 5), m.Refuse(text="no"))
-    assert bench.take(rm.KillWorker)
-    assert bench.take(rm.Leave) == [rm.Leave(status=4)]
+    assert bench.take(ra.KillWorker)
+    assert bench.take(ra.Leave) == [ra.Leave(status=4)]
     bench.hear(m.Refuse(text="no"))
-    assert not bench.take(rm.Leave)
+    assert not bench.take(ra.Leave)
 
 
 def test_after_a_reconnection_all_is_said_again() -> None:
@@ -426,9 +427,9 @@ def test_after_a_reconnection_all_is_said_again() -> None:
 def test_a_second_welcome_does_not_set_up_again() -> None:
     """A reconnection is not a start."""
     bench = Bench()
-    bench.take(rm.SetUp)
+    bench.take(ra.SetUp)
     bench.hear(replace(WELCOME, interval=3.0))
-    assert not bench.take(rm.SetUp)
+    assert not bench.take(ra.SetUp)
     assert bench.machine.interval == 3.0
 
 
@@ -480,11 +481,11 @@ def test_a_broken_connection_ends_who_has_said_all() -> None:
     """Told to stop and gone: the monitor does not wait for it either."""
     bench = Bench()
     bench.do(bench.machine.disconnected())
-    assert not bench.take(rm.Leave)
+    assert not bench.take(ra.Leave)
     bench.hear(m.Stop())
     bench.worker_ends(None)
     bench.do(bench.machine.disconnected())
-    assert bench.take(rm.Leave)
+    assert bench.take(ra.Leave)
 
 
 # Warnings and checkpoints -------------------------------------------------------------
@@ -514,7 +515,7 @@ def test_a_checkpoint_goes_before_the_goodbye() -> None:
     save(bench, 0)
     (saved,) = bench.take(m.Checkpoint)
     assert (saved.grant, saved.job, saved.digest) == (1, 0, b"digest")
-    assert bench.take(rm.KillWorker)
+    assert bench.take(ra.KillWorker)
     bench.worker_ends(0)
     (goodbye,) = bench.take(m.Goodbye)
     assert (goodbye.reason, goodbye.signal, goodbye.job) == ("signal", 12, 0)
@@ -530,10 +531,10 @@ def test_a_large_checkpoint_has_time_to_travel() -> None:
     save(bench, 0)
     bench.worker_ends(0)
     bench.tick(59.0)
-    assert not bench.take(rm.Leave)
+    assert not bench.take(ra.Leave)
     numbers = [message.number for message in bench.machine.outbox.messages()]
     bench.hear(m.Ack(numbers=tuple(numbers)))
-    assert bench.take(rm.Leave) == [rm.Leave(status=1)]
+    assert bench.take(ra.Leave) == [ra.Leave(status=1)]
 
 
 def test_a_checkpoint_that_nobody_takes_does_not_hold_for_ever() -> None:
@@ -544,7 +545,7 @@ def test_a_checkpoint_that_nobody_takes_does_not_hold_for_ever() -> None:
     save(bench, 0)
     bench.worker_ends(0)
     bench.tick(60.5)
-    assert bench.take(rm.Leave) == [rm.Leave(status=1)]
+    assert bench.take(ra.Leave) == [ra.Leave(status=1)]
 
 
 def test_a_runner_that_stays_beats_and_begins_nothing() -> None:
@@ -557,7 +558,7 @@ def test_a_runner_that_stays_beats_and_begins_nothing() -> None:
     bench.hear(work(2, 5, 2))
     assert [(b.grant, b.count) for b in bench.take(m.Returned)] == [(2, 2)]
     assert not bench.fed()
-    assert not bench.take(rm.KillWorker)
+    assert not bench.take(ra.KillWorker)
     beat = bench.beat()
     assert beat.holds >= (1,)
     assert not bench.take(m.Goodbye)
@@ -610,4 +611,4 @@ def test_a_runner_that_is_not_let_in_yet_just_ends() -> None:
     """There is nobody to tell."""
     bench = Bench(ready=False)
     warn(bench, STAY, None)
-    assert bench.take(rm.Leave)
+    assert bench.take(ra.Leave)

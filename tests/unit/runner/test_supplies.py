@@ -5,7 +5,7 @@ import pytest
 from gridmap import payload
 from gridmap.errors import RemoteProtocolError
 from gridmap.protocol import messages as m
-from gridmap.runner.machine import Feed
+from gridmap.runner.actions import Feed
 from gridmap.runner.records import ONCE, RecordType
 from gridmap.runner.supplies import Supplies
 

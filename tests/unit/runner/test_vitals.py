@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gridmap.runner.machine import Vitals
+from gridmap.runner.actions import Vitals
 from gridmap.runner.vitals import Meter
 from gridmap.testing import eventually
 

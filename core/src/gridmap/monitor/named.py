@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import Callable
@@ -86,19 +87,19 @@ class NamedRun:
             RunError: If its directory is unsafe, or its journal cannot be used.
         """
         directory = RunDirectory.named(base, name)
-        lock = RunLock.take(directory)
-        try:
-            wakes: list[Callable[[], None]] = []
+        wakes: list[Callable[[], None]] = []
 
-            def wake() -> None:
-                for each in wakes:
-                    each()
+        def wake() -> None:
+            for each in wakes:
+                each()
 
+        with contextlib.ExitStack() as stack:
+            lock = RunLock.take(directory)
+            stack.callback(lock.release)
             log = JournalLog.open(directory.journal, on_commit=wake, locks=lock.works)
+            stack.callback(log.close, _PATIENCE_S)
             past = read(log.read())
-        except BaseException:
-            lock.release()
-            raise
+            stack.pop_all()
         if log.damage is not None:
             _log.warning("run %r: %s", name, log.damage)
         run = cls(name, directory, past, lambda: None, lock, log)

@@ -9,13 +9,25 @@ worker was doing is known to the job.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from gridmap.protocol import messages as m
 from gridmap.protocol.sessions import Outbox
+from gridmap.runner.actions import (
+    Action,
+    DropGrant,
+    Examine,
+    Feed,
+    KillWorker,
+    Leave,
+    Say,
+    SetUp,
+    StartWorker,
+    Vitals,
+    WorkerEnd,
+)
 from gridmap.runner.interruption import (
     AskCheckpoint,
     Interruption,
@@ -25,6 +37,8 @@ from gridmap.runner.interruption import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gridmap.backend import Notice
 
 SLICE_S: Final = 0.01
@@ -41,114 +55,6 @@ Schedulers follow their first signal by SIGKILL, some after two seconds."""
 
 MOST_IDLE_DEATHS: Final = 3
 """Workers that may die in a row without having run a job."""
-
-
-@attrs.frozen(kw_only=True)
-class Vitals:
-    """What was measured of the worker's process tree; see `messages.Beat`."""
-
-    cpu: float = 0.0
-    rss: int = 0
-    peak: int = 0
-    read: int | None = None
-    written: int | None = None
-    processes: int = 0
-
-
-@attrs.frozen(kw_only=True)
-class WorkerEnd:
-    """How a worker ended, and what it was doing.
-
-    Attributes:
-        job: The job it was running; None if none.
-        seconds: For how long it had.
-        status: Exit status; None if a signal ended it.
-        signal: That signal.
-        peak: Most memory held, bytes.
-        out_of_memory: Whether the kernel killed in its group for want of memory.
-        tail: The last it printed.
-    """
-
-    job: int | None
-    seconds: float
-    status: int | None
-    signal: int | None
-    peak: int
-    out_of_memory: bool
-    tail: str
-
-
-@attrs.frozen(kw_only=True)
-class Say:
-    """Send a message, with the payload frames that belong to it."""
-
-    message: m.FromRunner
-    frames: Sequence[Any] = ()
-
-
-@attrs.frozen(kw_only=True)
-class SetUp:
-    """Make the worker like the user's process."""
-
-    welcome: m.Welcome
-
-
-@attrs.frozen(kw_only=True)
-class Feed:
-    """Hand jobs ``first`` to ``stop - 1`` of a grant to the worker."""
-
-    grant: int
-    first: int
-    stop: int
-    function: bytes
-
-
-@attrs.frozen(kw_only=True)
-class KillWorker:
-    """End the worker and its children; its end will be told as usual."""
-
-
-@attrs.frozen(kw_only=True)
-class StartWorker:
-    """Bring up a fresh worker; it has to be set up again."""
-
-
-@attrs.frozen(kw_only=True)
-class Examine:
-    """Ask the worker where it is, for the sake of this job."""
-
-    job: int
-
-
-@attrs.frozen(kw_only=True)
-class DropGrant:
-    """A grant is done: its inputs can be forgotten."""
-
-    grant: int
-
-
-@attrs.frozen(kw_only=True)
-class Leave:
-    """End the runner, once what was said has been sent.
-
-    Attributes:
-        status: Exit status.
-    """
-
-    status: int
-
-
-Action: TypeAlias = (
-    Say
-    | SetUp
-    | Feed
-    | Examine
-    | KillWorker
-    | StartWorker
-    | DropGrant
-    | AskCheckpoint
-    | Leave
-)
 
 
 class Phase(enum.Enum):

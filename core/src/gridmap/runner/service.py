@@ -21,24 +21,23 @@ from gridmap.journal import parking
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 from gridmap.runner import cgroup, saving, strays
-from gridmap.runner.examination import Examiner
-from gridmap.runner.interruption import AskCheckpoint
-from gridmap.runner.link import Link
-from gridmap.runner.machine import (
+from gridmap.runner.actions import (
     Action,
     DropGrant,
     Examine,
     Feed,
     KillWorker,
     Leave,
-    Phase,
-    RunnerMachine,
     Say,
     SetUp,
     StartWorker,
     Vitals,
     WorkerEnd,
 )
+from gridmap.runner.examination import Examiner
+from gridmap.runner.interruption import AskCheckpoint
+from gridmap.runner.link import Link
+from gridmap.runner.machine import Phase, RunnerMachine
 from gridmap.runner.offspring import Ended, WorkerProcess, spawn_worker
 from gridmap.runner.outbox import Collector, Gathered
 from gridmap.runner.output import Output

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gridmap.protocol.messages import Content, Work
-    from gridmap.runner.machine import Feed
+    from gridmap.runner.actions import Feed
 
 Frames: TypeAlias = "list[payload.Frame]"
 

@@ -13,7 +13,7 @@ from typing import Final
 import attrs
 import psutil
 
-from gridmap.runner.machine import Vitals
+from gridmap.runner.actions import Vitals
 from gridmap.runner.network import Traffic
 
 _GONE: Final = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess)
