@@ -2,6 +2,7 @@
 
 import functools
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -187,3 +188,23 @@ def fail_first(place: str, number: int) -> int:
         raise jobs.Teapot(0)
     Path(place, "fail").touch()
     return jobs.meet(place, number)
+
+
+def stand_still(_: object) -> None:
+    """Wait for what never comes."""
+    threading.Event().wait(60)
+
+
+def test_a_stall_is_told_with_the_place_where_it_stands(site: Site) -> None:
+    """On a node like here: the worker's own stack."""
+    running = BackgroundMap(
+        stand_still,
+        [1],
+        settings={"heartbeat_interval": 1.0, "stall_limit": 6.0, "num_resubmits": 0},
+        **site.options,
+    )
+    error = running.wait(60)
+    assert isinstance(error, JobException), error
+    assert error.verdict.cause is Cause.STALLED
+    assert "in stand_still" in error.verdict.stack
+    assert error.verdict.node
