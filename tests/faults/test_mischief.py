@@ -67,7 +67,13 @@ def test_what_is_fatal_to_the_worker(site: Site, strike: Strike) -> None:
     assert (verdict.cause, verdict.signal) == (Cause.SIGNALLED, signal.SIGXCPU)
 
 
-@pytest.mark.parametrize("deed", [mischief.kill_parent, mischief.kill_all_it_may])
+VICTIMS: dict[deeds.Deed, str] = {
+    mischief.kill_parent: "its runner",
+    mischief.kill_all_it_may: "its runner's process group",
+}
+
+
+@pytest.mark.parametrize("deed", VICTIMS)
 def test_what_is_fatal_to_the_runner(
     site: Site, strike: Strike, deed: deeds.Deed
 ) -> None:
@@ -76,4 +82,4 @@ def test_what_is_fatal_to_the_runner(
     results = struck.check(failed={5})
     assert isinstance(results[5], JobException)
     assert [event.again for event in struck.failures(5)] == [True, False]
-    struck.note(f"{deed.__name__} in the function", 5)
+    struck.note(f"a function that kills {VICTIMS[deed]}", 5)
