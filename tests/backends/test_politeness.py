@@ -129,15 +129,17 @@ def test_five_thousand_jobs_cost_a_query_a_minute(
     done = max(event.at for event in events if isinstance(event, JobsDone))
     assert sum(isinstance(event, RunnerUp) for event in events) == SLOTS
     calls = counter.calls
-    healthy = [c.at for c in calls if began + START_UP_S < c.at < done]
+    # Runners nobody needs are taken out of the queue while the last jobs run.
+    end = done - 3
+    healthy = [c.at for c in calls if began + START_UP_S < c.at < end]
     story = "\n".join(f"{c.at - began:7.1f} {c.line[:100]}" for c in calls)
     _log.info("%.1f s to the last result\n%s", done - began, story)
     assert done - began > 70
-    assert len(healthy) <= 1 + (done - began - START_UP_S) / 60, story
+    assert len(healthy) <= 1 + (end - began - START_UP_S) / 60, story
     for at in healthy:
         assert sum(at <= other < at + 60 for other in healthy) == 1, story
     assert sum(c.at <= began + START_UP_S for c in calls) <= 10, story
-    assert sum(c.at >= done for c in calls) <= 4, story
+    assert sum(c.at >= end for c in calls) <= 4, story
     (ended,) = [event for event in events if isinstance(event, RunEnded)]
     drmaa = 3 if cluster_site.backend == "sge" else 0  # a session and two submissions
     assert sum(ended.queries.values()) == len(calls) + drmaa, (ended, story)

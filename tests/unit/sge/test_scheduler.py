@@ -247,6 +247,22 @@ def test_the_way_of_submitting_is_what_there_is(
 # Looking
 
 
+def test_nobody_is_asked_why_the_rest_waits_while_some_work() -> None:
+    """Of the same array or of another one that asks for the same."""
+    stage = scene()
+    plugins = run(stage)
+    for first in (10, 20):
+        plugins.submit(batch(2, runners=(first, first + 1)))
+    plugins.submit(batch(1, runners=(30,), resources=Resources(cores=2)))
+    waits = frozenset({Handle("7", "2"), Handle("8", "1"), Handle("9", "1")})
+    stage.programs.say(
+        "qstat -xml -u", jobs("7 1 r all.q@n1", "7 2 qw", "8 1-2:1 qw", "9 1 qw")
+    )
+    plugins.observe(waits)
+    asked = [line for line in stage.programs.asked if line.startswith("qstat -j")]
+    assert asked == ["qstat -j 9"]
+
+
 def test_one_qstat_shows_all() -> None:
     """What it does not show is absent."""
     stage = scene()

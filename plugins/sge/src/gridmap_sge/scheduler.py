@@ -249,9 +249,16 @@ class Scheduler:
             return rows
         seen = dict(qstat.find(rows, handles))
         self._remember(seen)
-        working = frozenset(row.job for row in rows if row.host is not None)
-        seen = self._waiting.explain(self._mark_unreachable(seen), working)
+        seen = self._waiting.explain(
+            self._mark_unreachable(seen), self._at_work({r.job for r in rows if r.host})
+        )
         return Observed(seen=seen, absent=frozenset(handles) - frozenset(seen))
+
+    def _at_work(self, running: set[str]) -> frozenset[str]:
+        """Return *running* with this run's other arrays that ask for the same."""
+        kinds = {self._asked[job] for job in running if job in self._asked}
+        alike = {job for job, asked in self._asked.items() if asked in kinds}
+        return frozenset(running | alike)
 
     def _rows(self, *, fresh: bool = True) -> tuple[Row, ...] | NotAsked:
         """Return all of the user's jobs, by a qstat that all his runs share.

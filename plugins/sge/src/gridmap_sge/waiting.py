@@ -49,8 +49,8 @@ class Waiting:
 
         Args:
             seen: What qstat showed.
-            working: Jobs of which some task is on a host. The rest of such an array
-                waits for its turn: nobody is asked why.
+            working: Jobs of which some task is on a host, and others that ask for the
+                same. The rest waits for its turn: nobody is asked why.
         """
         waits = {h.job for h, one in seen.items() if one.state in _WAITS} - working
         for job in working:
