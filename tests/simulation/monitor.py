@@ -267,7 +267,7 @@ class SimMonitor:
                 return f.KillAnswered(results=scheduler.kill(errand.handles))
             case i.Look():
                 seen = scheduler.observe(errand.handles)
-                at = self._world.now
+                at = self.clock.now
                 return f.Looked(asked=errand.handles, observation=seen, at=at)
             case i.HoldAutopsy():
                 return self._autopsies(errand.handles)
