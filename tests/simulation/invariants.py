@@ -198,4 +198,4 @@ def _check_memory(ledger: Ledger) -> None:
         assert group.loaded.keys() <= jobs.grants.keys(), group.loaded
     assert len(books.starving) <= len(jobs.groups)
     if not any(r.state is RunnerState.REQUESTED for r in books.fleet):
-        assert not ledger._early, ledger._early
+        assert not ledger._greeting._early, ledger._greeting._early

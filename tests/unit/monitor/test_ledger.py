@@ -235,7 +235,7 @@ def test_an_early_hello_of_a_rejected_runner_is_refused() -> None:
     desk.tell(f.Submitted(answers={one: b.Handle("1"), two: busy}))
     assert len(desk.work()) == 1
     assert len(desk.take(m.Refuse)) == 1
-    assert not desk.ledger._early
+    assert not desk.ledger._greeting._early
 
 
 # Lives under one handle ---------------------------------------------------------------

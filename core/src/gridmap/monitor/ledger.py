@@ -2,8 +2,9 @@
 
 The ledger knows no socket, clock or thread. What it is told is true in the order it
 is told; what it asks for is carried out in the order it asks. `Books` holds the
-state, `Staffing` decides how many runners there are, `Supply` which jobs they get,
-`Hearing` takes in what they say, and `Inquest` finds out what became of them.
+state, `Staffing` decides how many runners there are, `Greeting` lets them in, `Supply`
+decides which jobs they get, `Hearing` takes in what they say, and `Inquest` finds out
+what became of them.
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from gridmap.backend import Handle, NotAsked
-from gridmap.events import JobsQueued, JobsRestored, RunnerUp
+from gridmap.events import JobsQueued, JobsRestored
 from gridmap.journal import entries as e
 from gridmap.lifecycle import JobState, JobStep, RunnerState, RunnerStep
-from gridmap.monitor import diagnosis, restoration
 from gridmap.monitor import facts as f
+from gridmap.monitor import restoration
 from gridmap.monitor.books import Books
+from gridmap.monitor.greeting import Greeting
 from gridmap.monitor.hearing import Hearing
 from gridmap.monitor.inquest import DOUBTFUL_BEATS, Inquest
 from gridmap.monitor.instructions import (
     Attach,
     Deliver,
-    Forget,
     Instruction,
     KeepContent,
     KillRunners,
@@ -33,16 +34,13 @@ from gridmap.monitor.instructions import (
 from gridmap.monitor.staffing import Staffing
 from gridmap.monitor.succession import Succession
 from gridmap.monitor.supply import Supply
-from gridmap.monitor.surroundings import Surroundings
-from gridmap.monitor.testimony import REQUEUED
 from gridmap.protocol import messages as m
-from gridmap.verdict import Cause, Statement, Witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gridmap.monitor.fleet import Runner
-    from gridmap.monitor.jobs import Grant, Group
+    from gridmap.monitor.jobs import Grant
     from gridmap.monitor.past import Restored
     from gridmap.monitor.policy import Policy
 
@@ -65,7 +63,9 @@ class Ledger:
         self._hearing = Hearing(
             self._books, self._staffing, self._inquest, self._supply
         )
-        self._early: dict[Handle, tuple[bytes, m.Hello]] = {}
+        self._greeting = Greeting(
+            self._books, self._inquest, self._supply, self._succession
+        )
         self._ticked = now
         self._restored = False
         self._attach_at: float | None = None
@@ -212,13 +212,7 @@ class Ledger:
     # Runners ------------------------------------------------------------------------
 
     def _submitted(self, fact: f.Submitted) -> None:
-        for runner in self._staffing.submitted(fact.answers):
-            if runner.handle in self._early:
-                self._hello(*self._early.pop(runner.handle))
-        if not any(r.state is RunnerState.REQUESTED for r in self._books.fleet):
-            for peer, hello in list(self._early.values()):
-                self._hello(peer, hello)  # nobody is left whom it could be
-            self._early.clear()
+        self._greeting.submitted(self._staffing.submitted(fact.answers))
         self._staffing.staff_all()
 
     def _unsent(self, fact: f.Unsent) -> None:
@@ -259,7 +253,7 @@ class Ledger:
     def _heard(self, fact: f.Heard) -> None:
         books, message = self._books, fact.message
         if isinstance(message, m.Hello):
-            self._hello(fact.peer, message)
+            self._greeting.hello(fact.peer, message)
             return
         runner = books.fleet.by_peer.get(fact.peer)
         if runner is not None:
@@ -303,94 +297,6 @@ class Ledger:
         runner.statements.clear()  # what was said while it could not be heard
         return True
 
-    def _hello(self, peer: bytes, hello: m.Hello) -> None:
-        books = self._books
-        handle = Handle(hello.job, hello.task) if hello.job else None
-        runner = books.fleet.by_handle.get(handle) if handle else None
-        if runner is None:
-            awaited = any(r.state is RunnerState.REQUESTED for r in books.fleet)
-            if handle is not None and awaited:
-                self._early[handle] = (peer, hello)
-            else:
-                self._refuse(peer, f"this run has no runner {handle}")
-            return
-        text = diagnosis.refusal(hello, version=m.VERSION, python=books.policy.python)
-        ended = runner.over and not runner.absent
-        unwanted = runner.state is RunnerState.STOPPING or ended or books.closing
-        if text is None and unwanted:
-            text = "it is no longer wanted"
-        if text is None and hello.nonce in runner.past:
-            text, unwanted = "it was started again elsewhere", True
-        if text is not None:
-            self._refuse(peer, text)
-            if not unwanted:
-                runner.node = hello.node
-                statement = Statement(
-                    witness=Witness.RUNNER, text=text, cause=Cause.ENVIRONMENT_BROKEN
-                )
-                self._inquest.broken(runner, statement)
-        else:
-            self._admit(runner, peer, hello)
-
-    def _refuse(self, peer: bytes, text: str) -> None:
-        self._books.ask(Send(peer=peer, message=m.Refuse(text=text)))
-        self._books.ask(Forget(peer=peer))
-
-    def _admit(self, runner: Runner, peer: bytes, hello: m.Hello) -> None:
-        books = self._books
-        if runner.nonce and runner.nonce != hello.nonce:
-            if self._succession.waits(runner, peer, hello):
-                return
-            self._inquest.release(runner, [*runner.statements, REQUEUED])
-            runner.begin_again()
-        before = books.fleet.joined(runner, peer)
-        if before is not None:
-            books.ask(Forget(peer=before))
-        # Where nothing broke, nothing was lost; and what it held when it said so may
-        # be long ago, if we did not listen.
-        anew = (runner.nonce, runner.connection) != (hello.nonce, hello.connection)
-        runner.connection = hello.connection
-        books.move(runner, RunnerStep.HELLO)
-        if runner.nonce != hello.nonce:
-            runner.came_at = books.now
-            books.note(
-                e.Greeted(runner=runner.number, nonce=hello.nonce, node=hello.node)
-            )
-        runner.nonce, runner.inherited = hello.nonce, False
-        runner.node, runner.job = hello.node, None
-        runner.heard = runner.vitals_since = books.now
-        runner.look_at, runner.over, runner.parted = None, False, False
-        runner.broke_at = None
-        if hello.remaining is not None:
-            runner.deadline = books.now + hello.remaining
-        books.publish(
-            RunnerUp,
-            runner=runner.number,
-            handle=str(runner.handle),
-            node=hello.node,
-            pid=hello.pid,
-        )
-        books.ask(Send(peer=peer, message=self._welcome(runner.group)))
-        if anew:
-            self._supply.compare(runner, hello.holds)
-        self._supply.supply(runner)
-        self._supply.dispatch(runner.group)
-
-    def _welcome(self, group: Group) -> m.Welcome:
-        policy = self._books.policy
-        known = policy.surroundings[group.surroundings :]
-        around = known[0] if known else Surroundings({}, "", ())
-        return m.Welcome(
-            version=m.VERSION,
-            interval=policy.interval_s,
-            orphan=policy.orphan_s,
-            environment=dict(around.environment),
-            directory=around.directory,
-            path=around.path,
-            compression=policy.compression,
-            grace=policy.grace_s,
-        )
-
     def _disconnected(self, fact: f.Disconnected) -> None:
         runner = self._books.fleet.by_peer.get(fact.peer)
         self._succession.hung_up(fact.peer)
@@ -409,7 +315,7 @@ class Ledger:
         """Let the next life of a runner in, if it waits for this one to have spoken."""
         heir = self._succession.spoken(runner)
         if heir is not None:
-            self._hello(heir.peer, heir.hello)
+            self._greeting.hello(heir.peer, heir.hello)
 
     # Time ---------------------------------------------------------------------------
 
@@ -434,7 +340,7 @@ class Ledger:
             self._attach_at = None
             books.ask(Attach())
         for heir in self._succession.due():
-            self._hello(heir.peer, heir.hello)
+            self._greeting.hello(heir.peer, heir.hello)
         books.jobs.wake(books.now)
         for group in books.jobs.groups.values():
             self._supply.dispatch(group)
