@@ -65,6 +65,7 @@ def test_what_is_fatal_to_the_worker(site: Site, strike: Strike) -> None:
     assert (verdict.cause, verdict.signal) == (Cause.SIGNALLED, signal.SIGKILL)
     verdict = struck.note("RLIMIT_CPU used up", 5)
     assert (verdict.cause, verdict.signal) == (Cause.SIGNALLED, signal.SIGXCPU)
+    assert "RLIMIT_CPU" in verdict.explain()
 
 
 VICTIMS: dict[deeds.Deed, str] = {

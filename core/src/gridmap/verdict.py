@@ -276,6 +276,8 @@ class Verdict:
     def _signalled(self) -> str:
         if self.signal in _CRASHES:
             return "look at the log: a native extension may have crashed"
+        if self.signal == signal.SIGXCPU:
+            return "its limit of processor time (RLIMIT_CPU) was over: raise it"
         if self.signal != signal.SIGKILL:
             return "find out who sent the signal, if the job did not itself"
         peak, asked = self.peak_memory, self.asked_memory
