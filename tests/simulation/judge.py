@@ -9,7 +9,7 @@ from tests.simulation.jobs import Deed, Fault
 
 from gridmap.backend import Ending
 from gridmap.runner.machine import Phase
-from gridmap.verdict import Cause, Verdict
+from gridmap.verdict import INFRASTRUCTURE, Cause, Verdict
 
 if TYPE_CHECKING:
     from tests.simulation.process import SimRunner
@@ -38,6 +38,9 @@ _TOLD: Final = {Fault.SIGNALLED, Fault.WARNED, Fault.OURS}
 """What makes a runner leave by itself."""
 
 _KNOWN: Final = {Ending.PERSON, Ending.PREEMPTION, Ending.NODE}
+
+_NEAR_S: Final = 15.0
+"""So near a limit it may be thought to be the reason."""
 
 _HEARING_S: Final = 15.0
 """How long after a death that the books explain a verdict may still lack it."""
@@ -68,7 +71,8 @@ class Judge:
         deed, cause = self._sim.jobs[number].deed, verdict.cause
         needs = _NEEDS.get(cause)
         if needs is not None:
-            assert needs & self._faults(last), what
+            inferred = cause is Cause.TIME_LIMIT and self._near_its_end(last)
+            assert inferred or needs & self._faults(last), what
         elif cause is Cause.LOST:
             self._judge_lost(number, verdict, last)
         elif cause is Cause.STALLED:
@@ -79,6 +83,17 @@ class Judge:
             assert self._sim.closing, what
         else:
             self._judge_own(number, verdict, last)
+
+    def _near_its_end(self, last: Try) -> bool:
+        """Whether a runner died so near its limit that this was taken for the reason.
+
+        That is an inference, and drawn only where no witness knows.
+        """
+        runner, walltime = last.runner, last.runner.task.walltime
+        if walltime is None or runner.ended is None:
+            return False
+        away = abs(runner.born + walltime - runner.ended)
+        return away < _NEAR_S or bool(self._sim.plan.clocks or self._sim.plan.drift)
 
     def _judge_own(self, number: int, verdict: Verdict, last: Try) -> None:
         """The job itself ended so, in that very attempt."""
@@ -176,9 +191,14 @@ class Judge:
         waited = self._sim.plan.start_timeout_s is not None
         assert waited or task.faults - {Fault.OURS}, f"{what}: nothing befell it"
 
-    def again(self, number: int, verdict: Verdict, attempt: int) -> None:
+    def again(self, number: int, verdict: Verdict) -> None:
         """A job is run again: not for ever, and not against a person's will."""
         plan, what = self._sim.plan, f"job {number} again after {verdict}"
         if not plan.retry:
             assert verdict.cause is not Cause.KILLED, what
-            assert attempt <= plan.resubmits or verdict.cause is Cause.PREEMPTED, what
+            charged = [
+                v
+                for v in (*verdict.earlier, verdict)
+                if v.cause in INFRASTRUCTURE and not v.checkpointed
+            ]
+            assert len(charged) <= plan.resubmits, what

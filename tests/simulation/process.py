@@ -196,7 +196,7 @@ class SimRunner:
         self.suspended = False
         self.ended: float | None = None
         self._resumed: list[Callable[[], None]] = []
-        self._born = sim.world.now
+        self.born = sim.world.now
         self._frozen = False
         self._backlog: list[Callable[[], None]] = []
         self._cpu = 0.0
@@ -337,7 +337,7 @@ class SimRunner:
             return
         first = self.machine.phase is rm.Phase.GREETING
         if self.sim.monitor.dead:
-            if first and self.world.now - self._born > _PATIENCE_S:
+            if first and self.world.now - self.born > _PATIENCE_S:
                 self.exit(3)
             else:
                 self.world.after(self.world.between(0.2, 2), self._connect)

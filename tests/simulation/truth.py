@@ -275,7 +275,7 @@ class Truth:
             assert verdict.attempt == expected, f"job {event.job}: {verdict}"
             self._judge.judge(event.job, verdict, self._last(event.job))
             if event.again:
-                self._judge.again(event.job, verdict, expected)
+                self._judge.again(event.job, verdict)
                 self.again[event.job] = expected
         elif isinstance(event, events.RunnerGone):
             self._sim.world.tell(f"runner {event.runner} is gone: {event.text}")

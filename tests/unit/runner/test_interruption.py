@@ -102,6 +102,18 @@ def test_a_job_that_ends_meanwhile_needs_no_checkpoint(notice: Notice) -> None:
     assert rules.failed(7, "late") == []
 
 
+def test_a_runner_that_nobody_ends_leaves_when_it_has_nothing_to_do() -> None:
+    """The signal came from a person, or the scheduler thought better of it."""
+    rules = Interruption(None, 0.0)
+    rules.grace = 20.0
+    rules.warned(STAY, 15, None, 1.0)
+    assert rules.spared(21.0) == []
+    (part,) = rules.spared(21.1)
+    assert isinstance(part, Part)
+    assert (part.reason, part.signal) == ("signal", 15)
+    assert Interruption(None, 0.0).spared(100.0) == []
+
+
 def test_a_checkpoint_that_hangs_does_not_hold_the_runner() -> None:
     """What becomes of it is told in the goodbye."""
     rules = Interruption(None, 0.0)

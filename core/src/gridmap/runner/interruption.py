@@ -100,6 +100,7 @@ class Interruption:
         self._deadline = math.inf if remaining is None else now + remaining
         self._share = math.inf if remaining is None else PART * max(remaining, 0.0)
         self._asked: _Asked | None = None
+        self._ends: tuple[Notice, int, float] | None = None
         self._declined: int | None = None
 
     @property
@@ -130,6 +131,8 @@ class Interruption:
         """
         ends = notice.coming is Coming.END
         notice = self._understood(notice, now)
+        if ends:
+            self._ends = (notice, number, now)
         if self._asked is not None:
             if ends:
                 self._asked.notice, self._asked.signal = notice, number
@@ -173,6 +176,20 @@ class Interruption:
         left = self._deadline - now
         text = f"its time is over in {max(left, 0.0):.1f} s"
         return self._ask(Notice(coming=Coming.TIME_LIMIT, text=text), None, job, now)
+
+    def spared(self, now: float) -> list[Step]:
+        """Leave, where nothing runs any more and the scheduler should have acted.
+
+        A signal that a person sent, or an end that was thought better of, must not
+        leave a runner behind that begins nothing and keeps its place.
+        """
+        if self._ends is None or self._asked is not None or not self.closing:
+            return []
+        notice, number, since = self._ends
+        if now - since <= self.grace:
+            return []
+        text = _text(notice, number) + "; but nobody ended it"
+        return [Part(reason="signal", text=text, signal=number)]
 
     def _overdue(self, asked: _Asked, now: float) -> list[Step]:
         """See whether the scheduler should have acted by now."""

@@ -515,6 +515,8 @@ class RunnerMachine:
         if self._farewell is None and self.phase is not Phase.GREETING:
             job = self._askable(running[0]) if can_save else None
             self._take(self._interruption.tick(job, now), now)
+            if not self._fed:
+                self._take(self._interruption.spared(now), now)
         if self.beat_due(now):
             self._beat(vitals, running, tail, now)
             for message, frames in self.outbox.due(now, max(5.0, self.interval)):
