@@ -231,8 +231,9 @@ class RunBusyError(RunError):
         who = f"process {self.pid}" if self.pid else "another process"
         where = f" on host {self.host}" if self.host else ""
         return (
-            f"run {self.run} is being driven by {who}{where}; wait for it, end it, or "
-            f"choose another name{self.advice and '. '}{self.advice}"
+            f"run {self.run} is being driven by {who}{where}; watch it (gridmap attach "
+            f"{self.run!r}), end it, or choose another name"
+            f"{self.advice and '. '}{self.advice}"
         )
 
 
