@@ -15,6 +15,7 @@ from hypothesis.stateful import (
 )
 from tests.simulation.faults import Faults
 from tests.simulation.jobs import Deed
+from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.plan import OTHER, Plan
 from tests.simulation.simulation import Simulation, run_seed
 
@@ -57,6 +58,30 @@ def test_a_seed_replays_exactly() -> None:
         stories.append(told.stdout.splitlines())
     assert stories[0] == stories[1]
     assert len(stories[0]) > 1000
+
+
+_FOUND_SOON = ("_report", "put_back", "release", "keep", "_take_back")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "mutant",
+    [m for m in MUTANTS if m.what in _FOUND_SOON],
+    ids=lambda mutant: mutant.name,
+)
+def test_a_rule_that_is_broken_is_noticed(mutant: Mutant) -> None:
+    """A simulation that finds nothing may be blind."""
+    assert mutant.search() is not None
+
+
+def test_a_healthy_run_hardly_asks_the_scheduler() -> None:
+    """Its runners come soon and are heard of; only for a late one it is asked."""
+    plan = Plan(jobs=100, max_workers=8, queue_s=0.5)
+    for seed in range(10):
+        simulation = Simulation(seed, plan)
+        simulation.run()
+        assert simulation.polite
 
 
 class Run(RuleBasedStateMachine):
