@@ -29,8 +29,10 @@ SETTINGS: Final = {
     "silence_limit": 8.0,
     "query_interval": 1.0,
     "orphan_time": 60.0,
+    "query_budget": 1000,
 }
-"""Short enough for a test, long enough for a machine that is busy with others."""
+"""Short enough for a test, long enough for a machine that is busy with others; and as
+many questions as such short times lead to, which all tests' runs have to share."""
 
 
 class StruckMap:

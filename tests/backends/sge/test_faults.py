@@ -157,7 +157,12 @@ def test_a_node_loses_power(cluster: Cluster, run: Run) -> None:
 
     text = eventually(reason, within_s=90, what="the master misses the node", gap_s=2)
     assert text == "the master cannot reach host n1"
-    assert run.look([first]).seen[first].state is SeenState.UNREACHABLE
+    eventually(
+        lambda: run.look([first]).seen[first].state is SeenState.UNREACHABLE,
+        within_s=60,
+        what="certainty",
+        gap_s=2,
+    )
     assert run.plugins.postmortem(frozenset({first})) == {}
     # A deletion is taken, and waits for the node to come back.
     assert run.plugins.kill(frozenset({first})) == {first: Killed.KILLED}

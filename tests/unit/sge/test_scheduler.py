@@ -294,8 +294,30 @@ def test_runners_on_silent_hosts_are_marked() -> None:
     observed = run(stage).observe(frozenset({ONE, TWO}))
     assert isinstance(observed, Observed)
     assert observed.seen[ONE].reason == "the master cannot reach host n1"
-    assert observed.seen[ONE].state is SeenState.UNREACHABLE
     assert observed.seen[TWO].reason == ""
+
+
+def test_a_host_counts_as_lost_when_it_is_silent_for_long() -> None:
+    """And from the start where the master did not answer: it may be a new one."""
+    stage = scene()
+    one = run(stage)
+    stage.programs.say("qstat -xml -f", unreachable("n1"))
+
+    def state(seconds: float) -> SeenState | None:
+        stage.clock.seconds += seconds
+        stage.programs.say("qstat -xml -u", jobs("7 1 r all.q@n1"))
+        observed = one.observe(frozenset({ONE}))
+        assert isinstance(observed, Observed)
+        return observed.seen[ONE].state
+
+    assert [state(39), state(39), state(2)] == [
+        SeenState.RUNNING,
+        SeenState.RUNNING,
+        SeenState.UNREACHABLE,
+    ]
+    stage.programs.say("qstat -xml -u", DOWN)
+    assert isinstance(one.observe(frozenset({ONE})), NotAsked)
+    assert state(2) is SeenState.RUNNING
 
 
 def test_what_is_being_deleted_on_a_silent_host_stays_so() -> None:

@@ -1,7 +1,7 @@
 """The order of the questions, and what is made of bad answers."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 import pytest
@@ -51,10 +51,11 @@ BAD_ANSWERS = [
 ]
 
 
-def drive(slurm: FakeSlurm) -> RunPlugins:
+def drive(slurm: FakeSlurm, now: Callable[[], float] = lambda: 0.0) -> RunPlugins:
     """Return a run that this Slurm answers, called as core calls it."""
     context = attrs.evolve(CONTEXT, desk=Desk(run=slurm))
-    return RunPlugins(SlurmBackend(sleep=lambda _: None), context, name="slurm")
+    backend = SlurmBackend(sleep=lambda _: None, now=now)
+    return RunPlugins(backend, context, name="slurm")
 
 
 class TestCapabilities:
@@ -305,14 +306,15 @@ class TestObserve:
         slurm = FakeSlurm(
             squeue=queue(f"7_1|RUNNING|n1|None|{COMMENT}"), sinfo=says(nodes)
         )
-        run, handles = drive(slurm), frozenset({Handle("7", "1")})
-        first = run.observe(handles)
-        assert isinstance(first, Observed)
-        assert {seen.state for seen in first.seen.values()} == {SeenState.RUNNING}
-        assert slurm.count("sinfo") == 0
-        again = run.observe(handles)
-        assert isinstance(again, Observed)
-        assert {seen.state for seen in again.seen.values()} == {state}
+        times = iter((0.0, 0.0, 5.0, 12.0))
+        run, handles = drive(slurm, times.__next__), frozenset({Handle("7", "1")})
+        states = []
+        for looks in range(4):
+            assert slurm.count("sinfo") == max(0, looks - 1)
+            observed = run.observe(handles)
+            assert isinstance(observed, Observed)
+            states += [seen.state for seen in observed.seen.values()]
+        assert states == [SeenState.RUNNING] * 3 + [state]
 
     def test_nobody_is_no_question(self) -> None:
         """Nothing is asked for nothing."""

@@ -7,6 +7,7 @@ raises: what is not understood is an answer of its own kind.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pwd
@@ -35,6 +36,7 @@ from gridmap.retry import GUILTY_NODE
 from gridmap.verdict import Cause
 from gridmap_sge import array, discovery, native, pending, qdel, qstat
 from gridmap_sge.drmaa_process import DrmaaProcess
+from gridmap_sge.hosts import SilentHosts
 from gridmap_sge.inquest import Inquest
 from gridmap_sge.programs import Programs
 from gridmap_sge.qsub import Qsub
@@ -102,6 +104,7 @@ class Scheduler:
         self._clock = clock
         self._waited: dict[Handle, float] = {}
         self._vanished: set[Handle] = set()
+        self._silent = SilentHosts()
         self._now = now
         self._asked: dict[str, Resources] = {}
         self._submitted: dict[str, datetime] = {}
@@ -270,6 +273,7 @@ class Scheduler:
             qstat.is_sound, "qstat", "-xml", "-u", self.user, fresh=fresh
         )
         if isinstance(answer, NoAnswer) or answer.status != 0:
+            self._silent.looked((), 0.0)
             return NotAsked(text=f"qstat failed: {answer.words}")
         try:
             return qstat.parse(answer.output)
@@ -288,23 +292,17 @@ class Scheduler:
                 self._waited.pop(handle, None)
 
     def _mark_unreachable(self, seen: dict[Handle, Seen]) -> dict[Handle, Seen]:
-        """Say of runners on silent hosts that these are; they are shown as running.
-
-        What is being deleted stays so: that it waits for its host is no news.
-        """
+        """Say of runners on silent hosts that these are; they are shown as running."""
         if not any(one.node for one in seen.values()):
             return seen
+        now = self._clock()
         answer = self._programs.ask("qstat", "-xml", "-f", "-qs", "u", "-u", self.user)
-        if isinstance(answer, NoAnswer) or answer.status != 0:
-            return seen
-        try:
-            silent = qstat.parse_unreachable(answer.output)
-        except qstat.QstatError:
-            return seen
-        return {
-            handle: _unreachable(one) if one.node in silent else one
-            for handle, one in seen.items()
-        }
+        silent: Collection[str] = ()
+        if not isinstance(answer, NoAnswer) and answer.status == 0:
+            with contextlib.suppress(qstat.QstatError):
+                silent = qstat.parse_unreachable(answer.output)
+        self._silent.looked(silent, now)
+        return {handle: self._silent.mark(one, now) for handle, one in seen.items()}
 
     def attach(self, token: str) -> Mapping[Handle, Seen] | NotAsked:
         """Return the runners of the run *token* that still exist."""
@@ -397,13 +395,6 @@ class Scheduler:
     def close(self) -> None:
         """End the DRMAA session; jobs go on."""
         self._submitter.close()
-
-
-def _unreachable(seen: Seen) -> Seen:
-    reason = f"the master cannot reach host {seen.node}"
-    ending = seen.state in {SeenState.ENDING, SeenState.ENDED}
-    state = seen.state if ending else SeenState.UNREACHABLE
-    return attrs.evolve(seen, state=state, reason=reason)
 
 
 def _fate(seen: Seen | None) -> Killed:

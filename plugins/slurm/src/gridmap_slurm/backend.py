@@ -59,6 +59,10 @@ _REQUEUE_PAUSES_S: Final = (0.0, 0.5, 1.0)
 """Looks at a runner just requeued, until it is pending and can be told to hurry. One
 that takes longer to end is told when it is next observed."""
 
+_CERTAIN_S: Final = 10.0
+"""How long a node must have been silent, at each look, before it counts as lost: a
+controller that has just started has not heard of any."""
+
 _WAITING: Final = frozenset({SeenState.QUEUED, SeenState.HELD, SeenState.BLOCKED})
 
 
@@ -72,6 +76,7 @@ class _Memory:
         doubtful: Comments of batches whose sbatch had no answer, with the job that
             each became; None as long as nobody knows whether it was taken.
         waiting: Runners last seen waiting: Slurm's word for it, and when.
+        silent: Nodes that did not answer when they were last looked at, and since when.
         running: Runners seen running when they were last looked at.
         requeued: Runners this backend requeued and that may wait for a begin time.
         warned: Options that were warned of.
@@ -81,6 +86,7 @@ class _Memory:
     nodes: frozenset[str] | None = None
     doubtful: dict[str, str | None] = attrs.field(factory=dict)
     waiting: dict[Handle, tuple[str, float]] = attrs.field(factory=dict)
+    silent: dict[str, float] = attrs.field(factory=dict)
     running: set[Handle] = attrs.field(factory=set)
     requeued: set[Handle] = attrs.field(factory=set)
     warned: set[str] = attrs.field(factory=set)
@@ -93,10 +99,15 @@ class SlurmBackend:
         sleep: Waits; another one in tests.
     """
 
-    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._controller = Controller()
         self._inquest = Inquest(self._controller)
         self._sleep = sleep
+        self._now = now
         self._memory = _Memory()
 
     @hookimpl
@@ -317,7 +328,10 @@ class SlurmBackend:
         self._memory.running |= running
         names = {node for node in nodes if node is not None}
         silent = self._controller.silent(names, context) if names else {}
-        gone = {h for h in running if seen[h].node in silent}
+        now, before = self._now(), self._memory.silent
+        self._memory.silent = {node: before.get(node, now) for node in silent}
+        lost = {n for n, at in self._memory.silent.items() if now - at >= _CERTAIN_S}
+        gone = {h for h in running if seen[h].node in lost}
         return seen | {h: sinfo.unreachable(seen[h], silent) for h in gone}
 
     def _remember(self, seen: Mapping[Handle, Seen]) -> None:
