@@ -193,6 +193,7 @@ class MonitorService:
             state = SessionState.GREETING
         if state is SessionState.ERROR:
             return
+        message: m.FromRunner | None = None
         try:
             message = codec.decode_from_runner(received.frames[0])
             self._sessions[peer] = advance(state, message)
@@ -205,10 +206,12 @@ class MonitorService:
                 self._content = _checked(received, message.digest, most)
             self._feed(facts.Heard(peer=peer, message=message))
         except RemoteProtocolError as error:
-            self._alarm.refused += 1
             if state is SessionState.GREETING:
                 self._end_session(peer)  # a stranger costs no memory
+                # A runner that was struck off, and does not know it, is no offender.
+                self._alarm.refused += message is None
                 return
+            self._alarm.refused += 1
             _log.info("a runner's session is closed: %s", error)
             self._sessions[peer] = SessionState.ERROR
             refusal = m.Refuse(text=f"protocol error: {error}")
