@@ -37,6 +37,9 @@ PATIENCE_S = 2500.0
 """By then every job must have ended, once nothing goes wrong any more. Runners that
 end after each job take longer: a wait in the queue for every attempt."""
 
+_AVOID_S = 300.0
+"""So long runners wait for other nodes than those that look guilty."""
+
 PARTING_S = 400.0
 """By then a run that was closed must be over."""
 
@@ -244,9 +247,11 @@ class Simulation:
         if not self.plan.close_early:
             self.faults.end()
             patience = PATIENCE_S
+            attempts = len(self.jobs) * (self.plan.resubmits + 1)
             if self.plan.jobs_per_runner is not None:
-                attempts = len(self.jobs) * (self.plan.resubmits + 1)
                 patience += attempts * (self.plan.queue_s + 20.0)
+            if self.plan.walltime is not None:
+                patience += attempts * _AVOID_S  # each may cost the only node its name
             settled = world.run(patience, lambda: self.settled)
             assert settled, f"jobs never end: {self._unsettled()}"
             self._check_politeness()
