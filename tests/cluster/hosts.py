@@ -95,6 +95,10 @@ class Host:
     def pull_plug(self) -> None:
         """Kill everything on this host at once, and wait for that; idempotent."""
         deadline = time.monotonic() + DEATH_DEADLINE_S
+        # With the first process the kernel ends all others: one by one, some would live
+        # to write down how the rest died.
+        if (init := self.init()) is not None:
+            _kill(init)
         # Where a crash or a person has removed a name, the other one still leads to them.
         while pids := {*network.processes(self.name), *cgroups.processes(self.name)}:
             if time.monotonic() > deadline:
