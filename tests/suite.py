@@ -15,12 +15,14 @@ why; where ``CI=true``, that is an error instead. ``CLUSTERS`` names the ones wa
 Only the standard library is used: this runs before anything is installed.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -28,6 +30,7 @@ from types import FrameType
 ROOT = Path(__file__).resolve().parents[1]
 AREA = Path("/var/tmp")  # noqa: S108 - ours alone is checked in `own_directory`
 USER = "gmtest"
+WHOLE = ["tests"]
 HANDED_ON = ("--env=CI", "--env=GRIDMAP_FAULT_RECORDS")
 CLUSTERS = os.environ.get("CLUSTERS", "sge slurm").split()
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
@@ -52,11 +55,16 @@ def main(arguments: Sequence[str]) -> int:
     base = sys.executable if obstacle else "/usr/bin/python3"
     name = "venv-alone" if obstacle else "venv"
     python = environment(place / name, base, checkout)
-    pytest = [str(python), "-m", "pytest", *(arguments or ["tests"])]
+    pytest = [str(python), "-m", "pytest"]
     if obstacle:
         os.environ["GRIDMAP_TEST_NO_CLUSTERS"] = f"no clusters: {obstacle}"
-        return run(pytest, cwd=checkout)
-    return run_on_clusters(pytest, checkout)
+        return run([[*pytest, *(arguments or WHOLE)]], cwd=checkout)
+    parts = [list(arguments)]
+    if list(arguments) in ([], WHOLE):
+        # Tests on clusters wait for most of their time, and break what they stand on:
+        # the others go on beside them.
+        parts = [[*WHOLE, "-m", which] for which in ("cluster", "not cluster")]
+    return run_on_clusters([[*pytest, *part] for part in parts], checkout)
 
 
 def why_no_clusters() -> str:
@@ -137,8 +145,8 @@ def environment(venv: Path, base: str, checkout: Path) -> Path:
     return python
 
 
-def run_on_clusters(pytest: Sequence[str], checkout: Path) -> int:
-    """Run pytest on the head node as an ordinary user; return its exit status.
+def run_on_clusters(sessions: Sequence[Sequence[str]], checkout: Path) -> int:
+    """Run pytest sessions on the head node as an ordinary user; return the status.
 
     Clusters that somebody has up already are used, and left up.
     """
@@ -148,8 +156,9 @@ def run_on_clusters(pytest: Sequence[str], checkout: Path) -> int:
         subprocess.run(["chown", "-R", f"{USER}:", str(checkout)], check=True)
         where = ["--host", "head", "--user", USER, "--cwd", str(checkout)]
         names = f"--env=GRIDMAP_TEST_CLUSTERS={' '.join(CLUSTERS)}"
-        command = ["run", *where, names, *HANDED_ON, "--", *pytest]
-        return run([sys.executable, str(ROOT / "tests" / "cluster"), *command])
+        program = [sys.executable, str(ROOT / "tests" / "cluster"), "run"]
+        before = [*program, *where, names, *HANDED_ON, "--"]
+        return run([[*before, *session] for session in sessions])
     finally:
         if not theirs:
             cluster("down")
@@ -163,21 +172,38 @@ def cluster(*command: str, quiet: bool = False) -> bool:
     return done.returncode == 0
 
 
-def run(command: Sequence[str], cwd: Path = ROOT) -> int:
-    """Run a program to its end, come what may, and return its exit status.
+def run(commands: Sequence[Sequence[str]], cwd: Path = ROOT) -> int:
+    """Run programs side by side to their end, come what may; return the worst status.
 
-    Ctrl-C reaches it by itself, being of the same group; a request to end is handed on.
-    Either way this process lives on, to tidy up.
+    The first one prints as it goes; what the others say is printed when it is over.
+    Ctrl-C reaches them by itself, being of the same group; a request to end is handed
+    on. Either way this process lives on, to tidy up.
     """
-    process = subprocess.Popen(command, cwd=cwd)
+    first, *others = commands
+    with contextlib.ExitStack() as stack:
+        said = [stack.enter_context(tempfile.TemporaryFile()) for _ in others]
+        beside = [
+            subprocess.Popen(command, cwd=cwd, stdout=file, stderr=subprocess.STDOUT)
+            for command, file in zip(others, said, strict=True)
+        ]
+        statuses = wait([subprocess.Popen(first, cwd=cwd), *beside])
+        for file in said:
+            file.seek(0)
+            shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+    return max(status if status >= 0 else 128 - status for status in statuses)
+
+
+def wait(processes: Sequence["subprocess.Popen[bytes]"]) -> list[int]:
+    """Wait for processes to end, handing on what asks for their end."""
 
     def hand_on(number: int, _: FrameType | None) -> None:
-        process.send_signal(number)
+        for process in processes:
+            process.send_signal(number)
 
     signal.signal(signal.SIGTERM, hand_on)
     signal.signal(signal.SIGINT, lambda *_: None)
-    status = process.wait()
-    return int(status if status >= 0 else 128 - status)
+    return [process.wait() for process in processes]
 
 
 def must(command: Sequence[str], hint: str) -> None:
