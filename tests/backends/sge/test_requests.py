@@ -111,10 +111,10 @@ def test_a_held_runner_is_held(run: Run) -> None:
 
 
 def test_a_full_cluster_is_explained(run: Run) -> None:
-    """In plain words."""
+    """In plain words, where none that asked for the same is at work."""
     first = run.start("/bin/sleep", "100", count=8)
     run.runs(first[0])
-    handles = run.start("/bin/sleep", "100")
+    handles = run.start("/bin/sleep", "100", walltime=500)
 
     def reason() -> str:
         waits = [s for s in run.look(handles).seen.values() if s.raw == "qw"]

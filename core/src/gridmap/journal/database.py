@@ -20,7 +20,6 @@ import os
 import sqlite3
 import stat
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 from gridmap.errors import RunError
 from gridmap.journal import mounts
@@ -191,9 +190,9 @@ def connect_to_read(path: Path, *, locks: bool = True) -> sqlite3.Connection:
 
 
 def _connect(path: Path, mode: str, *, locks: bool = True) -> sqlite3.Connection:
-    name = f"file:{quote(os.fsencode(path))}?mode={mode}" + "&vfs=unix-none" * (
-        not locks
-    )
+    name = f"{path.absolute().as_uri()}?mode={mode}"
+    if not locks:
+        name += "&vfs=unix-none"
     connection = sqlite3.connect(
         name,
         uri=True,
