@@ -39,6 +39,9 @@ _TOLD: Final = {Fault.SIGNALLED, Fault.WARNED, Fault.OURS}
 
 _KNOWN: Final = {Ending.PERSON, Ending.PREEMPTION, Ending.NODE}
 
+CONNECT_S: Final = 15.0
+"""How long a runner may be shown as running without a hello."""
+
 _NEAR_S: Final = 15.0
 """So near a limit it may be thought to be the reason."""
 
@@ -93,7 +96,8 @@ class Judge:
         if walltime is None or runner.ended is None:
             return False
         away = abs(runner.born + walltime - runner.ended)
-        return away < _NEAR_S or bool(self._sim.plan.clocks or self._sim.plan.drift)
+        plan, wrong = self._sim.plan, runner.node.clock.wrong
+        return away < _NEAR_S or bool(wrong or plan.clocks or plan.drift)
 
     def _judge_own(self, number: int, verdict: Verdict, last: Try) -> None:
         """The job itself ended so, in that very attempt."""
@@ -188,7 +192,8 @@ class Judge:
         tasks = self._sim.scheduler.tasks.values()
         task = next((t for t in tasks if named and str(t.handle) == named[1]), None)
         assert task is not None, f"{what}: no runner is named"
-        waited = self._sim.plan.start_timeout_s is not None
+        plan = self._sim.plan
+        waited = plan.start_timeout_s is not None or plan.lag_s > CONNECT_S
         assert waited or task.faults - {Fault.OURS}, f"{what}: nothing befell it"
 
     def again(self, number: int, verdict: Verdict) -> None:

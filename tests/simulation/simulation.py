@@ -14,6 +14,7 @@ from tests.simulation.driver import SimJournal
 from tests.simulation.faults import Faults
 from tests.simulation.invariants import check_books, check_told, fingerprint
 from tests.simulation.jobs import Deed, SimJob
+from tests.simulation.judge import CONNECT_S
 from tests.simulation.monitor import SimMonitor
 from tests.simulation.network import Clock, Node
 from tests.simulation.plan import Plan, draw
@@ -76,7 +77,7 @@ class Simulation:
             silence_s=20.0,
             stall_s=30.0,
             start_timeout_s=plan.start_timeout_s,
-            connect_s=15.0,
+            connect_s=CONNECT_S,
             query_s=10.0,
             orphan_s=ORPHAN_S,
             retry=plan.decide,
