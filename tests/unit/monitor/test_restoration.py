@@ -202,6 +202,30 @@ def test_a_node_is_not_avoided_for_ever_after_a_restart() -> None:
     assert not submission.avoid
 
 
+def test_a_runner_that_came_while_nobody_listened_fails_no_job() -> None:
+    """It gave up waiting for a driver; the scheduler shows it running a while longer."""
+    desk = Journaled(max_workers=1, resubmits=0)
+    desk.add(1)
+    (handle,) = desk.accept()
+    again = Resumed(desk.journal, max_workers=1, resubmits=0, connect_s=15.0)
+    for _ in range(10):
+        again.tick(4.0)
+        if again.take(i.Look):
+            again.take(i.Look)
+            seen = {handle: b.Seen(state=b.SeenState.RUNNING)}
+            again.tell(
+                f.Looked(
+                    asked=frozenset(seen),
+                    observation=b.Observed(seen=seen),
+                    at=again.now,
+                )
+            )
+    assert again.take(i.KillRunners)
+    assert again.states() == [JobState.QUEUED]
+    again.tick(1.0)
+    assert again.take(i.SubmitRunners)
+
+
 def test_jobs_handed_back_are_not_waited_for() -> None:
     """What a runner returned is not its own in the next life either."""
     desk = Journaled(max_workers=1)

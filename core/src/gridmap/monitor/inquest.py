@@ -278,6 +278,9 @@ class Inquest:
             cause=Cause.NEVER_STARTED,
         )
         self._staffing.kill([runner])
+        if runner.inherited:  # it may have come while nobody was there to hear it
+            self._staffing.staff(runner.group)
+            return
         self._failed_start(runner, [statement])
 
     def autopsied(self, fact: Autopsied) -> None:
