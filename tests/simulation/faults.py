@@ -352,7 +352,7 @@ class Faults:
     def driver_dies(self) -> None:
         """The user's process is killed, and his script started again later."""
         if self._sim.plan.journaled and not self._sim.monitor.dead:
-            when = self._dice.choice(["before", "after", "amid"])
+            when = self._dice.choice(["before", "after", "amid", "amid"])
             self._world.tell(f"driver: is to die, {when} it writes")
             self._sim.monitor.doom(when)
 

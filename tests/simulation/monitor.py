@@ -9,6 +9,7 @@ from tests.simulation.driver import entries
 
 from gridmap import backend as b
 from gridmap.errors import RemoteProtocolError
+from gridmap.journal import entries as e
 from gridmap.monitor import facts as f
 from gridmap.monitor import instructions as i
 from gridmap.monitor.ledger import Ledger
@@ -86,7 +87,7 @@ class SimMonitor:
             when: "before" it is, "after", or "amid" what is done about it then.
         """
         self.doomed = when
-        self._world.after(1.0, self.die)
+        self._world.after(30.0, self.die)
 
     def _go_on(self) -> None:
         self._stopped = False
@@ -132,6 +133,7 @@ class SimMonitor:
 
     def _handle(self, fact: f.Fact, batch: list[Any] | None) -> None:
         asked = self.ledger.handle(fact, self.clock.now)
+        _check_order(fact, asked)
         if self._sim.plan.journaled:
             asked = self._write(fact, asked)
         self._carry_out(fact, asked, batch)
@@ -146,9 +148,10 @@ class SimMonitor:
         All that is certain is that nothing is done before what comes before it is
         written. So whoever dies may have done as much as he likes.
         """
-        self._dying = bool(self.doomed and entries(fact, asked))
-        if self._dying and self._world.chance(0.6):
-            self._dying = False  # a later one
+        written = entries(fact, asked) if self.doomed else []
+        results = any(isinstance(entry, e.Done | e.Ended) for entry in written)
+        # Most likely where it hurts most.
+        self._dying = bool(written) and self._world.chance(1.0 if results else 0.05)
         if self._dying and self.doomed == "before":
             return []
         if self._dying and self.doomed == "amid":
@@ -287,6 +290,17 @@ class SimMonitor:
                 tails[handle] = "python3: No module named gridmap"
         findings = scheduler.postmortem(handles)
         return f.Autopsied(asked=handles, findings=findings, tails=tails)
+
+
+def _check_order(fact: f.Fact, asked: list[i.Instruction]) -> None:
+    """What is acknowledged is safe before: its runner forgets it then."""
+    acknowledged = False
+    for instruction in asked:
+        if isinstance(instruction, i.Send) and isinstance(instruction.message, m.Ack):
+            acknowledged = True
+        safe = i.Deliver | i.DeliverVerdict | i.KeepContent
+        late = acknowledged and isinstance(instruction, safe)
+        assert not late, f"{fact} is acknowledged before {instruction}"
 
 
 def _short(errand: Any) -> str:

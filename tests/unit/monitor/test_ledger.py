@@ -325,6 +325,18 @@ def test_runners_that_end_one_by_one_are_replaced_together() -> None:
     assert len(rest.runners) == 3
 
 
+def test_a_verdict_is_safe_before_its_message_is_acknowledged() -> None:
+    """A driver that dies between the two would have the job run once more."""
+    desk = Desk(max_workers=1)
+    desk.add(1)
+    (peer,) = desk.start()
+    (work,) = desk.work()
+    lost = m.WorkerLost(number=1, grant=work.grant, job=0, status=3, signal=None)
+    asked = desk.hear(peer, lost)
+    kinds = [type(getattr(x, "message", x)) for x in asked]
+    assert kinds.index(i.DeliverVerdict) < kinds.index(m.Ack)
+
+
 def test_nobody_asks_accounting_about_a_runner_that_is_gone() -> None:
     """It was told to be killed while accounting was still to be asked again."""
     desk = Desk(b.Capabilities(accounting=True), max_workers=1)

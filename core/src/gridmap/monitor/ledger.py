@@ -24,6 +24,7 @@ from gridmap.monitor.inquest import DOUBTFUL_BEATS, Inquest
 from gridmap.monitor.instructions import (
     Attach,
     Deliver,
+    DeliverVerdict,
     Instruction,
     KeepContent,
     KillRunners,
@@ -269,7 +270,7 @@ class Ledger:
             self._succeed(runner)
         # Behind what was delivered, which must be safe before it is acknowledged, and
         # before anything that the message led to.
-        kept = Deliver | KeepContent | Publish | Note
+        kept = Deliver | DeliverVerdict | KeepContent | Publish | Note
         while at < len(books.out) and isinstance(books.out[at], kept):
             at += 1
         self._answer(fact.peer, message, at)
