@@ -290,29 +290,40 @@ class JobMonitor:
         opened, self._opened = self._opened, None
         if opened is None:
             return
+        # Whoever cannot wait and interrupts one of these comes to the next.
         try:
-            self._service.tell(facts.Closed(kill=kill))
-            if not kill and not self._service.join(_GENTLE_S):
-                kill = True
-                self._service.tell(facts.Closed(kill=True))
-            if kill and not self._service.join(_FORCED_S):
-                _log.error(
-                    "runners of run %s may still be there: the scheduler did not "
-                    "confirm their end within %g s",
-                    opened.directory.name,
-                    _FORCED_S,
-                )
+            self._end_runners(opened, kill=kill)
         finally:
+            try:
+                self._end_threads(opened, error)
+            finally:
+                keep = self.settings.keep_logs
+                failed = self._failed or error is not None
+                logs = keep == "always" or (keep == "failed" and failed)
+                self._leave(opened, keep_logs=logs)
+
+    def _end_runners(self, opened: Opened, *, kill: bool) -> None:
+        self._service.tell(facts.Closed(kill=kill))
+        if not kill and not self._service.join(_GENTLE_S):
+            kill = True
+            self._service.tell(facts.Closed(kill=True))
+        if kill and not self._service.join(_FORCED_S):
+            _log.error(
+                "runners of run %s may still be there: the scheduler did not "
+                "confirm their end within %g s",
+                opened.directory.name,
+                _FORCED_S,
+            )
+
+    def _end_threads(self, opened: Opened, error: BaseException | None) -> None:
+        try:
             self._errands.finish(_GENTLE_S)
+        finally:
             text = None if error is None else plugins.describe(error)
             self._watch.tell(
                 RunEnded(run=opened.token, at=_now(), error=text, queries=self.queries)
             )
             self._watch.finish(_GENTLE_S)
-            keep = self.settings.keep_logs
-            failed = self._failed or error is not None
-            logs = keep == "always" or (keep == "failed" and failed)
-            self._leave(opened, keep_logs=logs)
 
     def _leave(self, opened: Opened, *, keep_logs: bool) -> None:
         """Take away what the run kept, if nobody is to resume it."""
