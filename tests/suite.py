@@ -62,8 +62,12 @@ def main(arguments: Sequence[str]) -> int:
     parts = [list(arguments)]
     if list(arguments) in ([], WHOLE):
         # Tests on clusters wait for most of their time, and break what they stand on:
-        # the others go on beside them.
-        parts = [[*WHOLE, "-m", which] for which in ("cluster", "not cluster")]
+        # the others go on beside them. What fails on a cluster is run once more, and
+        # told as a rerun: schedulers' daemons have minutes and moods of their own.
+        parts = [
+            [*WHOLE, "-m", "cluster", "--reruns=1", "-rR"],
+            [*WHOLE, "-m", "not cluster"],
+        ]
     return run_on_clusters([[*pytest, *part] for part in parts], checkout)
 
 
