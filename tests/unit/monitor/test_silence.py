@@ -115,12 +115,16 @@ def test_a_kill_that_came_to_nothing_is_said_again() -> None:
 
 @pytest.mark.parametrize("state", [ENDING, RUNNING])
 @pytest.mark.parametrize("requeue", [True, False])
+@pytest.mark.parametrize("last_words", [True, False])
 def test_a_run_that_is_over_waits_for_no_dead_node(
-    state: b.SeenState, *, requeue: bool
+    state: b.SeenState, *, requeue: bool, last_words: bool
 ) -> None:
     """Only until the scheduler has taken over the task of ending its runner."""
     desk = Desk(b.Capabilities(requeue=requeue), max_workers=1)
     given_up(desk)
+    if last_words:  # it was only stopped, and ended as soon as it went on
+        desk.hear(b"n1", m.Beat(number=5, holds=()))
+        desk.tell(f.Disconnected(peer=b"n1"))
     (peer,) = desk.start()
     (work,) = desk.work()[-1:]
     desk.report(peer, work)
