@@ -6,8 +6,9 @@ import traceback
 import pytest
 from tests import jobs
 
-from gridmap import Job, grid_map, process_jobs
+from gridmap import Job, Retry, grid_map, process_jobs
 from gridmap.errors import JobException, RemoteError, RemoteTraceback
+from gridmap.events import JobFailed
 from gridmap.verdict import Cause
 
 
@@ -26,6 +27,26 @@ def test_an_exception_shows_where_it_was_raised() -> None:
     text = "".join(traceback.format_exception(caught.value))
     assert "in complain" in text
     assert "raise Teapot(number / 2)" in text
+
+
+def test_observers_are_told_where_an_exception_was_raised() -> None:
+    """The traceback is in the event, for the last attempt and for those before."""
+    told: list[JobFailed] = []
+
+    def watch(event: object) -> None:
+        if isinstance(event, JobFailed):
+            told.append(event)
+
+    with pytest.raises(jobs.Teapot):
+        grid_map(
+            jobs.complain,
+            [1],
+            backend="local",
+            progress=watch,
+            retry=Retry(jobs.Teapot, times=1),
+        )
+    assert [event.again for event in told] == [True, False]
+    assert all("raise Teapot(number / 2)" in event.traceback for event in told)
 
 
 def test_causes_of_an_exception_are_kept() -> None:

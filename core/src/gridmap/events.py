@@ -37,12 +37,14 @@ class RunStarted(Event):
         backend: Name of the backend that will start its runners.
         directory: Where it keeps its files.
         completion_mail: Whether its user asked to be mailed when it is over.
+        settings: What it goes by, by name; the backends' own options are left out.
     """
 
     name: str
     backend: str
     directory: str
     completion_mail: bool = False
+    settings: Mapping[str, object] = attrs.field(factory=dict, hash=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -113,6 +115,8 @@ class JobFailed(Event):
         resources: With what; None: with what it had, or not at all.
         delay_s: Seconds it waits first.
         avoid: Nodes it is kept from.
+        traceback: Where its exception was raised, at most about 10,000 characters;
+            empty if none was.
     """
 
     job: int
@@ -121,6 +125,7 @@ class JobFailed(Event):
     resources: Resources | None = None
     delay_s: float = 0.0
     avoid: frozenset[str] = frozenset()
+    traceback: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -1,5 +1,6 @@
 """Exceptions that travel."""
 
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -22,6 +23,7 @@ from gridmap.payload import (
     format_traceback,
     load,
     load_exception,
+    read_traceback,
 )
 
 
@@ -36,6 +38,15 @@ class TwoArguments(Exception):  # noqa: N818 - short
         super().__init__(f"{code} at {where}")
         self.code = code
         self.where = where
+
+
+class Counted(Exception):  # noqa: N818 - short
+    """Keeps count of how often one was made."""
+
+    made = 0
+
+    def __init__(self) -> None:
+        Counted.made += 1
 
 
 class Prefixed(Exception):  # noqa: N818 - short
@@ -383,6 +394,39 @@ def test_an_exception_that_cannot_be_formatted_is_named() -> None:
             return super().__getattribute__(name)
 
     assert "Evil" in format_traceback(Evil("x"))
+
+
+def test_a_traceback_is_read_without_making_the_exception() -> None:
+    """Its text is there, and nothing that the exception's class brings is run."""
+    parcel = dump_exception(Counted(), "Traceback: here")
+    before = Counted.made
+    assert read_traceback(parcel, 1000) == "Traceback: here"
+    assert Counted.made == before
+    load_exception(parcel)
+    assert Counted.made == before + 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"no pickle",
+        pickle.dumps(("text", "not", "two")),
+        pickle.dumps((1, [])),
+        pickle.dumps((threading.Lock, [])),
+    ],
+    ids=["nothing", "noise", "three", "number", "class"],
+)
+def test_what_holds_no_traceback_has_none(head: bytes) -> None:
+    """Whatever bytes there are, the answer is a text."""
+    assert read_traceback(Parcel(head, ()), 1000) == ""
+
+
+def test_a_traceback_is_read_up_to_a_limit() -> None:
+    """A long one keeps both ends."""
+    text = read_traceback(dump_exception(Plain(), "a" + "x" * 9000 + "z"), 100)
+    assert len(text) < 200
+    assert text[0] + text[-1] == "az"
 
 
 @given(st.lists(st.text() | st.integers() | st.none(), max_size=4))

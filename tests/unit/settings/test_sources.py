@@ -73,6 +73,12 @@ def test_an_empty_variable_is_not_set(site: Site) -> None:
     assert site.load(DEFAULT_QUEUE="", NUM_RESUBMITS=" ")[0] == Settings()
 
 
+def test_what_is_told_of_settings_makes_them_again(site: Site) -> None:
+    """Observers get them by name, and can make the same of them."""
+    settings, _ = site.load({"port_range": "5-6", "stall_limit": "never"})
+    assert Settings(**settings.told()) == settings  # type: ignore[arg-type]  # checked
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_every_setting_has_a_variable(name: str) -> None:
     """Each setting can be given as GRIDMAP_ and its name."""

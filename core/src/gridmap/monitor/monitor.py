@@ -237,6 +237,7 @@ class JobMonitor:
                 backend=opened.backend,
                 directory=str(opened.directory.path),
                 completion_mail=self._completion_mail,
+                settings=self.settings.told(),
             )
         )
         self._errands.start(opened.capabilities)

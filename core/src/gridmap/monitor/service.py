@@ -12,9 +12,11 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
+
 from gridmap import payload
 from gridmap.errors import LocalProtocolError, RemoteProtocolError
-from gridmap.events import RunnerPending
+from gridmap.events import JobFailed, RunnerPending
 from gridmap.journal import entries as e
 from gridmap.monitor import facts
 from gridmap.monitor import instructions as i
@@ -45,6 +47,8 @@ _PARTING_S: Final = 1.0
 _WRITING_S: Final = 10.0
 """How long the end of a run waits for its journal."""
 
+_TRACEBACK_CHARACTERS: Final = 10_000
+
 
 class MonitorService:
     """The monitor's thread."""
@@ -70,6 +74,7 @@ class MonitorService:
         self._connections: dict[bytes, int] = {}
         self._sent: dict[bytes, set[bytes]] = {}
         self._batch: payload.Batch | None = None
+        self._first = 0
         self._content: list[payload.Frame] | None = None
         self._parting: set[bytes] = set()
         self._alarm = Alarm(socket.counters)
@@ -175,6 +180,7 @@ class MonitorService:
             for message, frames in parked.messages:
                 if isinstance(message, m.Report):
                     self._batch = payload.Batch.read(frames)
+                    self._first = message.first
                 elif isinstance(message, m.Checkpoint):
                     self._content = payload.encode(frames, "none")
                 self._feed(facts.Parked(nonce=parked.nonce, message=message))
@@ -201,6 +207,7 @@ class MonitorService:
             if isinstance(message, m.Report):
                 most = self._socket.message_bytes
                 self._batch = _opened(received, message.count, most)
+                self._first = message.first
             elif isinstance(message, m.Checkpoint):
                 most = self._socket.message_bytes
                 self._content = _checked(received, message.digest, most)
@@ -289,6 +296,8 @@ class MonitorService:
 
     def _publish(self, publish: i.Publish) -> None:
         event = publish.event
+        if isinstance(event, JobFailed):
+            event = self._with_traceback(event)
         if (
             isinstance(event, RunnerPending)
             and not event.up
@@ -297,6 +306,15 @@ class MonitorService:
             self._pending_reasons.add(event.reason)
             _log.warning("runner %s does not start: %s", event.handle, event.reason)
         self._observers.tell(event)
+
+    def _with_traceback(self, event: JobFailed) -> JobFailed:
+        """Return what is told of a job with where its exception was raised."""
+        place = event.job - self._first
+        if self._batch is None or not 0 <= place < len(self._batch):
+            return event
+        (parcel,) = self._batch.parcels(place, place + 1)
+        text = payload.read_traceback(parcel, _TRACEBACK_CHARACTERS)
+        return attrs.evolve(event, traceback=text)
 
 
 def _result(deliver: i.Deliver) -> e.Entry:

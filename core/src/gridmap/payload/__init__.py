@@ -15,7 +15,12 @@ from gridmap.payload.compression import (
     encode,
 )
 from gridmap.payload.content import DIGEST_BYTES, digest
-from gridmap.payload.exceptions import dump_exception, format_traceback, load_exception
+from gridmap.payload.exceptions import (
+    dump_exception,
+    format_traceback,
+    load_exception,
+    read_traceback,
+)
 from gridmap.payload.pickling import (
     LARGE_BYTES,
     Frame,
@@ -49,6 +54,7 @@ __all__ = [
     "load",
     "load_exception",
     "pack",
+    "read_traceback",
     "take",
     "unpack",
 ]

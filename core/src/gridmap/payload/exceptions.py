@@ -12,8 +12,9 @@ the classes in them cannot be imported.
 
 from __future__ import annotations
 
+import io
 import pickle
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from gridmap.errors import RemoteError, RemoteTraceback, UnpicklableError
 from gridmap.payload.pickling import PROTOCOL, Parcel, dump, load
@@ -115,6 +116,33 @@ def load_exception(parcel: Parcel) -> BaseException:
         exc.__context__ = exc.__cause__
     exc.__cause__ = RemoteTraceback(traceback_text) if traceback_text else None
     return exc
+
+
+def read_traceback(parcel: Parcel, limit: int) -> str:
+    """Return the traceback of a dumped exception, without making the exception.
+
+    Runs no code that the parcel names, so any thread may call it.
+
+    Args:
+        parcel: What `dump_exception` made.
+        limit: Characters at most; a longer text loses its middle.
+
+    Returns:
+        The text, empty if there is none or the parcel holds something else.
+    """
+    try:
+        text, _ = _PlainData(io.BytesIO(parcel.head)).load()
+    except Exception:  # noqa: BLE001 - damaged bytes raise anything
+        return ""
+    return _shorten(text, limit) if isinstance(text, str) else ""
+
+
+class _PlainData(pickle.Unpickler):
+    """Reads what is made of built-in types alone."""
+
+    def find_class(self, module: str, name: str) -> NoReturn:
+        msg = f"plain data does not name {module}.{name}"
+        raise pickle.UnpicklingError(msg)
 
 
 def format_traceback(exc: BaseException) -> str:

@@ -164,6 +164,10 @@ class Settings:
             )
             raise InvalidSettingError(msg)
 
+    def told(self) -> dict[str, object]:
+        """Return all of them by name, as observers are told; no backend's options."""
+        return {name: getattr(self, name) for name in KINDS}
+
     def runs(self) -> Path:
         """Return where runs have their directories, which need not exist yet."""
         if self.run_directory is not None:
