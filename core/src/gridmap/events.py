@@ -77,11 +77,13 @@ class JobsRestored(Event):
         jobs: How many jobs it knows of.
         done: How many of them had returned.
         failed: How many had ended badly, and are not run again.
+        states: One byte a job, a `gridmap.lifecycle.JobState`.
     """
 
     jobs: int
     done: int
     failed: int
+    states: bytes = attrs.field(default=b"", repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -126,6 +128,14 @@ class JobFailed(Event):
     delay_s: float = 0.0
     avoid: frozenset[str] = frozenset()
     traceback: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class JobsCancelled(Event):
+    """Jobs were taken back by the user; those among them that were over stay so."""
+
+    first: int
+    stop: int
 
 
 @attrs.frozen(kw_only=True)
@@ -201,6 +211,7 @@ AnyEvent: TypeAlias = (
     | JobsRestored
     | JobsGranted
     | JobsDone
+    | JobsCancelled
     | JobFailed
     | RunnersSubmitted
     | RunnerPending

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from gridmap.backend import Handle, NotAsked
-from gridmap.events import JobsQueued, JobsRestored
+from gridmap.events import JobsCancelled, JobsQueued, JobsRestored
 from gridmap.journal import entries as e
 from gridmap.lifecycle import JobState, JobStep, RunnerState, RunnerStep
 from gridmap.monitor import facts as f
@@ -153,6 +153,7 @@ class Ledger:
                 jobs=len(done),
                 done=done.count(JobState.DONE),
                 failed=done.count(JobState.FAILED),
+                states=bytes(done),
             )
         self._staffing.staff_all()
 
@@ -175,6 +176,7 @@ class Ledger:
 
     def _jobs_cancelled(self, fact: f.JobsCancelled) -> None:
         jobs, first, stop = self._books.jobs, fact.first, fact.stop
+        self._books.publish(JobsCancelled, first=first, stop=stop)
         for job in range(first, stop):  # first those that a runner could be given
             state = JobState(jobs.states[job])
             if state in (JobState.QUEUED, JobState.DELAYED):

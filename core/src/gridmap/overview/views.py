@@ -1,0 +1,121 @@
+"""What an overview shows: runners, jobs, failures, notices, samples."""
+
+from __future__ import annotations
+
+import attrs
+
+from gridmap.lifecycle import JobState
+from gridmap.verdict import Verdict
+
+
+@attrs.define(kw_only=True)
+class RunnerView:
+    """A runner.
+
+    Attributes:
+        number: Its number in the run.
+        handle: The scheduler's name for it.
+        state: ``"queued"``, ``"up"`` or ``"gone"``.
+        since: When it came into that state.
+        node: Where it runs; empty if it does not yet.
+        pid: Its process there; 0 likewise.
+        reason: Why it waits, as the scheduler said, or how it ended; empty if nobody
+            said.
+        heard: When its last heartbeat came; None if none did.
+        cpu_s: Processor seconds its worker's whole tree used so far.
+        rss: Bytes of memory the tree holds now.
+        peak_rss: Most it ever held, bytes.
+        io_bytes: Bytes the tree read and wrote so far.
+        job: The job it was running at its last heartbeat; None if it was idle.
+        running_s: For how long then, seconds.
+        done: How many jobs returned from it.
+        busy_s: How long these took together, seconds.
+    """
+
+    number: int
+    handle: str
+    state: str
+    since: float
+    node: str = ""
+    pid: int = 0
+    reason: str = ""
+    heard: float | None = None
+    cpu_s: float = 0.0
+    rss: int = 0
+    peak_rss: int = 0
+    io_bytes: int = 0
+    job: int | None = None
+    running_s: float = 0.0
+    done: int = 0
+    busy_s: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class Failure:
+    """How an attempt of a job ended badly.
+
+    Attributes:
+        job: The job.
+        at: When.
+        verdict: Why.
+        again: Whether it is run once more.
+    """
+
+    job: int
+    at: float
+    verdict: Verdict
+    again: bool
+
+
+@attrs.frozen(kw_only=True)
+class Notice:
+    """Something that happened, in words.
+
+    Attributes:
+        at: When.
+        text: What.
+    """
+
+    at: float
+    text: str
+
+
+@attrs.frozen(kw_only=True)
+class Sample:
+    """How the run stood at one time, for curves.
+
+    Attributes:
+        at: When.
+        done: Jobs that had returned.
+        failed: Jobs that had ended badly.
+        up: Runners that were up.
+        cpu_s: Processor seconds of all runners, those that are gone too.
+        rss: Bytes of memory of all runners then.
+    """
+
+    at: float
+    done: int
+    failed: int
+    up: int
+    cpu_s: float
+    rss: int
+
+
+@attrs.frozen(kw_only=True)
+class JobView:
+    """A job.
+
+    Attributes:
+        job: Its number in the run.
+        state: Where it is.
+        runner: The runner that had it last; None if none had.
+        seconds: How long it took, about: jobs that are reported together share their
+            time; None if it has not returned.
+        attempt: Its attempt now, from 1.
+    """
+
+    job: int
+    state: JobState
+    runner: int | None
+    seconds: float | None
+    attempt: int
