@@ -26,6 +26,34 @@ def why_no_cluster(schedulers: tuple[str, ...]) -> str:
     )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests be run in parts, as `make test` does."""
+    parser.addoption(
+        "--needing",
+        metavar="CLUSTER",
+        help="only the tests that need this cluster",
+    )
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Leave out what another part of the tests is to run."""
+    name = config.getoption("--needing")
+    if name is None:
+        return
+    left_out = [item for item in items if needed(item) != name]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if needed(item) == name]
+
+
+def needed(item: pytest.Item) -> str | None:
+    """Return the cluster that a test needs; the first one if any will do."""
+    marker = item.get_closest_marker("cluster")
+    up = os.environ.get("GRIDMAP_TEST_CLUSTERS", "sge slurm").split()
+    return marker and (marker.args or up)[0]
+
+
 _RUNTIME = Path(tempfile.mkdtemp(prefix="gridmap-test-"))
 _NUMBERS = itertools.count()
 

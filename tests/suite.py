@@ -26,11 +26,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 AREA = Path("/var/tmp")  # noqa: S108 - ours alone is checked in `own_directory`
 USER = "gmtest"
 WHOLE = ["tests"]
+INSTANCE = "GRIDMAP_CLUSTER_INSTANCE"
 HANDED_ON = ("--env=CI", "--env=GRIDMAP_FAULT_RECORDS")
 CLUSTERS = os.environ.get("CLUSTERS", "sge slurm").split()
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
@@ -58,17 +60,40 @@ def main(arguments: Sequence[str]) -> int:
     pytest = [str(python), "-m", "pytest"]
     if obstacle:
         os.environ["GRIDMAP_TEST_NO_CLUSTERS"] = f"no clusters: {obstacle}"
-        return run([[*pytest, *(arguments or WHOLE)]], cwd=checkout)
-    parts = [list(arguments)]
-    if list(arguments) in ([], WHOLE):
-        # Tests on clusters wait for most of their time, and break what they stand on:
-        # the others go on beside them. What fails on a cluster is run once more, and
-        # told as a rerun: schedulers' daemons have minutes and moods of their own.
-        parts = [
-            [*WHOLE, "-m", "cluster", "--reruns=1", "-rR"],
-            [*WHOLE, "-m", "not cluster"],
-        ]
-    return run_on_clusters([[*pytest, *part] for part in parts], checkout)
+        return run([Part([*pytest, *(arguments or WHOLE)])], cwd=checkout)
+    whole = list(arguments) in ([], WHOLE)
+    parts = split() if whole else [Part(list(arguments))]
+    return run_on_clusters(
+        [Part([*pytest, *part.command], part.instance) for part in parts], checkout
+    )
+
+
+class Part(NamedTuple):
+    """A part of the tests, which can be run beside the others.
+
+    Attributes:
+        command: The program with its arguments, or the arguments alone.
+        instance: Which pair of clusters it uses; see tests/cluster/README.md.
+    """
+
+    command: Sequence[str]
+    instance: str = os.environ.get(INSTANCE, "")
+
+
+def split() -> list[Part]:
+    """Return the whole suite in parts.
+
+    Tests on clusters wait for most of their time, and break what they stand on: those
+    of each scheduler have a pair of clusters of their own. What fails there is run once
+    more, and told as a rerun: schedulers' daemons have minutes and moods of their own.
+    """
+    again = ["--reruns=1", "-rR"]
+    own = [os.environ.get(INSTANCE, "") + suffix for suffix in ("", "-2", "-3")]
+    parts = [
+        Part([*WHOLE, "-m", "cluster", f"--needing={name}", *again], instance)
+        for name, instance in zip(CLUSTERS, own, strict=False)
+    ]
+    return [*parts, Part([*WHOLE, "-m", "not cluster"])]
 
 
 def why_no_clusters() -> str:
@@ -149,53 +174,64 @@ def environment(venv: Path, base: str, checkout: Path) -> Path:
     return python
 
 
-def run_on_clusters(sessions: Sequence[Sequence[str]], checkout: Path) -> int:
-    """Run pytest sessions on the head node as an ordinary user; return the status.
+def run_on_clusters(parts: Sequence[Part], checkout: Path) -> int:
+    """Run pytest sessions on head nodes as an ordinary user; return the status.
 
     Clusters that somebody has up already are used, and left up.
     """
-    theirs = cluster("status", quiet=True)
+    instances = sorted({part.instance for part in parts})
+    ours = [name for name in instances if not cluster("status", on=name, quiet=True)]
     try:
-        cluster("up", *CLUSTERS) or sys.exit(1)
+        for name in instances:
+            cluster("up", *CLUSTERS, on=name) or sys.exit(1)
         subprocess.run(["chown", "-R", f"{USER}:", str(checkout)], check=True)
         where = ["--host", "head", "--user", USER, "--cwd", str(checkout)]
         names = f"--env=GRIDMAP_TEST_CLUSTERS={' '.join(CLUSTERS)}"
         program = [sys.executable, str(ROOT / "tests" / "cluster"), "run"]
         before = [*program, *where, names, *HANDED_ON, "--"]
-        return run([[*before, *session] for session in sessions])
+        return run([Part([*before, *part.command], part.instance) for part in parts])
     finally:
-        if not theirs:
-            cluster("down")
+        for name in ours:
+            cluster("down", on=name)
 
 
-def cluster(*command: str, quiet: bool = False) -> bool:
+def cluster(*command: str, on: str | None = None, quiet: bool = False) -> bool:
     """Run one command of tests/cluster; return whether it went well."""
     program = [sys.executable, str(ROOT / "tests" / "cluster"), *command]
     output = subprocess.DEVNULL if quiet else None
-    done = subprocess.run(program, check=False, stdout=output, stderr=output)
+    around = os.environ if on is None else {**os.environ, INSTANCE: on}
+    done = subprocess.run(
+        program, check=False, stdout=output, stderr=output, env=around
+    )
     return done.returncode == 0
 
 
-def run(commands: Sequence[Sequence[str]], cwd: Path = ROOT) -> int:
+def run(parts: Sequence[Part], cwd: Path = ROOT) -> int:
     """Run programs side by side to their end, come what may; return the worst status.
 
     The first one prints as it goes; what the others say is printed when it is over.
     Ctrl-C reaches them by itself, being of the same group; a request to end is handed
     on. Either way this process lives on, to tidy up.
     """
-    first, *others = commands
+    first, *others = parts
     with contextlib.ExitStack() as stack:
         said = [stack.enter_context(tempfile.TemporaryFile()) for _ in others]
         beside = [
-            subprocess.Popen(command, cwd=cwd, stdout=file, stderr=subprocess.STDOUT)
-            for command, file in zip(others, said, strict=True)
+            start(part, cwd, stdout=file, stderr=subprocess.STDOUT)
+            for part, file in zip(others, said, strict=True)
         ]
-        statuses = wait([subprocess.Popen(first, cwd=cwd), *beside])
+        statuses = wait([start(first, cwd), *beside])
         for file in said:
             file.seek(0)
             shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.buffer.flush()
     return max(status if status >= 0 else 128 - status for status in statuses)
+
+
+def start(part: Part, cwd: Path, **streams: Any) -> "subprocess.Popen[bytes]":
+    """Start a part."""
+    around = {**os.environ, INSTANCE: part.instance}
+    return subprocess.Popen(part.command, cwd=cwd, env=around, **streams)
 
 
 def wait(processes: Sequence["subprocess.Popen[bytes]"]) -> list[int]:
