@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 from tests import traces
+from tests.backends.conftest import CLUSTERS
 from tests.cluster.client import AgentError
 from tests.driver import Driver, driving
+from tests.faults.programs import Programs
 from tests.sites import Site
 
+from gridmap.cli.program import main
 from gridmap.testing import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
@@ -196,3 +199,25 @@ def test_a_second_driver_is_refused(resumed: Site, tmp_path: Path) -> None:
         assert f"process {driver.process.pid}" in second.stderr
         (tmp_path / "go").touch()
         assert f"results {[n * n for n in range(COUNT)]}" in driver.output(60)
+
+
+@pytest.mark.parametrize("site", CLUSTERS[1:], indirect=True)
+def test_a_run_is_not_forgotten_whose_runners_live(
+    resumed: Site,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where the scheduler does not end them, all is as it was, to be tried again."""
+    programs = Programs(resumed.backend, tmp_path / "bin")
+    programs.install(monkeypatch)
+    with script(resumed, tmp_path) as driver:
+        kill_in_the_middle(driver, tmp_path)
+    programs.be("failing", "scancel")
+    name = resumed.options["name"]
+    assert main(["forget", name, "--yes"]) == 1
+    assert "did not end" in capsys.readouterr().err
+    programs.be("well")
+    assert main(["forget", name, "--yes"]) == 0
+    assert "4 runners ended" in capsys.readouterr().out
+    resumed.await_end(name)

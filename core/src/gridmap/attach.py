@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from gridmap import plugins
-from gridmap.backend import RunContext
+from gridmap.backend import Killed, RunContext
 from gridmap.connection import Driver
 from gridmap.errors import InvalidRequestError, RunError
 from gridmap.journal.lock import driver_of
@@ -49,7 +49,6 @@ class RunState:
         failed: How many ended badly.
         complete: Whether its script handed in all there are to be.
         forgiving: Whether jobs that ended badly are over; else they are run again.
-        runners: How many runners may still live.
         driver: The process that drives it; None if none does.
         directory: Where it keeps its files.
     """
@@ -61,7 +60,6 @@ class RunState:
     failed: int
     complete: bool
     forgiving: bool
-    runners: int
     driver: Driver | None
     directory: Path
 
@@ -119,7 +117,6 @@ def _state(directory: RunDirectory) -> RunState:
         failed=past.count(JobState.FAILED),
         complete=past.sealed,
         forgiving=past.begun is not None and past.begun.keep_failures,
-        runners=len(past.runners),
         driver=driver_of(directory),
         directory=directory.path,
     )
@@ -262,6 +259,7 @@ def forget(base: Path, name: str, settings: Settings) -> int:
         RunBusyError: If a process drives it.
         BackendUnavailableError: If the scheduler cannot be asked for its runners; the
             run is as it was.
+        RunError: If the scheduler does not end them; the run is as it was.
     """
     directory = _find(base, name)
     run = NamedRun.open(base, name)
@@ -290,8 +288,15 @@ def _end_runners(run: NamedRun, directory: RunDirectory, settings: Settings) -> 
     try:
         verbs.capabilities()
         living = frozenset(verbs.attach())
-        if living:
-            verbs.kill(living)
-        return len(living)
+        answer = verbs.kill(living) if living else {}
     finally:
         verbs.close()
+    left = sorted(str(h) for h, done in answer.items() if done is Killed.FAILED)
+    if left:
+        msg = (
+            f"run {begun.name!r} is not removed: {backend.info.name} was asked to end "
+            f"its runners and did not end {', '.join(left)}. Try again when it answers, "
+            "or end them with its own command first"
+        )
+        raise RunError(msg)
+    return len(living)

@@ -46,6 +46,7 @@ class Resumption:
         self._keep_failures = keep_failures
         self._terms = terms
         self._calls: Sequence[Call] = ()
+        self._expected = 0
         self._complete: bool | None = None
         self._run: NamedRun | None = None
 
@@ -63,6 +64,7 @@ class Resumption:
     def expect(self, calls: Sequence[Call], *, complete: bool) -> None:
         """See `JobMonitor.expect`."""
         self._calls, self._complete = calls, complete
+        self._expected = calls[-1].stop if calls else 0
 
     # Opening ------------------------------------------------------------------------
 
@@ -152,6 +154,7 @@ class Resumption:
             )
             for call in self._calls
         ]
+        self._calls = ()  # all inputs: the store and the journal have what is needed
         if run.new:
             return ()
         plan = run.plan(planned)
@@ -194,7 +197,7 @@ class Resumption:
         """
         if first >= self.known:
             return inputs
-        if not self._calls or first >= self._calls[-1].stop:
+        if first >= self._expected:
             self.run.check_more(first, function, inputs)
         return inputs[self.known - first :]
 
