@@ -12,12 +12,14 @@ PROJECTS = pyproject.toml hatch_build.py $(wildcard core/pyproject.toml plugins/
 SOURCES := $(shell find core/src plugins/*/src -name '*.py')
 DEV = .venv-dev/bin
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517
+DEV_PIP = $(DEV)/python -m pip install --quiet --disable-pip-version-check
 NEW_ENOUGH = import sys; sys.version_info >= (3, 11) or sys.exit( \
 	"gridmap needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + \
 	": name another, as in make demo PYTHON=python3.12")
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format types imports docs check bench simulate clean \
+	lock audit \
 	cluster-up cluster-down cluster-shell
 
 help: ## Say what there is
@@ -50,6 +52,13 @@ imports: .venv-dev/ready ## Check that imports point one way
 
 docs: .venv-dev/ready ## Build the documentation, warnings are errors
 	$(DEV)/sphinx-build -n -W --keep-going -b html docs docs/_build/html
+
+lock: .venv-dev/ready ## Resolve requirements/ anew, with hashes, after a change to them
+	@$(DEV)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@$(DEV)/python requirements/lock.py
+
+audit: .venv-dev/ready ## Look for known holes in what is locked: ADVISORIES=DIRECTORY
+	@$(DEV)/python requirements/audit.py $(ADVISORIES)
 
 check: lint types imports $(if $(wildcard docs/conf.py),docs) ## All of lint, types, imports, docs
 
@@ -91,9 +100,9 @@ clean: ## Remove what make made here and under /var/tmp
 	@touch $@
 
 # The developer's environment: members in place, every checker in its pinned version.
-.venv-dev/ready: $(PROJECTS) $(wildcard requirements/*.txt)
+.venv-dev/ready: $(PROJECTS) requirements/dev.lock
 	@echo '==> making .venv-dev with the checkers (about a minute)'
 	@rm -rf .venv-dev && $(PYTHON) -m venv .venv-dev
-	@.venv-dev/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 \
-		$(addprefix -e ./,$(MEMBERS)) -r requirements/dev.txt
+	@$(DEV_PIP) --require-hashes -r requirements/dev.lock
+	@$(DEV_PIP) --no-deps --no-build-isolation --use-pep517 $(addprefix -e ./,$(MEMBERS))
 	@touch $@

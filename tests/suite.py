@@ -153,12 +153,12 @@ def files() -> Iterator[Path]:
 def environment(venv: Path, base: str, checkout: Path) -> Path:
     """Make *venv* out of *base*, the members in place; return its Python."""
     python = venv / "bin" / "python"
-    requirements = [
-        checkout / "requirements" / "test.txt",
+    lock = checkout / "requirements" / "test.lock"
+    members = [
         checkout / "core" / "pyproject.toml",
         *sorted(checkout.glob("plugins/*/pyproject.toml")),
     ]
-    texts = [path.read_text() for path in requirements]
+    texts = [path.read_text() for path in (lock, *members)]
     key = digest("\0".join([os.path.realpath(base), str(checkout), *texts]))
     stamp = venv / "key"
     if stamp.is_file() and stamp.read_text() == key:
@@ -167,9 +167,11 @@ def environment(venv: Path, base: str, checkout: Path) -> Path:
     shutil.rmtree(venv, ignore_errors=True)
     must([base, "-m", "venv", str(venv)], "apt install python3-venv")
     pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    wanted = [f"--editable={path.parent}" for path in requirements[1:]]
-    wanted += [f"--requirement={requirements[0]}"]
-    must([*pip, "install", "--use-pep517", *wanted], "pip says why")
+    pip += ["install"]
+    must([*pip, "--require-hashes", f"--requirement={lock}"], "pip says why")
+    # What they need is there, to the last hash: nothing else is fetched for them.
+    pip += ["--no-deps", "--no-build-isolation", "--use-pep517"]
+    must([*pip, *(f"--editable={path.parent}" for path in members)], "pip says why")
     stamp.write_text(key)
     return python
 
