@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import attrs
 
+from gridmap.explanation import Explanation
 from gridmap.resources import Resources
 from gridmap.verdict import Verdict
 
@@ -153,15 +154,27 @@ class RunnerPending(Event):
     Attributes:
         runner: Its number.
         handle: Its handle.
-        reason: The scheduler's reason.
+        reason: The scheduler's reason, in its own words.
         up: How many runners for the same jobs are up: if there are some, waiting for
             one more is no trouble.
+        meaning: What the reason means, in plain words; empty if nobody knows.
+        advice: What to change; empty if nobody knows.
+        waited_s: Seconds it has waited so far.
     """
 
     runner: int
     handle: str
     reason: str
     up: int = 0
+    meaning: str = ""
+    advice: str = ""
+    waited_s: float = 0.0
+
+    @property
+    def why(self) -> str:
+        """All of it as one line, for people."""
+        why = Explanation(reason=self.reason, meaning=self.meaning, advice=self.advice)
+        return str(why)
 
 
 @attrs.frozen(kw_only=True)

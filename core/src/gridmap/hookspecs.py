@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         Submission,
     )
     from gridmap.events import Event
+    from gridmap.explanation import Explanation
     from gridmap.resources import Resources
     from gridmap.retry import Decision
     from gridmap.verdict import Cause, Verdict
@@ -134,6 +135,25 @@ class RunHooks:
         Returns:
             `Observed`, in which each handle asked for is seen or absent; `NotAsked`
             if the query failed, was refused, or its output made no sense.
+        """
+        raise NotImplementedError
+
+    @_spec(firstresult=True)
+    def gridmap_explain(
+        self, words: str, resources: Resources, context: RunContext
+    ) -> Explanation | None:
+        """Say what the scheduler's words mean for one who waits, and what to change.
+
+        Called once for each reason that is new to the run, so it may put a question or
+        two to the scheduler, through ``context.desk``: how large the largest node is.
+
+        Args:
+            words: What the backend's own `Seen.reason` or `Rejected.text` said.
+            resources: What the runner asks for.
+            context: The run.
+
+        Returns:
+            The explanation; None to let the scheduler's words stand for themselves.
         """
         raise NotImplementedError
 

@@ -23,6 +23,7 @@ from gridmap.backend import (
     SeenState,
 )
 from gridmap.errors import PluginError
+from gridmap.explanation import Explanation
 from gridmap.hookspecs import REQUIRED, hookimpl
 from gridmap.plugins import RunPlugins, identify
 from gridmap.resources import Resources
@@ -391,3 +392,25 @@ def test_a_backend_that_cannot_say_who_a_runner_is(answer: object) -> None:
     with pytest.raises(PluginError) as caught:
         identify(answering("gridmap_identify", answer), {})
     assert (caught.value.plugin, caught.value.hook) == ("Odd", "gridmap_identify")
+
+
+def test_the_schedulers_words_are_the_explanation_of_last_resort() -> None:
+    """A backend that does not explain loses nothing of what the scheduler said."""
+    told = RunPlugins(Good(), CONTEXT, name="good").explain("odd", Resources())
+    assert told == Explanation(reason="odd")
+
+    class Explaining(Good):
+        @hookimpl
+        def gridmap_explain(self, words: str, resources: Resources) -> Explanation:
+            return Explanation(reason=words, meaning=f"{resources.cores} are many")
+
+    run = RunPlugins(Explaining(), CONTEXT, name="explaining")
+    assert run.explain("odd", Resources(cores=9)).meaning == "9 are many"
+
+    class Babbling(Good):
+        @hookimpl
+        def gridmap_explain(self) -> str:
+            return "because"
+
+    with pytest.raises(PluginError, match="babbling"):
+        RunPlugins(Babbling(), CONTEXT, name="babbling").explain("odd", Resources())

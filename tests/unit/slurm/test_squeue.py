@@ -61,7 +61,7 @@ def test_another_cluster_is_named() -> None:
             Seen(
                 state=SeenState.HELD,
                 raw="PENDING",
-                reason="it is on hold (JobHeldUser)",
+                reason="JobHeldUser",
             ),
         ),
         (
@@ -69,8 +69,7 @@ def test_another_cluster_is_named() -> None:
             Seen(
                 state=SeenState.BLOCKED,
                 raw="PENDING",
-                reason="more time was asked for than the partition grants "
-                "(PartitionTimeLimit)",
+                reason="PartitionTimeLimit",
             ),
         ),
         (
@@ -78,7 +77,7 @@ def test_another_cluster_is_named() -> None:
             Seen(
                 state=SeenState.QUEUED,
                 raw="PENDING",
-                reason="it waits for nodes to become free (Resources)",
+                reason="Resources",
             ),
         ),
     ],

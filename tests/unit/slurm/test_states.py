@@ -74,34 +74,9 @@ def test_a_reason_does_not_change_a_job_that_runs() -> None:
     assert states.state("RUNNING", "JobHeldUser") is SeenState.RUNNING
 
 
-@pytest.mark.parametrize(
-    ("reason", "text"),
-    [
-        ("Resources", "it waits for nodes to become free (Resources)"),
-        (
-            "ReqNodeNotAvail, UnavailableNodes:n1",
-            "a node it may use is not available (ReqNodeNotAvail, UnavailableNodes:n1)",
-        ),
-        ("JobHeldUser", "it is on hold (JobHeldUser)"),
-        ("QOSMaxMemoryPerJob", "one job may not have that much (QOSMaxMemoryPerJob)"),
-        (
-            "AssocGrpCpuLimit",
-            "a limit shared with other jobs is reached (AssocGrpCpuLimit)",
-        ),
-        ("NonZeroExitCode", "NonZeroExitCode"),
-        ("None", ""),
-        ("", ""),
-    ],
-)
-def test_a_reason_is_told_in_plain_words(reason: str, text: str) -> None:
-    """Slurm's own word stays, so that a person can look it up."""
-    assert states.explain(reason) == text
-
-
 @given(word=st.text(max_size=40), reason=st.text(max_size=40))
 def test_no_word_breaks_the_tables(word: str, reason: str) -> None:
     """Only a word of the table, or the beginning of just one, is an end."""
     found = states.state(word, reason)
     if found is SeenState.ENDED:
         assert states.STATES[states.canonical(word)] is SeenState.ENDED
-    assert isinstance(states.explain(reason), str)

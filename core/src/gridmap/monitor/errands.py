@@ -20,12 +20,15 @@ from gridmap.backend import (
     Handle,
     Killed,
     NotAsked,
+    Observation,
     Rejected,
     Seen,
+    SeenState,
     Submission,
 )
 from gridmap.desk import Purpose
 from gridmap.errors import BackendUnavailableError, GridMapError
+from gridmap.explanation import Explanation
 from gridmap.monitor import facts
 from gridmap.monitor.instructions import (
     Attach,
@@ -40,10 +43,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gridmap.plugins import RunPlugins
+    from gridmap.resources import Resources
 
 _log = logging.getLogger(__name__)
 
 _TAIL_BYTES: Final = 4096
+
+_MOST_REASONS: Final = 100
+"""Explanations that are remembered, so that each costs its questions once."""
+
+_WAITS: Final = (SeenState.QUEUED, SeenState.HELD, SeenState.BLOCKED)
 
 Errand: TypeAlias = (
     SubmitRunners | KillRunners | Look | HoldAutopsy | ResubmitRunner | Attach
@@ -89,6 +98,7 @@ class ErrandRunner:
             target=self._run, name="gridmap-backend", daemon=True
         )
         self._desk = plugins.context.desk
+        self._explained: dict[tuple[str, Resources], Explanation] = {}
         self._do: dict[type[Any], Callable[[Any], facts.Fact]] = {
             SubmitRunners: self._submit,
             KillRunners: self._kill,
@@ -143,7 +153,11 @@ class ErrandRunner:
     def _submit_batch(self, batch: Batch) -> Submission:
         try:
             with self._desk.visit(Purpose.SUBMIT):
-                return self._plugins.submit(batch)
+                answers = self._plugins.submit(batch)
+                return {
+                    runner: self._understood(answer, batch.resources)
+                    for runner, answer in answers.items()
+                }
         except GridMapError as error:
             _log.exception("a submission failed")
             rejected = Rejected(transient=False, text=str(error))
@@ -167,6 +181,7 @@ class ErrandRunner:
             except GridMapError as error:
                 _log.exception("asking the scheduler failed")
                 observation = NotAsked(text=str(error))
+            why = self._reasons(observation, errand.requests)
         failed = isinstance(observation, NotAsked)
         if isinstance(observation, NotAsked) and not visit.put_off:
             _log.warning("the scheduler could not be asked: %s", observation.text)
@@ -175,7 +190,41 @@ class ErrandRunner:
             observation=observation,
             at=visit.began if failed or visit.at is None else visit.at,
             wait_s=visit.wait_s if failed else 0.0,
+            why=why,
         )
+
+    def _reasons(
+        self, observation: Observation, requests: Mapping[Handle, Resources]
+    ) -> dict[Handle, Explanation]:
+        """Return what it means that runners wait, of those that were given a reason."""
+        if isinstance(observation, NotAsked):
+            return {}
+        return {
+            handle: self._explain(seen.reason, requests[handle])
+            for handle, seen in observation.seen.items()
+            if seen.state in _WAITS and seen.reason and handle in requests
+        }
+
+    def _explain(self, words: str, resources: Resources) -> Explanation:
+        known = self._explained.get((words, resources))
+        if known is None:
+            try:
+                known = self._plugins.explain(words, resources)
+            except GridMapError:
+                _log.exception("explaining why runners wait failed")
+                known = Explanation(reason=words)
+            if len(self._explained) >= _MOST_REASONS:
+                self._explained.clear()
+            self._explained[words, resources] = known
+        return known
+
+    def _understood(
+        self, answer: Handle | Rejected, resources: Resources
+    ) -> Handle | Rejected:
+        """Return an answer; one that is final with what it means and what to do."""
+        if isinstance(answer, Handle) or answer.transient:
+            return answer
+        return attrs.evolve(answer, text=str(self._explain(answer.text, resources)))
 
     def _attach(self, _: Attach) -> facts.Fact:
         found: Mapping[Handle, Seen] | NotAsked

@@ -18,6 +18,7 @@ from gridmap.backend import (
     Resubmitted,
     Seen,
 )
+from gridmap.explanation import Explanation
 from gridmap.protocol.messages import FromRunner
 from gridmap.resources import Resources
 
@@ -104,12 +105,14 @@ class Looked:
         at: When the query began; another run of the user's may have put it.
         wait_s: Of a question that failed, or was put off: seconds after which to ask
             again; 0.0 leaves that to the ledger.
+        why: Of those that wait and were asked why: what that means.
     """
 
     asked: frozenset[Handle]
     observation: Observation
     at: float
     wait_s: float = 0.0
+    why: Mapping[Handle, Explanation] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)

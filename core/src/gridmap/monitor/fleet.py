@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from gridmap.backend import Handle, Seen
+from gridmap.explanation import Explanation
 from gridmap.lifecycle import RunnerState, RunnerStep, move_runner
 from gridmap.monitor.crew import Crew
 from gridmap.monitor.jobs import Grant, Group
@@ -51,6 +52,7 @@ class Runner:
         job_since: When the job it said it is running began; None if it said nothing.
         broke_at: When its connection broke; None if it did not, or is there again.
         seen: What the scheduler last showed of it.
+        why: What its reason to wait means; None if it gave none.
         running_since: When the scheduler first showed it running.
         statements: What witnesses said so far.
         look_at: When to ask the scheduler about it; None if there is no reason.
@@ -105,6 +107,7 @@ class Runner:
     job_since: float | None = None
     broke_at: float | None = None
     seen: Seen | None = None
+    why: Explanation | None = None
     running_since: float | None = None
     statements: list[Statement] = attrs.field(factory=list)
     look_at: float | None = None
@@ -162,6 +165,10 @@ class Runner:
         """
         self.news_since, self.hurry = now, False
         self.look_at, self.look_pause = now + delay_s, pause_s
+
+    def waits_because(self, seen: Seen) -> Explanation:
+        """Return why it does not start; the scheduler's words if that is all."""
+        return self.why or Explanation(reason=seen.reason or seen.raw)
 
     def is_due(self, now: float, others_due: float) -> bool:
         """Tell whether the scheduler is to be asked for its sake.

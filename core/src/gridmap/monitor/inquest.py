@@ -98,7 +98,10 @@ class Inquest:
             self._looking, self._looked_at = True, books.now
             stopping = any(r.state is RunnerState.STOPPING for r in doubtful)
             since = max(runner.news_since for runner in doubtful)
-            books.ask(Look(handles=handles, since=since, kill_check=stopping))
+            asked = {r.handle: r.group.resources for r in doubtful if r.handle}
+            books.ask(
+                Look(handles=handles, since=since, kill_check=stopping, requests=asked)
+            )
 
     def _mind_silence(self, runner: Runner) -> None:
         books, policy = self._books, self._books.policy
@@ -149,6 +152,7 @@ class Inquest:
             if runner.since > fact.at or runner.news_since > fact.at:
                 continue  # the answer is about what it was before
             if not isinstance(fact.observation, NotAsked):
+                runner.why = fact.why.get(handle)
                 self._saw(runner, fact.observation.seen.get(handle), fact.at)
             elif fact.wait_s:
                 runner.look_at = books.now + fact.wait_s
@@ -230,14 +234,16 @@ class Inquest:
                 self._unreachable(runner, seen)
                 return
         elif seen.reason or seen.state is SeenState.BLOCKED:
-            reason = seen.reason or seen.raw
-            handle = str(runner.handle)
+            why = runner.waits_because(seen)
             books.publish(
                 RunnerPending,
                 runner=runner.number,
-                handle=handle,
-                reason=reason,
+                handle=str(runner.handle),
+                reason=why.reason,
                 up=runner.group.crew.up,
+                meaning=why.meaning,
+                advice=why.advice,
+                waited_s=books.now - runner.since,
             )
         waited = books.now - runner.since
         timeout = policy.start_timeout_s
@@ -259,10 +265,11 @@ class Inquest:
         self._staffing.kill([runner for runner in waiting if runner.avoid])
 
     def _never(self, runner: Runner, seen: Seen, waited: float) -> None:
-        text = f"did not start it within {waited:.0f} s: {seen.reason or seen.raw}"
+        why = runner.waits_because(seen)
+        text = f"did not start it within {waited:.0f} s: {why}"
         blocked = seen.state is SeenState.BLOCKED
         if blocked:
-            text = f"cannot start it: {seen.reason or seen.raw}"
+            text = f"cannot start it: {why}"
         statement = Statement(
             witness=Witness.SCHEDULER, text=text, cause=Cause.NEVER_STARTED
         )

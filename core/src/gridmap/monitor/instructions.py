@@ -62,11 +62,13 @@ class Look:
         handles: Which.
         since: An answer to a query that began by then is no news.
         kill_check: Whether some of them are being killed, so that it cannot wait.
+        requests: What each of them asked for, so that it can be explained why it waits.
     """
 
     handles: frozenset[Handle]
     since: float
     kill_check: bool = False
+    requests: Mapping[Handle, Resources] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)

@@ -304,7 +304,7 @@ class MonitorService:
             and event.reason not in self._pending_reasons
         ):
             self._pending_reasons.add(event.reason)
-            _log.warning("runner %s does not start: %s", event.handle, event.reason)
+            _log.warning("runner %s does not start: %s", event.handle, event.why)
         self._observers.tell(event)
 
     def _with_traceback(self, event: JobFailed) -> JobFailed:

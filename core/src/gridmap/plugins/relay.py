@@ -31,6 +31,7 @@ from gridmap.errors import (
     InvalidRequestError,
     PluginError,
 )
+from gridmap.explanation import Explanation
 from gridmap.hookspecs import PROJECT, REQUIRED, RunHooks
 from gridmap.retry import Again, Decision, GiveUp
 
@@ -163,6 +164,16 @@ class RunPlugins:
             self._check_mapping("gridmap_observe", answer.seen, set(), (Seen,))
         observation: Observation = answer
         return observation
+
+    def explain(self, words: str, resources: Resources) -> Explanation:
+        """Return what the scheduler's words mean; the words alone if nobody says."""
+        answer: Explanation | None = self._call(
+            "gridmap_explain",
+            (Explanation, type(None)),
+            words=words,
+            resources=resources,
+        )
+        return Explanation(reason=words) if answer is None else answer
 
     def postmortem(
         self, handles: frozenset[Handle], lives: Mapping[Handle, int] | None = None

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         Seen,
         Submission,
     )
+    from gridmap.explanation import Explanation
+    from gridmap.resources import Resources
     from gridmap.verdict import Cause
     from gridmap_sge.scheduler import Scheduler
 
@@ -65,6 +67,13 @@ class GridEngineBackend:
     ) -> Observation:
         """Look with one qstat; at what waits or is cut off, with one or two more."""
         return self._scheduler(context).observe(handles)
+
+    @hookimpl
+    def gridmap_explain(
+        self, words: str, resources: Resources, context: RunContext
+    ) -> Explanation:
+        """Look it up; where slots are lacking, one qstat says how many there are."""
+        return self._scheduler(context).explain(words, resources)
 
     @hookimpl
     def gridmap_postmortem(

@@ -139,6 +139,23 @@ def parse_unreachable(text: str) -> frozenset[str]:
     return frozenset(hosts)
 
 
+def parse_largest(text: str) -> dict[str, int]:
+    """Return the most slots of each queue on one host, from ``qstat -xml -f``."""
+    largest: dict[str, int] = {}
+    try:
+        queues = list(_root(text).iter("Queue-List"))
+    except QstatError:
+        return {}
+    for queue in queues:
+        name, total = (
+            _text(queue, "name").partition("@")[0],
+            _text(queue, "slots_total"),
+        )
+        if name and total.isdecimal():
+            largest[name] = max(int(total), largest.get(name, 0))
+    return largest
+
+
 def parse_slots(text: str) -> int | None:
     """Return the slots of all queues in ``qstat -g c -xml``, None if it does not say."""
     try:

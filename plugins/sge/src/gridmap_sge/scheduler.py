@@ -34,7 +34,7 @@ from gridmap.errors import InvalidResourceError
 from gridmap.programs import Answer, NoAnswer
 from gridmap.retry import GUILTY_NODE
 from gridmap.verdict import Cause
-from gridmap_sge import array, discovery, native, pending, qdel, qstat
+from gridmap_sge import array, discovery, native, pending, qdel, qstat, reasons
 from gridmap_sge.drmaa_process import DrmaaProcess
 from gridmap_sge.hosts import SilentHosts
 from gridmap_sge.inquest import Inquest
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         Seen,
         Submission,
     )
+    from gridmap.explanation import Explanation
     from gridmap.resources import Resources
     from gridmap_sge.discovery import Installation
     from gridmap_sge.qstat import Row
@@ -303,6 +304,15 @@ class Scheduler:
                 silent = qstat.parse_unreachable(answer.output)
         self._silent.looked(silent, now)
         return {handle: self._silent.mark(one, now) for handle, one in seen.items()}
+
+    def explain(self, words: str, asked: Resources) -> Explanation:
+        """Return what its words mean; one qstat more where slots are lacking."""
+        slots = None
+        if reasons.wants_slots(words):
+            answer = self._programs.ask("qstat", "-xml", "-f")
+            if isinstance(answer, Answer):
+                slots = qstat.parse_largest(answer.output)
+        return reasons.explain(words, asked, slots)
 
     def attach(self, token: str) -> Mapping[Handle, Seen] | NotAsked:
         """Return the runners of the run *token* that still exist."""

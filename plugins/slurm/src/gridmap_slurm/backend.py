@@ -28,9 +28,11 @@ from gridmap.hookspecs import hookimpl
 from gridmap.programs import Answer, Reply
 from gridmap.retry import GUILTY_NODE
 from gridmap_slurm import (
+    reasons,
     sbatch,
     scontrol,
     sinfo,
+    sizes,
     squeue,
     surroundings,
     words,
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
         Seen,
         Submission,
     )
+    from gridmap.explanation import Explanation
+    from gridmap.resources import Resources
     from gridmap.verdict import Cause
 
 _log = logging.getLogger(__name__)
@@ -171,6 +175,17 @@ class SlurmBackend:
         self._remember(seen)
         self._hasten(seen, context)
         return Observed(seen=seen, absent=handles - set(seen))
+
+    @hookimpl
+    def gridmap_explain(
+        self, words: str, resources: Resources, context: RunContext
+    ) -> Explanation:
+        """Look it up; where a request is too large, one sinfo says how large it may be."""
+        found = reasons.find(words)
+        fits = ""
+        if found is not None and found.fit:
+            fits = sizes.compare(resources, self._controller.shapes(context))
+        return reasons.explain(words, fits)
 
     @hookimpl
     def gridmap_postmortem(

@@ -18,6 +18,7 @@ from gridmap_slurm import (
     scancel,
     scontrol,
     sinfo,
+    sizes,
     squeue,
 )
 
@@ -56,6 +57,11 @@ class Controller:
         argv = sinfo.state_command(nodes, sbatch.clusters(context))
         outcome = self._ask(argv, context)
         return sinfo.parse_silent(outcome.output) if _fine(outcome) else {}
+
+    def shapes(self, context: RunContext) -> tuple[sizes.Shape, ...]:
+        """Return what the partitions' nodes have; nothing if they could not be had."""
+        outcome = self._ask(sizes.command(sbatch.clusters(context)), context)
+        return sizes.parse(outcome.output) if _fine(outcome) else ()
 
     def submit(self, rendered: Rendered, context: RunContext) -> Reply:
         """Call sbatch; what came of it is not a simple matter."""

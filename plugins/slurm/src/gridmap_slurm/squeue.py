@@ -128,12 +128,11 @@ def jobs_of(comment: str, rows: dict[Handle, Row]) -> set[str]:
 def _row(fields: list[str]) -> Row:
     _, _, word, host, reason, comment = fields
     state = states.state(word, reason)
-    waits = state in {SeenState.QUEUED, SeenState.HELD, SeenState.BLOCKED}
     said = "" if reason in _NOTHING else reason
     seen = Seen(
         state=state,
         raw=word,
-        reason=states.explain(reason) if waits else said,
+        reason=said,
         node=None if host in _NOTHING else host,
     )
     refused = (
