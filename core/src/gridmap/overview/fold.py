@@ -329,10 +329,10 @@ class Overview:
 
     def _pending(self, event: ev.RunnerPending) -> None:
         runner = self._runner(event.runner, event.handle, event.at)
-        if runner.reason != event.reason:
-            runner.reason = event.reason
-            if event.reason not in (r.text for r in self.notices):
-                self._note(event, event.reason)
+        if runner.reason != event.why:
+            runner.reason = event.why
+            if event.why not in (r.text for r in self.notices):
+                self._note(event, event.why)
 
     def _up(self, event: ev.RunnerUp) -> None:
         runner = self._runner(event.runner, event.handle, event.at)
