@@ -63,6 +63,7 @@ def _give_desk() -> None:
     place = _RUNTIME / str(next(_NUMBERS))
     place.mkdir(mode=0o700)
     os.environ["XDG_RUNTIME_DIR"] = str(place)
+    os.environ["GRIDMAP_RECORD_DIRECTORY"] = str(place / "records")
 
 
 def pytest_unconfigure() -> None:

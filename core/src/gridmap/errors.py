@@ -15,6 +15,7 @@
     ├── RunError                            the run's directory, keys or sockets failed
     │   ├── ConnectionFileError             a connection file that must not be trusted
     │   └── RunBusyError                    another process drives the run; names it
+    ├── RunKilledError                      the user killed the run from another process
     ├── ProtocolError
     │   ├── LocalProtocolError              we are about to break the protocol: our bug
     │   └── RemoteProtocolError             the peer broke it; the session is over
@@ -235,6 +236,27 @@ class RunBusyError(RunError):
             f"{self.run!r}), end it, or choose another name"
             f"{self.advice and '. '}{self.advice}"
         )
+
+
+class RunKilledError(GridMapError):
+    """The run was killed from another process of its user's, with `gridmap kill`.
+
+    What was finished is in the attribute ``gridmap_results`` of the exception that a
+    map raises; a run that was given a name can be resumed.
+
+    Attributes:
+        run: The run's name.
+        by: Who killed it.
+    """
+
+    def __init__(self, run: str, by: str) -> None:
+        self.run = run
+        self.by = by
+        super().__init__(run, by)
+
+    def __str__(self) -> str:
+        """Say who killed it."""
+        return f"run {self.run!r} was killed with `gridmap kill` by {self.by}"
 
 
 class ProtocolError(GridMapError):

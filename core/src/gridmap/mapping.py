@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from gridmap import payload
+from gridmap.errors import RunKilledError
 from gridmap.job import Job
 from gridmap.monitor.expectation import Call
 from gridmap.monitor.monitor import JobMonitor
@@ -22,6 +23,7 @@ from gridmap.retry import RetryRules
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from gridmap.monitor.outcomes import Outcome
     from gridmap.payload import Parcel
     from gridmap.resources import Resources
     from gridmap.settings import Settings
@@ -199,7 +201,7 @@ class _Gathered:
 
     def gather(self, monitor: JobMonitor) -> None:
         """Wait for more; raise the first exception, with what was finished."""
-        for outcome in monitor.outcomes.take():
+        for outcome in self._taken(monitor):
             if self.jobs is not None:
                 _record(self.jobs[outcome.job], outcome.value, outcome.error)
             if outcome.error is None:
@@ -210,6 +212,13 @@ class _Gathered:
                 with contextlib.suppress(AttributeError, TypeError):
                     outcome.error.gridmap_results = self.values  # type: ignore[attr-defined]
                 raise outcome.error
+
+    def _taken(self, monitor: JobMonitor) -> Iterator[Outcome]:
+        try:
+            yield from monitor.outcomes.take()
+        except RunKilledError as error:
+            error.gridmap_results = self.values  # type: ignore[attr-defined]
+            raise
 
 
 def _call(

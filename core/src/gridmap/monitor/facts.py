@@ -54,6 +54,21 @@ class JobsAdded:
 
 
 @attrs.frozen(kw_only=True)
+class JobsKilled:
+    """The user ended jobs that are not over, from another process.
+
+    Attributes:
+        first: The first.
+        stop: One past the last.
+        by: What he used, for people.
+    """
+
+    first: int
+    stop: int
+    by: str
+
+
+@attrs.frozen(kw_only=True)
 class JobsCancelled:
     """The user takes jobs back, running ones too."""
 
@@ -189,6 +204,7 @@ Fact: TypeAlias = (
     BackendReady
     | JobsAdded
     | JobsCancelled
+    | JobsKilled
     | Sealed
     | Heard
     | Disconnected

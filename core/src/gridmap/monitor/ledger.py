@@ -16,7 +16,7 @@ from gridmap.events import JobsCancelled, JobsQueued, JobsRestored
 from gridmap.journal import entries as e
 from gridmap.lifecycle import JobState, JobStep, RunnerState, RunnerStep
 from gridmap.monitor import facts as f
-from gridmap.monitor import restoration
+from gridmap.monitor import killing, restoration
 from gridmap.monitor.books import Books
 from gridmap.monitor.greeting import Greeting
 from gridmap.monitor.hearing import Hearing
@@ -74,6 +74,7 @@ class Ledger:
             f.BackendReady: self._backend_ready,
             f.JobsAdded: self._jobs_added,
             f.JobsCancelled: self._jobs_cancelled,
+            f.JobsKilled: self._jobs_killed,
             f.Sealed: self._sealed,
             f.Heard: self._heard,
             f.Disconnected: self._disconnected,
@@ -190,6 +191,11 @@ class Ledger:
         for group in jobs.groups.values():
             if not group.queued:
                 group.waiting.clear()
+            self._staffing.drop_surplus(group)
+
+    def _jobs_killed(self, fact: f.JobsKilled) -> None:
+        killing.kill_jobs(self._books, self._supply, fact)
+        for group in self._books.jobs.groups.values():
             self._staffing.drop_surplus(group)
 
     def _cancel_granted(self, grant: Grant, first: int, stop: int) -> None:

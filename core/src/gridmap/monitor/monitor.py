@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gridmap import plugins
 from gridmap.backend import Reach
+from gridmap.control.recorder import Recorder
+from gridmap.control.register import Register
 from gridmap.errors import GridMapError
 from gridmap.events import RunEnded, RunStarted
 from gridmap.job import job_path, own_path, working_directory
@@ -25,6 +27,7 @@ from gridmap.monitor.opening import (
     choose_backend,
     open_run,
 )
+from gridmap.monitor.orders import RunOrders
 from gridmap.monitor.outcomes import Outcomes, Sink
 from gridmap.monitor.policy import Policy
 from gridmap.monitor.service import MonitorService
@@ -157,7 +160,6 @@ class JobMonitor:
         self._checked: set[Resources] = set()
         self._opened: Opened | None = None
         self._desk: Desk | None = None
-        self._failed = False
 
     # Opening and closing ------------------------------------------------------------
 
@@ -219,7 +221,12 @@ class JobMonitor:
         parked: Sequence[Parked] = ()
         if resumption is not None:
             parked = resumption.restore(ledger, self._store, self._sink, self.surround)
-        self._watch = Observers([*self._observers, ("gridmap", self._watched)])
+        self._recorder = Recorder(
+            Register(self.settings.records()),
+            self.settings.keep_records,
+            kept=resumption is not None,
+        )
+        self._watch = Observers([*self._observers, ("gridmap", self._recorder)])
         self._service = MonitorService(
             opened.socket,
             ledger,
@@ -228,6 +235,7 @@ class JobMonitor:
             self._watch,
             resumption.log if resumption else None,
         )
+        self._recorder.obey(RunOrders(self.name, self._sink, self._service.tell))
         self._errands = ErrandRunner(opened.plugins, opened.launch, self._service.tell)
         self._watch.tell(
             RunStarted(
@@ -299,7 +307,7 @@ class JobMonitor:
                 self._end_threads(opened, error)
             finally:
                 keep = self.settings.keep_logs
-                failed = self._failed or error is not None
+                failed = self._recorder.failed or error is not None
                 logs = keep == "always" or (keep == "failed" and failed)
                 self._leave(opened, keep_logs=logs)
 
@@ -332,12 +340,6 @@ class JobMonitor:
             self._resumption.close()
         else:
             opened.directory.remove(keep_logs=keep_logs)
-
-    def _watched(self, event: AnyEvent) -> None:
-        from gridmap.events import JobFailed  # noqa: PLC0415 - avoids a wide import
-
-        bad = isinstance(event, JobFailed) and not event.again
-        self._failed = self._failed or bad
 
     # Jobs ---------------------------------------------------------------------------
 

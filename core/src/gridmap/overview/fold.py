@@ -58,6 +58,10 @@ class Overview:
         causes: How many attempts ended badly, by the value of their cause.
         notices: What happened lately, oldest first.
         samples: How it stood from its beginning on, oldest first.
+        holders: One runner's number a job, of the one that had it last; -1: none.
+        seconds: How long a job took, for each that returned.
+        attempts: Jobs whose attempt is not the first.
+        lost_cpu_s: Processor seconds of runners that are forgotten.
 
     Example:
         >>> from gridmap.events import JobsDone, JobsQueued
@@ -85,11 +89,11 @@ class Overview:
     causes: Counter[str] = attrs.field(factory=Counter)
     notices: deque[Notice] = attrs.field(factory=lambda: deque(maxlen=MOST_NOTICES))
     samples: list[Sample] = attrs.field(factory=list)
-    _holders: array[int] = attrs.field(factory=lambda: array("i"))
-    _seconds: array[float] = attrs.field(factory=lambda: array("f"))
-    _attempts: dict[int, int] = attrs.field(factory=dict)
+    holders: array[int] = attrs.field(factory=lambda: array("i"))
+    seconds: array[float] = attrs.field(factory=lambda: array("f"))
+    attempts: dict[int, int] = attrs.field(factory=dict)
     _gone: deque[int] = attrs.field(factory=deque)
-    _lost_cpu_s: float = 0.0
+    lost_cpu_s: float = 0.0
     _pause_s: float = _FIRST_PAUSE_S
     _takers: dict[type[Any], Callable[[Any], None]] = attrs.field(init=False)
 
@@ -151,7 +155,7 @@ class Overview:
     @property
     def cpu_s(self) -> float:
         """Processor seconds of all runners, those that are gone too."""
-        return self._lost_cpu_s + sum(r.cpu_s for r in self.runners.values())
+        return self.lost_cpu_s + sum(r.cpu_s for r in self.runners.values())
 
     @property
     def rss(self) -> int:
@@ -186,13 +190,13 @@ class Overview:
         if not 0 <= number < len(self.states):
             msg = f"there is no job {number}"
             raise IndexError(msg)
-        state, holder = JobState(self.states[number]), self._holders[number]
+        state, holder = JobState(self.states[number]), self.holders[number]
         return JobView(
             job=number,
             state=state,
             runner=None if holder == _NOBODY else holder,
-            seconds=self._seconds[number] if state is JobState.DONE else None,
-            attempt=self._attempts.get(number, 1),
+            seconds=self.seconds[number] if state is JobState.DONE else None,
+            attempt=self.attempts.get(number, 1),
         )
 
     def find(
@@ -246,8 +250,8 @@ class Overview:
         more = stop - len(self.states)
         if more > 0:
             self.states.extend(bytes((JobState.QUEUED,)) * more)
-            self._holders.extend(array("i", (_NOBODY,)) * more)
-            self._seconds.extend(array("f", (0.0,)) * more)
+            self.holders.extend(array("i", (_NOBODY,)) * more)
+            self.seconds.extend(array("f", (0.0,)) * more)
 
     def _set(self, first: int, stop: int, state: JobState) -> None:
         self._grow(stop)
@@ -266,17 +270,17 @@ class Overview:
     def _granted(self, event: ev.JobsGranted) -> None:
         first, stop = event.first, event.stop
         self._set(first, stop, JobState.GRANTED)
-        self._holders[first:stop] = array("i", (event.runner,)) * (stop - first)
+        self.holders[first:stop] = array("i", (event.runner,)) * (stop - first)
         if event.attempt > 1:
             for job in range(first, stop):
-                self._attempts[job] = event.attempt
+                self.attempts[job] = event.attempt
 
     def _done(self, event: ev.JobsDone) -> None:
         first, stop = event.first, event.stop
         self._set(first, stop, JobState.DONE)
         mean = event.seconds / (stop - first)
-        self._seconds[first:stop] = array("f", (mean,)) * (stop - first)
-        self._holders[first:stop] = array("i", (event.runner,)) * (stop - first)
+        self.seconds[first:stop] = array("f", (mean,)) * (stop - first)
+        self.holders[first:stop] = array("i", (event.runner,)) * (stop - first)
         if runner := self.runners.get(event.runner):
             runner.done += stop - first
             runner.busy_s += event.seconds
@@ -356,14 +360,14 @@ class Overview:
         self._gone.append(event.runner)
         if len(self._gone) > MOST_GONE:
             old = self.runners.pop(self._gone.popleft(), None)
-            self._lost_cpu_s += old.cpu_s if old else 0.0
+            self.lost_cpu_s += old.cpu_s if old else 0.0
         self._note(event, f"runner {runner.handle or runner.number}: {event.text}")
 
     def _put_back(self, number: int) -> None:
         """Jobs that a runner held when it went are for others."""
         at = self.states.find(JobState.GRANTED)
         while at >= 0:
-            if self._holders[at] == number:
+            if self.holders[at] == number:
                 self.states[at] = JobState.QUEUED
             at = self.states.find(JobState.GRANTED, at + 1)
 

@@ -89,6 +89,9 @@ class Settings:
         error_mail_recipient: Its recipient; None: the user [ERROR_MAIL_RECIPIENT].
         run_directory: Where runs have their directories; None: below the user's
             state directory. Also GRIDMAP_RUNS.
+        record_directory: Where records of runs are kept, for `gridmap runs`; None: in
+            the user's state directory.
+        keep_records: How many of them; 0: none is written.
         interface: Network interface that the monitor listens on; None: every one
             with an address that nodes could reach.
         port_range: Ports it may use, first and last; None: any that is free.
@@ -137,6 +140,8 @@ class Settings:
         None, kinds.text, "ERROR_MAIL_RECIPIENT"
     )
     run_directory: str | None = _setting(None, kinds.path, "GRIDMAP_RUNS")
+    record_directory: str | None = _setting(None, kinds.path)
+    keep_records: int = _setting(200, kinds.count(0))
     interface: str | None = _setting(None, kinds.text)
     port_range: PortRange | None = _setting(None, kinds.ports)
     host: str | None = _setting(None, kinds.text)
@@ -177,6 +182,14 @@ class Settings:
         from platformdirs import user_state_path  # noqa: PLC0415 - not for importing
 
         return user_state_path("gridmap") / "runs"
+
+    def records(self) -> Path:
+        """Return where records of runs are kept, which need not exist yet."""
+        if self.record_directory is not None:
+            return Path(self.record_directory).absolute()
+        from platformdirs import user_state_path  # noqa: PLC0415 - likewise
+
+        return user_state_path("gridmap") / "records"
 
 
 BOUNDED: Final = frozenset({"query_budget"})

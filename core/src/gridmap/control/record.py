@@ -1,0 +1,153 @@
+"""An overview as bytes: what a control socket answers, and what stays of a run.
+
+One format for both. It is data only and is checked while it is read: nothing in it is
+ever unpickled.
+"""
+
+import zlib
+from array import array
+from collections import Counter, deque
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from gridmap.connection import Driver
+from gridmap.errors import RunError
+from gridmap.overview import (
+    MOST_NOTICES,
+    Failure,
+    Notice,
+    Overview,
+    RunnerView,
+    Sample,
+)
+
+VERSION: Final = 1
+MOST_BYTES: Final = 512 * 2**20
+"""Of a record, decompressed: some ten million jobs."""
+
+_LEVEL: Final = 1
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A run, as its driver last wrote it down.
+
+    Attributes:
+        version: Of this format.
+        driver: The process that drove it.
+        gridmap: Version of gridmap.
+        kept: Whether the run can be resumed, so that its directory stays.
+    """
+
+    version: int
+    driver: Driver
+    gridmap: str
+    kept: bool
+    token: str
+    name: str
+    backend: str
+    directory: str
+    started: float | None
+    ended: float | None
+    error: str | None
+    at: float
+    queries: Mapping[str, int]
+    states: bytes
+    holders: bytes
+    seconds: bytes
+    runners: list[RunnerView]
+    failures: list[Failure]
+    causes: dict[str, int]
+    notices: list[Notice]
+    samples: list[Sample]
+    attempts: dict[int, int]
+    lost_cpu_s: float
+
+    def overview(self) -> Overview:
+        """Return the overview that was written down."""
+        holders: array[int] = array("i")
+        holders.frombytes(self.holders)
+        seconds = array("f")
+        seconds.frombytes(self.seconds)
+        if not len(self.states) == len(holders) == len(seconds):
+            msg = f"the record of run {self.name!r} is damaged"
+            raise RunError(msg)
+        return Overview(
+            token=self.token,
+            name=self.name,
+            backend=self.backend,
+            directory=self.directory,
+            started=self.started,
+            ended=self.ended,
+            error=self.error,
+            at=self.at,
+            queries=self.queries,
+            states=bytearray(self.states),
+            holders=holders,
+            seconds=seconds,
+            runners={runner.number: runner for runner in self.runners},
+            failures={failure.job: failure for failure in self.failures},
+            causes=Counter(self.causes),
+            notices=deque(self.notices, maxlen=MOST_NOTICES),
+            samples=list(self.samples),
+            attempts=self.attempts,
+            lost_cpu_s=self.lost_cpu_s,
+        )
+
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final = msgspec.msgpack.Decoder(Record)
+
+
+def make(overview: Overview, driver: Driver, gridmap: str, *, kept: bool) -> Record:
+    """Return a record of what there is to see now. Copies what may change."""
+    return Record(
+        version=VERSION,
+        driver=driver,
+        gridmap=gridmap,
+        kept=kept,
+        token=overview.token,
+        name=overview.name,
+        backend=overview.backend,
+        directory=overview.directory,
+        started=overview.started,
+        ended=overview.ended,
+        error=overview.error,
+        at=overview.at,
+        queries=dict(overview.queries),
+        states=bytes(overview.states),
+        holders=overview.holders.tobytes(),
+        seconds=overview.seconds.tobytes(),
+        runners=list(overview.runners.values()),
+        failures=list(overview.failures.values()),
+        causes=dict(overview.causes),
+        notices=list(overview.notices),
+        samples=list(overview.samples),
+        attempts=dict(overview.attempts),
+        lost_cpu_s=overview.lost_cpu_s,
+    )
+
+
+def encode(record: Record) -> bytes:
+    """Return a record as bytes."""
+    return zlib.compress(_encoder.encode(record), _LEVEL)
+
+
+def decode(data: bytes) -> Record:
+    """Return the record that these bytes are.
+
+    Raises:
+        RunError: If they are none, or another version of gridmap wrote them.
+    """
+    try:
+        unpacker = zlib.decompressobj()
+        body = unpacker.decompress(data, MOST_BYTES)
+        record: Record = _decoder.decode(body)
+    except (zlib.error, msgspec.MsgspecError, ValueError, TypeError) as error:
+        msg = f"this is no record of a run: {error}"
+        raise RunError(msg) from error
+    if record.version != VERSION:
+        msg = f"the record of run {record.name!r} is of another version of gridmap"
+        raise RunError(msg)
+    return record

@@ -1,0 +1,187 @@
+"""The user's records: which runs there are and were, whatever directory they are in.
+
+::
+
+    $XDG_STATE_HOME/gridmap/records/            0700
+    └── 20250131-142501-sweep-3f9a1c2e.run      0600, one a run; see `gridmap.control.record`
+
+A record is written when a run starts, every few seconds while it goes on, and at its
+end, by its own process, in a thread that nothing waits for. So it tells of runs whose
+process was killed, too. Only the newest are kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from gridmap.control import door, record
+from gridmap.control.record import Record
+from gridmap.errors import RunError
+from gridmap.rundir import slug
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SUFFIX: Final = ".run"
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+@attrs.frozen
+class Entry:
+    """A run in the register.
+
+    Attributes:
+        name: Its name there, unique: date, name, and the beginning of its token.
+        record: What its process wrote down last.
+    """
+
+    name: str
+    record: Record
+
+    @property
+    def short(self) -> str:
+        """The last part of its name, by which it can be called too."""
+        return self.name.rpartition("-")[2]
+
+    @property
+    def over(self) -> bool:
+        """Whether it ended, or its process is dead, as far as can be seen from here."""
+        return self.record.ended is not None or self.record.driver.gone()
+
+
+class Register:
+    """A directory of records.
+
+    Args:
+        path: The directory; made if it is not there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put a record in place, at once.
+
+        Raises:
+            OSError: If it cannot be written.
+            RunError: If the directory cannot be trusted.
+        """
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._opened() as folder:
+            part = f".{name}.new"
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(part, flags, 0o600, dir_fd=folder), "wb") as stream:
+                stream.write(data)
+            os.replace(part, name + _SUFFIX, src_dir_fd=folder, dst_dir_fd=folder)
+
+    def prune(self, most: int) -> None:
+        """Take away the oldest records, but *most*. Raises nothing."""
+        with contextlib.suppress(OSError, RunError), self._opened() as folder:
+            for name in sorted(_names(folder), reverse=True)[most:]:
+                with contextlib.suppress(OSError):
+                    os.unlink(name + _SUFFIX, dir_fd=folder)
+
+    def entries(self) -> list[Entry]:
+        """Return the runs there are records of, newest first.
+
+        Records that cannot be read are left out.
+
+        Raises:
+            RunError: If the directory cannot be trusted.
+        """
+        try:
+            with self._opened() as folder:
+                names = sorted(_names(folder), reverse=True)
+                read = [(name, _read(folder, name + _SUFFIX)) for name in names]
+        except FileNotFoundError:
+            return []
+        return [Entry(name, found) for name, found in read if found is not None]
+
+    def names(self) -> list[str]:
+        """Return the names of the records, newest first; none if there are none."""
+        with contextlib.suppress(OSError, RunError), self._opened() as folder:
+            return sorted(_names(folder), reverse=True)
+        return []
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[int]:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        folder = os.open(self.path, flags)
+        try:
+            info = os.fstat(folder)
+            if info.st_uid != os.geteuid() or info.st_mode & _OTHERS:
+                msg = (
+                    f"{self.path} must be yours alone (user {os.geteuid()}, mode 0700), "
+                    f"but belongs to user {info.st_uid} and has mode "
+                    f"{stat.S_IMODE(info.st_mode):04o}, so what it holds cannot be "
+                    "trusted; if you know it is yours, mend that, else take it away"
+                )
+                raise RunError(msg)
+            yield folder
+        finally:
+            os.close(folder)
+
+
+def name_of(name: str, token: str, at: float) -> str:
+    """Return the name of a run's record.
+
+    Args:
+        name: The run's name, any text.
+        token: Its token.
+        at: When it started, seconds since the epoch.
+    """
+    date = datetime.fromtimestamp(at).astimezone()
+    return f"{date:%Y%m%d-%H%M%S}-{slug(name)}-{token[:8]}"
+
+
+def _names(folder: int) -> Iterator[str]:
+    for name in os.listdir(folder):
+        if name.endswith(_SUFFIX) and not name.startswith("."):
+            yield name.removesuffix(_SUFFIX)
+
+
+def _read(folder: int, name: str) -> Record | None:
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with os.fdopen(os.open(name, flags, dir_fd=folder), "rb") as stream:
+            info = os.fstat(stream.fileno())
+            if info.st_uid != os.geteuid() or not stat.S_ISREG(info.st_mode):
+                return None
+            return record.decode(stream.read(record.MOST_BYTES))
+    except (OSError, RunError):
+        return None
+
+
+def find(entries: list[Entry], wanted: str) -> Entry | None:
+    """Return the run that somebody means; None if there is none.
+
+    Args:
+        entries: Those there are, newest first.
+        wanted: A run's directory, its name in the register or the end of that, or the
+            name its user gave it; of several the one that still goes on, else the
+            newest.
+    """
+    path = os.path.realpath(wanted) if os.sep in wanted or wanted == "." else None
+    matches = [entry for entry in entries if _is_meant(entry, wanted, path)]
+    return next((m for m in matches if not m.over), matches[0] if matches else None)
+
+
+def _is_meant(entry: Entry, wanted: str, path: str | None) -> bool:
+    if path is not None and os.path.realpath(entry.record.directory) == path:
+        return True
+    folder = Path(entry.record.directory).name
+    names = {entry.name, entry.short, entry.record.name, folder}
+    return wanted in names
+
+
+def remove_socket(entry: Entry) -> None:
+    """Take away the control socket that a killed process left."""
+    with contextlib.suppress(OSError):
+        door.remove(door.directory(), entry.record.token)
