@@ -4,9 +4,11 @@ import itertools
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import others
 
 ADVICE = "`make test` as root on Debian brings real clusters up"
 
@@ -69,6 +71,14 @@ def _give_desk() -> None:
 def pytest_unconfigure() -> None:
     """Take away where the runs met."""
     shutil.rmtree(_RUNTIME, ignore_errors=True)
+
+
+@pytest.fixture
+def other_user() -> Iterator[others.OtherUser]:
+    """Return another user of this machine, who can do things and own things."""
+    somebody = others.find()
+    yield somebody
+    somebody.give_back()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -112,6 +112,15 @@ def _admin(timeout: float, argv: Sequence[str]) -> Answer:
     )
 
 
+def _give(timeout: float, path: str, user: str) -> None:
+    del timeout
+    if user not in USERS:
+        msg = f"no user {user!r} here: there are {', '.join(USERS)}"
+        raise ClusterError(msg)
+    entry = pwd.getpwnam(user)
+    os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
+
+
 def _finish(
     *,
     timeout: float,
@@ -224,6 +233,7 @@ _VERBS: Final[Mapping[str, Callable[..., Answer | None]]] = {
     "admin": _admin,
     "boot": _boot,
     "cable": _cable,
+    "give": _give,
     "kill": _kill,
     "pause": _pause,
     "pids": _pids,

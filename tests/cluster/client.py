@@ -140,6 +140,14 @@ class Cluster:
         answer = self._ask("admin", timeout=timeout, argv=list(argv))
         return _completed(answer, argv, timeout, check=check)
 
+    def give(self, path: str | os.PathLike[str], user: str) -> None:
+        """Make a file, a directory or a symbolic link (itself) another user's.
+
+        Raises:
+            AgentError: If it is not there, or the user is none of the clusters'.
+        """
+        self._ask("give", path=os.fspath(path), user=user)
+
     def kill(
         self, host: HostName, pid: int, signum: signal.Signals = signal.SIGKILL
     ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.cluster.client import Cluster
+from tests.others import OtherUser
 from tests.security.besieged import siege
 
 from gridmap import grid_map
@@ -58,26 +59,28 @@ def test_links_of_ones_own_lead_where_they_lead(tmp_path: Path) -> None:
         opened(tmp_path / "round" / "runs")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make another's link")
-def test_a_base_behind_a_strangers_link_is_refused(tmp_path: Path) -> None:
+def test_a_base_behind_a_strangers_link_is_refused(
+    tmp_path: Path, other_user: OtherUser
+) -> None:
     """He could point it elsewhere once the run is open."""
     mine = tmp_path / "mine"
     mine.mkdir(mode=0o700)
     link = tmp_path / "predictable"
     link.symlink_to(mine)
     opened(link).remove()
-    os.chown(link, 65534, 65534, follow_symlinks=False)
-    with pytest.raises(RunError, match=r"predictable.* link of user 65534"):
+    other_user.own(link)
+    with pytest.raises(RunError, match=f"predictable.* link of user {other_user.uid}"):
         opened(link)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file away")
-def test_a_base_of_another_user_is_refused(tmp_path: Path) -> None:
-    """Even if it is private."""
+def test_a_base_of_another_user_is_refused(
+    tmp_path: Path, other_user: OtherUser
+) -> None:
+    """Even if nobody else can write to it."""
     base = tmp_path / "base"
     base.mkdir(mode=0o700)
-    os.chown(base, 65534, 65534)
-    with pytest.raises(RunError, match="it belongs to user 65534"):
+    other_user.own(base)
+    with pytest.raises(RunError, match=f"it belongs to user {other_user.uid}"):
         opened(base)
 
 
@@ -104,11 +107,12 @@ def test_a_connection_file_open_to_others_is_refused(file: Path, mode: int) -> N
         ConnectionFile.read(file)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file away")
-def test_a_connection_file_of_another_user_is_refused(file: Path) -> None:
+def test_a_connection_file_of_another_user_is_refused(
+    file: Path, other_user: OtherUser
+) -> None:
     """A planted one would send runners to another's monitor."""
-    os.chown(file, 65534, 65534)
-    with pytest.raises(ConnectionFileError, match="65534"):
+    other_user.own(file)
+    with pytest.raises(ConnectionFileError, match=str(other_user.uid)):
         ConnectionFile.read(file)
 
 

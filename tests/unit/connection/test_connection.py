@@ -13,6 +13,7 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.others import OtherUser
 
 from gridmap.connection import (
     ConnectionFile,
@@ -153,13 +154,14 @@ def test_a_directory_others_can_write_to_is_refused(path: Path, mode: int) -> No
         ConnectionFile.read(path)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file away")
 @pytest.mark.parametrize("what", ["file", "directory"])
-def test_what_belongs_to_another_user_is_refused(path: Path, what: str) -> None:
+def test_what_belongs_to_another_user_is_refused(
+    path: Path, what: str, other_user: OtherUser
+) -> None:
     """Neither file nor directory may be anyone else's."""
     FILE.write(path)
-    os.chown(path if what == "file" else path.parent, 65534, 65534)
-    with pytest.raises(ConnectionFileError, match="belongs to user 65534"):
+    other_user.own(path if what == "file" else path.parent)
+    with pytest.raises(ConnectionFileError, match=f"belongs to user {other_user.uid}"):
         ConnectionFile.read(path)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.others import OtherUser
 
 from gridmap.errors import RunError
 from gridmap.rundir import RunDirectory, slug
@@ -63,11 +64,12 @@ def test_a_base_that_is_a_file_is_refused(tmp_path: Path) -> None:
         RunDirectory.create(tmp_path / "file", "x", NOW)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a directory away")
-def test_a_base_of_another_user_is_refused(tmp_path: Path) -> None:
+def test_a_base_of_another_user_is_refused(
+    tmp_path: Path, other_user: OtherUser
+) -> None:
     """He could exchange our directories."""
-    os.chown(tmp_path, 65534, 65534)
-    with pytest.raises(RunError, match="belongs to user 65534"):
+    other_user.own(tmp_path)
+    with pytest.raises(RunError, match=f"belongs to user {other_user.uid}"):
         RunDirectory.create(tmp_path, "x", NOW)
 
 

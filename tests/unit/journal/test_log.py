@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.others import OtherUser
 from tests.unit.journal.journals import PATIENCE_S, Committed, plain, read, write
 
 from gridmap.errors import RunError
@@ -146,13 +147,14 @@ def test_a_file_others_could_have_written_is_refused(tmp_path: Path) -> None:
         JournalLog.open(tmp_path / "link")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file away")
-def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
+def test_a_file_of_another_user_is_refused(
+    tmp_path: Path, other_user: OtherUser
+) -> None:
     """He could write what he likes."""
     path = tmp_path / "journal.sqlite"
     write(path, [])
-    os.chown(path, 65534, 65534)
-    with pytest.raises(RunError, match="belongs to user 65534"):
+    other_user.own(path)
+    with pytest.raises(RunError, match=f"belongs to user {other_user.uid}"):
         JournalLog.open(path)
 
 
