@@ -14,6 +14,7 @@ from pathlib import Path
 
 import attrs
 import diagrams
+import transcripts
 
 from gridmap import lifecycle, retry, verdict
 from gridmap.protocol import sessions
@@ -243,4 +244,5 @@ FILES = {
     "grid-engine-options.md": grid_engine_options,
     "slurm-options.md": slurm_options,
     "command-line.md": command_line,
+    **transcripts.FILES,
 }

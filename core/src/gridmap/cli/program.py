@@ -31,8 +31,12 @@ COMMANDS: Final = (
     "demo",
     "doctor",
     "forget",
+    "kill",
+    "logs",
     "render",
+    "runs",
     "settings",
+    "status",
 )
 """Each is the attribute ``command`` of the module of that name beside this one."""
 

@@ -88,17 +88,20 @@ class Register:
                 with contextlib.suppress(OSError):
                     os.unlink(name + _SUFFIX, dir_fd=folder)
 
-    def entries(self) -> list[Entry]:
+    def entries(self, most: int | None = None) -> list[Entry]:
         """Return the runs there are records of, newest first.
 
         Records that cannot be read are left out.
+
+        Args:
+            most: How many are read; None: all.
 
         Raises:
             RunError: If the directory cannot be trusted.
         """
         try:
             with self._opened() as folder:
-                names = sorted(_names(folder), reverse=True)
+                names = sorted(_names(folder), reverse=True)[:most]
                 read = [(name, _read(folder, name + _SUFFIX)) for name in names]
         except FileNotFoundError:
             return []

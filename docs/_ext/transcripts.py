@@ -1,0 +1,131 @@
+"""What commands print, made anew at every build from a run that is made up.
+
+The run is told as events, written down as any run is, and looked at with the real
+commands, so a page cannot show what they do not print.
+"""
+
+import contextlib
+import io
+import os
+import tempfile
+import time
+from pathlib import Path
+from unittest import mock
+
+from gridmap import events as ev
+from gridmap.cli import main
+from gridmap.connection import Driver
+from gridmap.control import record
+from gridmap.control.register import Register, name_of
+from gridmap.overview import Overview
+from gridmap.verdict import Cause, Statement, Verdict, Witness
+
+RUN = "3f9a1c2e5b7d0468"
+BEGAN = 1_738_330_000.0
+DIRECTORY = "/home/ada/.local/state/gridmap/runs/20250131-132640-sweep-0c97575b"
+
+OOM = Verdict(
+    cause=Cause.OUT_OF_MEMORY,
+    statements=(
+        Statement(
+            witness=Witness.KERNEL,
+            text="the cgroup's oom_kill rose by 1",
+            cause=Cause.OUT_OF_MEMORY,
+            peak_memory=2_140_000_000,
+        ),
+        Statement(witness=Witness.WORKER, text="ended by SIGKILL", signal=9),
+    ),
+    job="sweep17",
+    node="node03",
+    runner="4711.2",
+    asked_memory=2_147_483_648,
+    ran_s=74.0,
+    log_tail="fold 3 of 5\nallocating 1.9 GB",
+)
+
+
+def _sweep():
+    """Yield what happened in a run of 1,000 jobs up to its second minute."""
+    yield ev.RunStarted(
+        run=RUN, at=BEGAN, name="sweep", backend="slurm", directory=DIRECTORY
+    )
+    yield ev.JobsQueued(run=RUN, at=BEGAN, first=0, stop=1000)
+    runners = tuple(range(1, 41))
+    handles = tuple(f"4711.{n}" for n in runners)
+    yield ev.RunnersSubmitted(run=RUN, at=BEGAN + 1, runners=runners, handles=handles)
+    for n in range(1, 33):
+        yield ev.RunnerUp(
+            run=RUN, at=BEGAN + 5, runner=n, handle=f"4711.{n}",
+            node=f"node{n % 8 + 1:02}", pid=1000 + n,
+        )  # fmt: skip
+        first = (n - 1) * 12
+        yield ev.JobsGranted(
+            run=RUN, at=BEGAN + 5, first=first, stop=first + 12, runner=n, attempt=1
+        )
+    for n in range(33, 41):
+        yield ev.RunnerPending(
+            run=RUN, at=BEGAN + 8, runner=n, handle=f"4711.{n}", up=32,
+            reason="QOSMaxCpuPerUserLimit",
+        )  # fmt: skip
+    for n in range(1, 33):
+        first = (n - 1) * 12
+        yield ev.JobsDone(
+            run=RUN, at=BEGAN + 10 + 3 * n, first=first, stop=first + 5 + n % 5,
+            runner=n, seconds=81.0 + n,
+        )  # fmt: skip
+        yield ev.RunnerVitals(
+            run=RUN, at=BEGAN + 110, runner=n, cpu_s=97.0, rss=700_000_000 + n,
+            peak_rss=900_000_000, io_bytes=10_000, job=first + 10, running_s=4.0,
+        )  # fmt: skip
+    yield ev.JobFailed(run=RUN, at=BEGAN + 112, job=17, verdict=OOM, again=True)
+
+
+def _demo():
+    run = "9c21f00d00000000"
+    yield ev.RunStarted(
+        run=run, at=BEGAN - 4000, name="demo", backend="local", directory="/d"
+    )
+    yield ev.JobsQueued(run=run, at=BEGAN - 4000, first=0, stop=8)
+    yield ev.JobsDone(run=run, at=BEGAN - 3990, first=0, stop=8, runner=1, seconds=0.8)
+    yield ev.RunEnded(run=run, at=BEGAN - 3990, error=None)
+
+
+def _keep(register, events, driver, *, kept=False):
+    view = Overview()
+    for event in sorted(events, key=lambda event: event.at):
+        view.take(event)
+    name = name_of(view.name, view.token, view.started)
+    register.write(name, record.encode(record.make(view, driver, "0", kept=kept)))
+
+
+def _printed(register, *words):
+    """Return a command line and what it prints."""
+    out = io.StringIO()
+    place = {"GRIDMAP_RECORD_DIRECTORY": str(register.path), "TZ": "UTC"}
+    with (
+        mock.patch.dict(os.environ, place),
+        mock.patch.object(Driver, "gone", return_value=False),
+        mock.patch.object(time, "time", return_value=BEGAN + 130.0),
+        contextlib.redirect_stdout(out),
+    ):
+        time.tzset()
+        main(words)
+    time.tzset()
+    return f"$ gridmap {' '.join(words)}\n{out.getvalue()}"
+
+
+def transcript(*words):
+    """Return what a command prints, as a block of a page."""
+    with tempfile.TemporaryDirectory() as folder:
+        register = Register(Path(folder) / "records")
+        here = Driver(pid=81_245, start="1", host="login1", machine="a")
+        _keep(register, _demo(), here)
+        _keep(register, _sweep(), here)
+        return f"```console\n{_printed(register, *words)}```\n"
+
+
+FILES = {
+    "watch-runs.md": lambda: transcript("runs"),
+    "watch-status.md": lambda: transcript("status", "sweep"),
+    "watch-job.md": lambda: transcript("status", "sweep", "17"),
+}

@@ -1,0 +1,238 @@
+"""`runs`, `status`, `logs` and `kill`, of runs that are over, or died."""
+
+import contextlib
+import io
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from tests.unit.cli.conftest import Shell
+
+from gridmap import events as ev
+from gridmap.cli import main
+from gridmap.connection import Driver
+from gridmap.control import record
+from gridmap.control.register import Register
+from gridmap.overview import Overview
+from gridmap.verdict import Cause, Statement, Verdict, Witness
+
+GONE = Driver(pid=2**22 - 1, start="0", host="login1", machine=Driver.here().machine)
+KILLED = Verdict(
+    cause=Cause.OUT_OF_MEMORY,
+    statements=(Statement(witness=Witness.KERNEL, text="oom_kill rose by 1"),),
+    node="node2",
+    runner="42.2",
+)
+AT = 1_700_000_000.0
+
+
+def sweep(directory: str) -> list[ev.Event]:
+    """Return what happened in a run of five jobs, the last thing last."""
+    r = "3f9a1c2e00000000"
+    up = [
+        ev.RunnerUp(
+            run=r, at=AT + 2, runner=n, handle=f"42.{n}", node=f"node{n}", pid=7
+        )
+        for n in (1, 2)
+    ]
+    return [
+        ev.RunStarted(run=r, at=AT, name="sweep", backend="sge", directory=directory),
+        ev.JobsQueued(run=r, at=AT, first=0, stop=5),
+        ev.RunnersSubmitted(
+            run=r, at=AT + 1, runners=(1, 2, 3), handles=("42.1", "42.2", "42.3")
+        ),
+        *up,
+        ev.RunnerPending(
+            run=r, at=AT + 3, runner=3, handle="42.3", reason="queue instance full"
+        ),
+        ev.JobsGranted(run=r, at=AT + 3, first=0, stop=2, runner=1, attempt=1),
+        ev.JobsGranted(run=r, at=AT + 3, first=2, stop=3, runner=2, attempt=1),
+        ev.JobsDone(run=r, at=AT + 9, first=0, stop=2, runner=1, seconds=8.0),
+        ev.JobFailed(run=r, at=AT + 9, job=2, verdict=KILLED, again=False),
+    ]
+
+
+class Here:
+    """Runs the command in this process: quicker than a `Shell`, and all that is needed."""
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run ``gridmap`` with these words to its end."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main(words)
+        return subprocess.CompletedProcess(
+            words, status, out.getvalue(), err.getvalue()
+        )
+
+    def json(self, *words: str) -> Any:
+        """Run a command with ``--json`` and return what it printed."""
+        result = self.run(*words, "--json")
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
+
+@attrs.frozen
+class Past:
+    """A shell whose user has run things before."""
+
+    shell: Here
+    records: Register
+    directory: Path
+
+    def keep(self, name: str, events: list[ev.Event], *, kept: bool = False) -> None:
+        """Put a run into the register."""
+        view = Overview()
+        for event in events:
+            view.take(event)
+        data = record.encode(record.make(view, GONE, "1.0", kept=kept))
+        self.records.write(name, data)
+
+
+@pytest.fixture
+def past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Past:
+    place = tmp_path / "records"
+    monkeypatch.setenv("GRIDMAP_RECORD_DIRECTORY", str(place))
+    monkeypatch.chdir(tmp_path)
+    return Past(Here(), Register(place), tmp_path / "sweep")
+
+
+def end(error: str | None = None) -> ev.RunEnded:
+    return ev.RunEnded(run="3f9a1c2e00000000", at=AT + 12, error=error)
+
+
+@pytest.fixture
+def died(past: Past) -> Past:
+    """Return a shell in which the run was killed with its script."""
+    past.keep("20231114-221320-sweep-3f9a1c2e", sweep(str(past.directory)), kept=True)
+    return past
+
+
+@pytest.fixture
+def over(past: Past) -> Past:
+    """Return a shell in which the run ended."""
+    events = [*sweep(str(past.directory)), end("KeyError: 'x'")]
+    past.keep("20231114-221320-sweep-3f9a1c2e", events)
+    return past
+
+
+def test_runs_are_listed_newest_first(past: Past) -> None:
+    """Those that ended well or badly, and those whose process died, are told apart."""
+    good = [event for event in sweep("/d") if not isinstance(event, ev.JobFailed)]
+    past.keep("20240101-000000-good-00000001", [*good, end()])
+    past.keep("20240102-000000-bad-00000002", [*good, end("KeyError: 1")])
+    past.keep("20240103-000000-dead-00000003", good)
+    answer = past.shell.json("runs")["runs"]
+    assert [(run["id"], run["state"]) for run in answer] == [
+        ("00000003", "died"), ("00000002", "failed"), ("00000001", "done"),
+    ]  # fmt: skip
+    assert answer[0]["jobs"]["done"] == 2
+    lines = past.shell.run("runs", "-n", "2").stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["00000003", "00000002"]
+    assert "1 older" in lines[3]
+    assert past.shell.json("runs", "--live") == {"runs": []}
+
+
+def test_without_runs_the_way_to_one_is_told(past: Past) -> None:
+    """An empty register is no error to list, but nothing to show the status of."""
+    assert "no run yet" in past.shell.run("runs").stdout
+    result = past.shell.run("status")
+    assert result.returncode == 1
+    assert "grid_map" in result.stderr
+
+
+def test_status_tells_jobs_runners_reasons_and_failures(died: Past) -> None:
+    """And of a run whose process is gone, when this was, and how to go on."""
+    text = died.shell.run("status").stdout
+    for words in (
+        "sweep (3f9a1c2e) on sge: died",
+        "5: 2 done, 1 failed, 2 waiting",
+        "2 up on 2 nodes, 1 waiting",
+        "queue instance full (1 runner)",
+        "out of memory",
+        "gridmap attach 'sweep'",
+        str(died.directory),
+    ):
+        assert words in text, text
+    plain = died.shell.json("status", "sweep")
+    assert plain["waiting"] == [{"reason": "queue instance full", "runners": 1}]
+    assert [(one["job"], one["cause"]) for one in plain["failures"]] == [
+        (2, "out of memory")
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["sweep", "3f9a1c2e", "20231114-221320-sweep-3f9a1c2e", "./sweep"]
+)
+def test_a_run_goes_by_several_names(over: Past, name: str) -> None:
+    """Its own, its id, its whole name, and its directory."""
+    assert over.shell.json("status", name)["error"] == "KeyError: 'x'"
+
+
+def test_status_of_a_job_tells_all_that_is_known(over: Past) -> None:
+    """Where it was, how long it took, and the whole verdict."""
+    text = over.shell.run("status", "sweep", "2").stdout
+    assert "job 2 of sweep: failed" in text
+    assert "oom_kill rose by 1" in text
+    assert "42.2 on node2" in text
+    done = over.shell.json("status", "sweep", "1")
+    assert (done["state"], done["seconds"], done["node"]) == ("done", 4.0, "node1")
+    result = over.shell.run("status", "sweep", "5")
+    assert (result.returncode, "0 to 4" in result.stderr) == (1, True)
+
+
+def test_a_wrong_name_is_answered_with_the_right_one(over: Past) -> None:
+    """For every command that takes a run."""
+    for command in ("status", "logs", "kill"):
+        result = over.shell.run(command, "swep")
+        assert result.returncode == 1
+        assert "Did you mean 'sweep'?" in result.stderr
+
+
+def test_logs_are_shown_whole_or_of_one_job(over: Past) -> None:
+    """What a job printed cannot reach the terminal's own language."""
+    logs = over.directory / "logs"
+    logs.mkdir(parents=True)
+    (logs / "42.1.log").write_bytes(b"one\ntwo \x1b[2J\nthree")
+    (logs / "42.2.log").write_text("four\n")
+    assert over.shell.run("logs").stdout.splitlines() == [
+        "42.1: one", "42.1: two \ufffd[2J", "42.2: four", "42.1: three",
+    ]  # fmt: skip
+    assert over.shell.run("logs", "sweep", "2").stdout == "four\n"
+    last = over.shell.run("logs", "sweep", "1", "-n", "1").stdout.splitlines()
+    assert last == ["two \ufffd[2J", "three"]
+
+
+def test_without_logs_the_verdict_is_shown_or_why_there_are_none(over: Past) -> None:
+    """Logs of a run that went well are not kept."""
+    assert "oom_kill" in over.shell.run("logs", "sweep", "2").stdout
+    result = over.shell.run("logs", "sweep")
+    assert "keep_logs" in result.stderr
+    assert "no runner yet" in over.shell.run("logs", "sweep", "4").stderr
+
+
+def test_what_is_over_cannot_be_killed(died: Past) -> None:
+    """It says what else can be done."""
+    result = died.shell.run("kill", "sweep", "-y")
+    assert result.returncode == 1
+    assert "gridmap forget 'sweep'" in result.stderr
+
+
+@pytest.mark.parametrize("word", ["x", "-3", "5-3", "1,2"])
+def test_a_job_is_a_number_or_a_span(over: Past, word: str) -> None:
+    """Anything else is a wrong command line."""
+    assert over.shell.run("kill", "sweep", "--", word).returncode == 2
+
+
+def test_runs_are_completed(over: Past, shell: Shell) -> None:
+    """By name and by id."""
+    found = shell.run(
+        "x",
+        _GRIDMAP_COMPLETE="bash_complete",
+        COMP_WORDS="gridmap status sw",
+        COMP_CWORD="2",
+        GRIDMAP_RECORD_DIRECTORY=str(over.records.path),
+    )
+    assert "plain,sweep" in found.stdout
