@@ -6,7 +6,9 @@ import logging
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from gridmap.events import RunnerVitals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from gridmap.events import AnyEvent
 
 _log = logging.getLogger(__name__)
+
+_MOST_WAITING: Final = 10_000
+"""Events that one has not seen yet, beyond which it is told of no more heartbeats."""
 
 
 class Observers:
@@ -30,8 +35,11 @@ class Observers:
 
     def tell(self, event: AnyEvent) -> None:
         """Pass an event on; returns at once."""
+        passing = isinstance(event, RunnerVitals)
         for watch in self._watches:
-            watch.events.put(event)
+            # Who hangs misses heartbeats, of which there is no end, and nothing else.
+            if not passing or watch.events.qsize() < _MOST_WAITING:
+                watch.events.put(event)
 
     def finish(self, patience_s: float) -> None:
         """Let them see what is waiting, for so long at most, all together."""
