@@ -14,6 +14,7 @@ from pathlib import Path
 
 import attrs
 import diagrams
+import mails
 import transcripts
 
 from gridmap import lifecycle, retry, verdict
@@ -35,9 +36,10 @@ def write_all(folder):
     """Write every generated file into *folder*; leave alone what has not changed."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in FILES.items():
-        path, text = folder / name, make()
-        if not path.exists() or path.read_text() != text:
-            path.write_text(text)
+        path, made = folder / name, make()
+        data = made if isinstance(made, bytes) else made.encode()
+        if not path.exists() or path.read_bytes() != data:
+            path.write_bytes(data)
 
 
 def _word(member):
@@ -237,6 +239,8 @@ FILES = {
         sessions.TRANSITIONS, lambda message: message.__name__
     ),
     "causes.md": causes,
+    "mail.md": mails.error_mail,
+    "mail-plots.png": mails.plots_picture,
     "measured.md": measured,
     "weights.md": weights,
     "settings.md": settings,

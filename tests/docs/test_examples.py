@@ -15,6 +15,7 @@ from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParse
 
 import gridmap
 import gridmap_local
+import gridmap_mail
 import gridmap_sge
 import gridmap_slurm
 
@@ -46,7 +47,7 @@ def with_examples() -> list[Path]:
 def modules() -> list[ModuleType]:
     """Return all modules whose docstrings have examples."""
     found = []
-    for package in (gridmap, gridmap_local, gridmap_sge, gridmap_slurm):
+    for package in (gridmap, gridmap_local, gridmap_mail, gridmap_sge, gridmap_slurm):
         infos = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
         names = [info.name for info in infos if not info.name.endswith("__main__")]
         found += [importlib.import_module(name) for name in (package.__name__, *names)]

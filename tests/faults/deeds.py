@@ -53,6 +53,18 @@ def tell_time(place: str, number: int) -> None:
     Path(place, f"time{number}").write_text(str(time.time()))
 
 
+def fail(_place: str, number: int) -> None:
+    """Raise an exception."""
+    msg = f"job {number} fails"
+    raise ValueError(msg)
+
+
+def held_and_failing(place: str, number: int) -> None:
+    """Raise one when the test lets all go."""
+    held(place, number)
+    fail(place, number)
+
+
 def held(place: str, _number: int) -> None:
     """Wait until the test lets all go."""
     jobs.await_file(Path(place, "go"))

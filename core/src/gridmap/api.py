@@ -86,7 +86,7 @@ def grid_map(
         h_vmem: See `Job`.
         h_rt: See `Job`.
         resources: See `Job`.
-        completion_mail: Whether to mail when done, if mail is set up.
+        completion_mail: Whether to mail when it is over; needs gridmap-mail.
         require_cluster: Whether to raise rather than run on this machine.
         par_env: See `Job`.
         backend: ``"sge"``, ``"slurm"``, ``"local"``, or any installed plugin's; None:

@@ -40,9 +40,7 @@ class Alarm:
         self._told, self._quiet_until = text, now + PAUSE_S
         return text
 
-    @property
-    def counts(self) -> dict[str, int]:
-        """What was turned away so far, in words, and how often; nothing that never was."""
+    def _text(self) -> str:
         seen = self.counters
         counts = {
             "connections with a wrong key": seen.denied,
@@ -53,8 +51,5 @@ class Alarm:
             "messages of too many frames": seen.malformed,
             "messages that broke the protocol": self.refused,
         }
-        return {what: count for what, count in counts.items() if count}
-
-    def _text(self) -> str:
-        told = [f"{what} ({count})" for what, count in self.counts.items()]
+        told = [f"{what} ({count})" for what, count in counts.items() if count]
         return f"turned away so far: {', '.join(told)}" if told else ""

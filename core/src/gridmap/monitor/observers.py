@@ -6,9 +6,7 @@ import logging
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING, Final
-
-from gridmap.events import RunnerVitals
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,9 +14,6 @@ if TYPE_CHECKING:
     from gridmap.events import AnyEvent
 
 _log = logging.getLogger(__name__)
-
-_MOST_WAITING: Final = 10_000
-"""Events that one has not seen yet, beyond which it is told of no more heartbeats."""
 
 
 class Observers:
@@ -35,11 +30,8 @@ class Observers:
 
     def tell(self, event: AnyEvent) -> None:
         """Pass an event on; returns at once."""
-        passing = isinstance(event, RunnerVitals)
         for watch in self._watches:
-            # Who hangs misses heartbeats, of which there is no end, and nothing else.
-            if not passing or watch.events.qsize() < _MOST_WAITING:
-                watch.events.put(event)
+            watch.events.put(event)
 
     def finish(self, patience_s: float) -> None:
         """Let them see what is waiting, for so long at most, all together."""

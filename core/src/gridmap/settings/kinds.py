@@ -141,6 +141,18 @@ def ports(value: object) -> PortRange:
     return first, last
 
 
+def port(value: object) -> int:
+    """Read one port."""
+    try:
+        first, last = ports(value)
+    except ValueError:
+        first, last = 0, 1
+    if first != last:
+        msg = f"expected a port, 1 to {_LARGEST_PORT}"
+        raise ValueError(msg)
+    return first
+
+
 def choice(*names: str) -> Kind:
     """Return the kind of a name out of *names*, in either case."""
 

@@ -15,6 +15,7 @@ from gridmap.settings.kinds import Kind, PortRange
 
 Compression: TypeAlias = Literal["auto", "none", "zstd", "bz2"]
 KeepLogs: TypeAlias = Literal["failed", "always", "never"]
+SmtpSecurity: TypeAlias = Literal["none", "starttls", "tls"]
 
 SHORTEST_INTERVAL_S: Final = 0.1
 """What a heartbeat or check interval of 0 means."""
@@ -82,11 +83,21 @@ class Settings:
             says nothing; nodes must see it; None: see run_directory
             [DEFAULT_TEMP_DIR].
         use_mem_free: Whether ``mem_free`` is asked of Grid Engine [USE_MEM_FREE].
-        send_error_mail: Whether mail is sent [SEND_ERROR_MAIL].
+        send_error_mail: Whether jobs that fail are told by mail [SEND_ERROR_MAIL].
         create_plots: Whether error mail has plots [CREATE_PLOTS].
         smtp_server: Host that takes the mail; None: this machine [SMTP_SERVER].
-        error_mail_sender: Its sender; None: the user [ERROR_MAIL_SENDER].
-        error_mail_recipient: Its recipient; None: the user [ERROR_MAIL_RECIPIENT].
+        smtp_port: Port it takes it at; None: 25, with ``starttls`` 587, with ``tls`` 465.
+        smtp_security: How mail goes there: ``none``, ``starttls`` (TLS on the same
+            connection, or no mail at all), ``tls`` (from the beginning).
+        smtp_user: Whom to log in as; None: there is no login.
+        smtp_password_file: File whose first line is the password. Only its owner may
+            be able to read it.
+        error_mail_sender: Its sender; None: the user, here [ERROR_MAIL_SENDER].
+        error_mail_recipient: Its recipients, with commas between them; None: the user,
+            here [ERROR_MAIL_RECIPIENT].
+        mails_per_hour: Mails about failed jobs that all runs of a process send in an
+            hour at most; the next mail counts the others. The site's file sets the
+            highest value there is.
         run_directory: Where runs have their directories; None: below the user's
             state directory. Also GRIDMAP_RUNS.
         record_directory: Where records of runs are kept, for `gridmap runs`; None: in
@@ -135,10 +146,17 @@ class Settings:
     send_error_mail: bool = _setting(False, kinds.flag, "SEND_ERROR_MAIL")
     create_plots: bool = _setting(True, kinds.flag, "CREATE_PLOTS")
     smtp_server: str | None = _setting(None, kinds.text, "SMTP_SERVER")
+    smtp_port: int | None = _setting(None, kinds.port)
+    smtp_security: SmtpSecurity = _setting(
+        "none", kinds.choice("none", "starttls", "tls")
+    )
+    smtp_user: str | None = _setting(None, kinds.text)
+    smtp_password_file: str | None = _setting(None, kinds.path)
     error_mail_sender: str | None = _setting(None, kinds.text, "ERROR_MAIL_SENDER")
     error_mail_recipient: str | None = _setting(
         None, kinds.text, "ERROR_MAIL_RECIPIENT"
     )
+    mails_per_hour: int = _setting(10, kinds.count(0))
     run_directory: str | None = _setting(None, kinds.path, "GRIDMAP_RUNS")
     record_directory: str | None = _setting(None, kinds.path)
     keep_records: int = _setting(200, kinds.count(0))
@@ -192,7 +210,7 @@ class Settings:
         return user_state_path("gridmap") / "records"
 
 
-BOUNDED: Final = frozenset({"query_budget"})
+BOUNDED: Final = frozenset({"mails_per_hour", "query_budget"})
 """Settings of which the site's value is the highest that others may set."""
 
 KINDS: Final[Mapping[str, Kind]] = {

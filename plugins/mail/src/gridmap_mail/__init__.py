@@ -1,0 +1,1 @@
+"""Mail about jobs that failed and maps that are complete; an observer."""
