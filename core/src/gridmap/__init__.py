@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gridmap.monitor.monitor import JobMonitor
     from gridmap.resources import Resources
     from gridmap.retry import Escalate, Retry
+    from gridmap.runner.bulletin import progress
 
 _HOMES: Final = {
     "DRMAANotPresentException": "gridmap.errors",
@@ -36,6 +37,7 @@ _HOMES: Final = {
     "Retry": "gridmap.retry",
     "grid_map": "gridmap.api",
     "process_jobs": "gridmap.api",
+    "progress": "gridmap.runner.bulletin",
 }
 
 # GridMap's constants: read from the settings each time they are asked for.
@@ -68,6 +70,7 @@ __all__ = [  # noqa: PLE0604 - the constants are GridMap's
     "Retry",
     "grid_map",
     "process_jobs",
+    "progress",
     *_SETTINGS,
 ]
 

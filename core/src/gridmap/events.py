@@ -64,10 +64,11 @@ class RunEnded(Event):
 
 @attrs.frozen(kw_only=True)
 class JobsQueued(Event):
-    """Jobs were handed in."""
+    """Jobs were handed in; ``resources`` is what each of them needs."""
 
     first: int
     stop: int
+    resources: Resources | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -99,12 +100,22 @@ class JobsGranted(Event):
 
 @attrs.frozen(kw_only=True)
 class JobsDone(Event):
-    """Jobs returned a value; ``seconds`` is the time they took together."""
+    """Jobs returned a value.
+
+    Attributes:
+        first: The first.
+        stop: One past the last.
+        runner: Who ran them.
+        seconds: How long they took together.
+        peak_rss: Most bytes of memory the last of them was seen to hold; 0 if it was
+            not looked at, as for quick jobs.
+    """
 
     first: int
     stop: int
     runner: int
     seconds: float
+    peak_rss: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -210,6 +221,44 @@ class RunnerVitals(Event):
 
 
 @attrs.frozen(kw_only=True)
+class JobProgress(Event):
+    """A job said how far it is: see `gridmap.progress`.
+
+    It comes with heartbeats, and within a second where somebody watches.
+
+    Attributes:
+        job: The job.
+        runner: Who runs it.
+        done: How much is done, in whatever the job counts.
+        total: How much there is to do; None if the job does not know.
+        text: What it is at.
+    """
+
+    job: int
+    runner: int
+    done: float
+    total: float | None = None
+    text: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class JobOutput(Event):
+    """A job printed something. Comes only where somebody asked for it.
+
+    Attributes:
+        job: The job; None if that is not known.
+        runner: Who runs it.
+        text: What it printed, in whatever pieces it came.
+        lost: Bytes printed after that and left out, for there were too many.
+    """
+
+    job: int | None
+    runner: int
+    text: str
+    lost: int = 0
+
+
+@attrs.frozen(kw_only=True)
 class RunnerGone(Event):
     """A runner is over; ``text`` says how it is known."""
 
@@ -230,5 +279,7 @@ AnyEvent: TypeAlias = (
     | RunnerPending
     | RunnerUp
     | RunnerVitals
+    | JobProgress
+    | JobOutput
     | RunnerGone
 )

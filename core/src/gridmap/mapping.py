@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from gridmap import payload
+from gridmap.display import make_progress
 from gridmap.errors import RunKilledError
 from gridmap.job import Job
 from gridmap.monitor.expectation import Call
 from gridmap.monitor.monitor import JobMonitor
 from gridmap.monitor.store import encode_call
-from gridmap.progress import make_progress
 from gridmap.retry import RetryRules
 
 if TYPE_CHECKING:

@@ -23,6 +23,13 @@ FAILURES = st.builds(
     status=st.none() | st.integers(-(2**31), 2**31),
 )
 
+PROGRESS = st.builds(
+    m.Progress,
+    done=st.floats(-1e300, 1e300),
+    total=st.none() | st.floats(-1e300, 1e300),
+    text=WORDS,
+)
+
 _T = TypeVar("_T")
 
 
@@ -57,7 +64,17 @@ FROM_RUNNER = st.one_of(
         read=st.none() | COUNTS,
         written=st.none() | COUNTS,
         processes=COUNTS,
+        progress=st.none() | PROGRESS,
         tail=WORDS,
+    ),
+    build(
+        m.Live,
+        job=st.none() | COUNTS,
+        progress=st.none() | PROGRESS,
+        printed=st.lists(
+            st.builds(m.Printed, job=st.none() | COUNTS, text=WORDS), max_size=3
+        ).map(tuple),
+        lost=COUNTS,
     ),
     build(m.Stack, job=COUNTS, text=WORDS),
     build(
@@ -122,6 +139,7 @@ FROM_MONITOR = st.one_of(
     ),
     build(m.Refuse, text=WORDS),
     build(m.Examine, job=COUNTS),
+    build(m.Watch, period=SECONDS, output=st.booleans()),
     build(m.Content, digest=st.binary(max_size=32), once=st.booleans()),
     build(
         m.Work,

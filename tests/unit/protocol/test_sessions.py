@@ -16,6 +16,7 @@ HELLO = m.Hello(
 MESSAGES: list[m.FromRunner] = [
     HELLO,
     m.Beat(number=1, holds=()),
+    m.Live(job=0),
     m.Stack(job=0, text="File"),
     m.Report(number=1, grant=1, first=0, count=1),
     m.WorkerLost(number=1, grant=1, job=0, status=1, signal=None),

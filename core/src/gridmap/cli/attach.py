@@ -97,7 +97,7 @@ def _plain(state: RunState) -> dict[str, object]:
 
 def _drive(base: Path, state: RunState) -> Verdict | None:
     from gridmap import attach  # noqa: PLC0415 - see gridmap.cli
-    from gridmap.progress import make_progress  # noqa: PLC0415
+    from gridmap.display import make_progress  # noqa: PLC0415
 
     left = state.jobs - state.done
     click.echo(

@@ -52,7 +52,7 @@ def command(
     from gridmap.api import grid_map  # noqa: PLC0415 - see gridmap.cli
     from gridmap.cli.choice import choose  # noqa: PLC0415
     from gridmap.cli.rollcall import RollCall  # noqa: PLC0415
-    from gridmap.progress import make_progress  # noqa: PLC0415
+    from gridmap.display import make_progress  # noqa: PLC0415
     from gridmap.settings import load_settings  # noqa: PLC0415
 
     choice = choose(backend, *load_settings())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -10,6 +10,7 @@ from gridmap.backend import Capabilities, Reach
 from gridmap.events import AnyEvent, JobFailed
 from gridmap.journal import entries as e
 from gridmap.lifecycle import JobState, JobStep, RunnerState, RunnerStep
+from gridmap.monitor.facts import Watched
 from gridmap.monitor.fleet import Fleet, Runner
 from gridmap.monitor.instructions import (
     DeliverVerdict,
@@ -20,11 +21,19 @@ from gridmap.monitor.instructions import (
 )
 from gridmap.monitor.jobs import Grant, Group, JobTable, Span
 from gridmap.monitor.policy import Policy
+from gridmap.protocol.messages import Watch
 from gridmap.retry import Again, GiveUp
 from gridmap.verdict import Cause, Statement, Verdict, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+
+_LIVE_S: Final = 0.5
+"""How often a runner that is watched says what is new, at most."""
+
+_MOST_LIVE: Final = 200
+"""How often all runners together do so in a second."""
 
 
 @attrs.define
@@ -42,6 +51,7 @@ class Books:
         starving: Groups that lack a runner for want of room.
         closing: Whether the run is ending.
         killing: Whether it is ending by force.
+        watch: Whether somebody looks at it, and at what.
     """
 
     policy: Policy
@@ -54,12 +64,20 @@ class Books:
     starving: list[Group] = attrs.field(factory=list)
     closing: bool = False
     killing: bool = False
+    watch: Watched = attrs.field(factory=lambda: Watched(live=False))
 
     @property
     def near(self) -> bool:
         """Whether runners are on this machine, where it costs nothing to look."""
         known = self.capabilities
         return known is not None and known.reach is Reach.HOST
+
+    def watching(self) -> Watch:
+        """Return what runners are told of those who look."""
+        if not self.watch.live:
+            return Watch(period=0.0)
+        period = max(_LIVE_S, len(self.fleet) / _MOST_LIVE)
+        return Watch(period=period, output=self.watch.output)
 
     def ask(self, instruction: Instruction) -> None:
         """Add an instruction."""

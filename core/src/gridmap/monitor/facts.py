@@ -69,6 +69,19 @@ class JobsKilled:
 
 
 @attrs.frozen(kw_only=True)
+class Watched:
+    """Somebody looks at the run, or nobody does any more.
+
+    Attributes:
+        live: Whether somebody looks.
+        output: Whether what jobs print is wanted too.
+    """
+
+    live: bool
+    output: bool = False
+
+
+@attrs.frozen(kw_only=True)
 class JobsCancelled:
     """The user takes jobs back, running ones too."""
 
@@ -205,6 +218,7 @@ Fact: TypeAlias = (
     | JobsAdded
     | JobsCancelled
     | JobsKilled
+    | Watched
     | Sealed
     | Heard
     | Disconnected

@@ -11,6 +11,7 @@ from gridmap.explanation import Explanation
 from gridmap.lifecycle import RunnerState, RunnerStep, move_runner
 from gridmap.monitor.crew import Crew
 from gridmap.monitor.jobs import Grant, Group
+from gridmap.protocol.messages import Progress
 from gridmap.verdict import Statement
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Runner:
         asked_at: When it was asked where its idle job is; None if it was not.
         stack: That job and the stack it answered with; None if it did not.
         peak: Most memory its workers held, bytes.
+        progress: A job and how far it said it is; None before the first.
         beat_at: When its last heartbeat came; None before the first.
         cpu: Processor seconds by that.
         rss: Bytes of memory held by that.
@@ -101,6 +103,7 @@ class Runner:
     asked_at: float | None = None
     stack: tuple[int, str] | None = None
     peak: int = 0
+    progress: tuple[int, Progress] | None = None
     beat_at: float | None = None
     cpu: float = 0.0
     rss: int = 0

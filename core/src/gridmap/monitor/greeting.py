@@ -114,6 +114,8 @@ class Greeting:
             pid=hello.pid,
         )
         books.ask(Send(peer=peer, message=self._welcome(runner.group)))
+        if books.watch.live:
+            books.ask(Send(peer=peer, message=books.watching()))
         if anew:
             self._supply.compare(runner, hello.holds)
         self._supply.supply(runner)

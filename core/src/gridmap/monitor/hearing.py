@@ -8,7 +8,7 @@ import attrs
 import msgspec
 
 from gridmap.errors import RemoteProtocolError
-from gridmap.events import JobsDone, RunnerVitals
+from gridmap.events import JobOutput, JobProgress, JobsDone, RunnerVitals
 from gridmap.lifecycle import JobStep, RunnerState
 from gridmap.monitor import diagnosis, testimony
 from gridmap.monitor.instructions import Deliver, KeepContent, Send
@@ -51,6 +51,7 @@ class Hearing:
         self._supply = supply
         self._messages: dict[type[m.FromRunner], Callable[[Runner, Any], None]] = {
             m.Beat: self._beat,
+            m.Live: self._live,
             m.Stack: self._stack,
             m.Report: self._report,
             m.WorkerLost: self._worker_lost,
@@ -103,6 +104,8 @@ class Hearing:
             job=beat.job,
             running_s=beat.running,
         )
+        if beat.job is not None and beat.progress is not None:
+            self._progressed(runner, beat.job, beat.progress)
         if beat.job is None or beat.job != runner.job or self._moved(runner, beat):
             runner.vitals, runner.vitals_since = (beat.cpu, io_bytes), books.now
             runner.asked_at = runner.stack = None
@@ -119,6 +122,45 @@ class Hearing:
             late = books.now - runner.asked_at > _ANSWER_S
             if late or runner.stack is not None:
                 self._stalled(runner, idle)
+
+    def _progressed(self, runner: Runner, job: int, said: m.Progress) -> None:
+        """A job says how far it is, for the first time or again."""
+        if runner.progress == (job, said) or job >= len(self._books.jobs.states):
+            return
+        if runner.progress is not None and runner.job == job:  # it moves: no stall
+            runner.vitals_since = self._books.now
+            runner.asked_at = runner.stack = None
+        runner.progress = (job, said)
+        self._books.publish(
+            JobProgress,
+            job=job,
+            runner=runner.number,
+            done=said.done,
+            total=said.total,
+            text=said.text,
+        )
+
+    def _live(self, runner: Runner, live: m.Live) -> None:
+        """Tell those who watch what a job says and prints."""
+        books = self._books
+        if live.job is not None and live.progress is not None:
+            self._progressed(runner, live.job, live.progress)
+        if not books.watch.output:
+            return
+        known, left = len(books.jobs.states), len(live.printed)
+        for piece in live.printed:
+            left -= 1
+            books.publish(
+                JobOutput,
+                job=piece.job if piece.job is not None and piece.job < known else None,
+                runner=runner.number,
+                text=piece.text,
+                lost=0 if left else live.lost,
+            )
+        if live.lost and not live.printed:
+            books.publish(
+                JobOutput, job=None, runner=runner.number, text="", lost=live.lost
+            )
 
     def _ask_where(self, runner: Runner) -> None:
         """Let a job that seems to stall tell where it is, before it is ended for it."""
@@ -199,7 +241,12 @@ class Hearing:
         books.ask(Deliver(first=first, stop=stop, offset=offset, failures=()))
         seconds = report.seconds * (stop - first) / report.count
         books.publish(
-            JobsDone, first=first, stop=stop, runner=runner.number, seconds=seconds
+            JobsDone,
+            first=first,
+            stop=stop,
+            runner=runner.number,
+            seconds=seconds,
+            peak_rss=report.peak,
         )
 
     def _fail(

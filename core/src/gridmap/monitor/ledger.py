@@ -75,6 +75,7 @@ class Ledger:
             f.JobsAdded: self._jobs_added,
             f.JobsCancelled: self._jobs_cancelled,
             f.JobsKilled: self._jobs_killed,
+            f.Watched: self._watched,
             f.Sealed: self._sealed,
             f.Heard: self._heard,
             f.Disconnected: self._disconnected,
@@ -164,7 +165,9 @@ class Ledger:
         if not group.open:
             group.dismissed = False  # whoever killed runners did not mean these jobs
         books.jobs.add(fact.first, fact.stop, fact.function, group)
-        books.publish(JobsQueued, first=fact.first, stop=fact.stop)
+        books.publish(
+            JobsQueued, first=fact.first, stop=fact.stop, resources=fact.resources
+        )
         if fact.final:
             self._seal()
         if books.closing:
@@ -207,6 +210,13 @@ class Ledger:
             self._supply.revoke(runner, grant.number, run_first, run_stop)
         if runs:
             self._supply.supply(runner)
+
+    def _watched(self, fact: f.Watched) -> None:
+        books = self._books
+        books.watch = fact
+        for runner in books.fleet:
+            if runner.peer is not None and not runner.parted:
+                books.ask(Send(peer=runner.peer, message=books.watching()))
 
     def _seal(self) -> None:
         if not self._books.sealed:
@@ -287,7 +297,7 @@ class Ledger:
 
     def _answer(self, peer: bytes, message: m.FromRunner, at: int) -> None:
         """Say that a message arrived, where the runner has to know."""
-        if isinstance(message, m.Hello | m.Stack):
+        if isinstance(message, m.Hello | m.Stack | m.Live):
             return
         beat = isinstance(message, m.Beat)
         number = message.number

@@ -157,6 +157,7 @@ class JobMonitor:
         self._surroundings: list[Surroundings] = []
         self._jobs = 0
         self._lock = threading.Lock()
+        self._looks: list[_Look] = []
         self._checked: set[Resources] = set()
         self._opened: Opened | None = None
         self._desk: Desk | None = None
@@ -193,6 +194,8 @@ class JobMonitor:
             raise
         self._opened = opened
         self._desk = opened.plugins.context.desk
+        if self._looks:
+            self._tell_watched()
 
     def _open(self) -> Opened:
         self._surroundings.clear()
@@ -469,6 +472,39 @@ class JobMonitor:
         if self._opened is not None:
             self._service.tell(facts.JobsCancelled(first=jobs.start, stop=jobs.stop))
 
+    def watch(self, *, output: bool = False) -> Callable[[], None]:
+        """Have runners say within a second what else they say with heartbeats.
+
+        Observers then see `gridmap.events.JobProgress` and, if asked for,
+        `gridmap.events.JobOutput` as they happen. May be called from any thread,
+        before the run is open too; as long as nobody does, it costs nothing.
+
+        Args:
+            output: Whether what jobs print is wanted too.
+
+        Returns:
+            What is to be called when one looks no more.
+        """
+        look = _Look(output)
+        with self._lock:
+            self._looks.append(look)
+        self._tell_watched()
+
+        def look_no_more() -> None:
+            with self._lock:
+                if look in self._looks:
+                    self._looks.remove(look)
+            self._tell_watched()
+
+        return look_no_more
+
+    def _tell_watched(self) -> None:
+        with self._lock:
+            live = bool(self._looks)
+            output = any(look.output for look in self._looks)
+            if self._opened is not None:
+                self._service.tell(facts.Watched(live=live, output=output))
+
     @property
     def known(self) -> int:
         """How many jobs a run that was resumed knew when it was opened."""
@@ -483,6 +519,13 @@ class JobMonitor:
         after the end, too.
         """
         return {} if self._desk is None else self._desk.counts
+
+
+class _Look:
+    """One who watches the run."""
+
+    def __init__(self, output: bool) -> None:
+        self.output = output
 
 
 def _resumption(

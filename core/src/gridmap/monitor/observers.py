@@ -6,7 +6,9 @@ import logging
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from gridmap.events import JobOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from gridmap.events import AnyEvent
 
 _log = logging.getLogger(__name__)
+
+_MOST_WAITING: Final = 10_000
+"""Events that an observer has not seen, beyond which it is shown no more output."""
 
 
 class Observers:
@@ -29,8 +34,13 @@ class Observers:
         self._watches = [_Watch(name, observer) for name, observer in observers]
 
     def tell(self, event: AnyEvent) -> None:
-        """Pass an event on; returns at once."""
+        """Pass an event on; returns at once.
+
+        What jobs print does not pile up before one who does not look at it.
+        """
         for watch in self._watches:
+            if isinstance(event, JobOutput) and watch.events.qsize() > _MOST_WAITING:
+                continue
             watch.events.put(event)
 
     def finish(self, patience_s: float) -> None:

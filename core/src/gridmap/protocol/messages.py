@@ -99,6 +99,20 @@ class Hello(_Message, frozen=True, tag="hello"):
     connection: Count = 1
 
 
+class Progress(_Message, frozen=True):
+    """How far a job says it is.
+
+    Attributes:
+        done: How much is done, in whatever the job counts.
+        total: How much there is to do; None if it does not know.
+        text: What it is at.
+    """
+
+    done: Amount
+    total: Amount | None = None
+    text: Word = ""
+
+
 class Beat(_Message, frozen=True, tag="beat"):
     """A heartbeat, with the vitals of the worker's whole process tree.
 
@@ -113,7 +127,7 @@ class Beat(_Message, frozen=True, tag="beat"):
         read: Bytes read so far; None where the kernel does not tell.
         written: Bytes written so far; None likewise.
         processes: How many processes the tree has.
-        progress: What the job says of itself: done and total; None if nothing.
+        progress: How far the job says it is; None if it says nothing.
         tail: The last of what it printed since the beat before.
     """
 
@@ -127,8 +141,36 @@ class Beat(_Message, frozen=True, tag="beat"):
     read: Count | None = None
     written: Count | None = None
     processes: Count = 0
-    progress: tuple[Amount, Amount] | None = None
+    progress: Progress | None = None
     tail: Text = ""
+
+
+class Printed(_Message, frozen=True):
+    """What a job printed.
+
+    Attributes:
+        job: The job; None if that is not known.
+        text: What.
+    """
+
+    job: Count | None
+    text: Text
+
+
+class Live(_Message, frozen=True, tag="live"):
+    """What a watched runner has to show between its heartbeats. It may be lost.
+
+    Attributes:
+        job: The job being run, which *progress* is of; None if idle.
+        progress: How far it says it is; None if that is nothing new.
+        printed: What was printed since, in order.
+        lost: Bytes that were printed and are left out, for there were too many.
+    """
+
+    job: Count | None = None
+    progress: Progress | None = None
+    printed: tuple[Printed, ...] = ()
+    lost: Count = 0
 
 
 class Stack(_Message, frozen=True, tag="stack"):
@@ -153,6 +195,8 @@ class Report(_Message, frozen=True, tag="report"):
         count: How many, without a gap.
         failures: Those that did not return a value.
         seconds: How long they took together.
+        peak: Most bytes the worker's tree held since the last of them began, or a
+            moment later; 0 where it was not looked at, as for quick jobs.
     """
 
     number: Count
@@ -161,6 +205,7 @@ class Report(_Message, frozen=True, tag="report"):
     count: Annotated[int, Meta(ge=1, le=2**20)]
     failures: tuple[Failure, ...] = ()
     seconds: Seconds = 0.0
+    peak: Count = 0
 
 
 class WorkerLost(_Message, frozen=True, tag="worker-lost"):
@@ -349,6 +394,18 @@ class Examine(_Message, frozen=True, tag="examine"):
     job: Count
 
 
+class Watch(_Message, frozen=True, tag="watch"):
+    """Somebody looks, or looks no more: say `Live` when there is something new.
+
+    Attributes:
+        period: Seconds between two of them, at least; 0: nobody looks.
+        output: Whether what jobs print is wanted too.
+    """
+
+    period: Seconds
+    output: bool = False
+
+
 class Stop(_Message, frozen=True, tag="stop"):
     """There is no more work; the runner ends.
 
@@ -362,6 +419,7 @@ class Stop(_Message, frozen=True, tag="stop"):
 FromRunner: TypeAlias = (
     Hello
     | Beat
+    | Live
     | Stack
     | Report
     | WorkerLost
@@ -371,5 +429,15 @@ FromRunner: TypeAlias = (
     | Goodbye
 )
 FromMonitor: TypeAlias = (
-    Welcome | Refuse | Content | Work | Ack | Echo | Recall | Cancel | Examine | Stop
+    Welcome
+    | Refuse
+    | Content
+    | Work
+    | Ack
+    | Echo
+    | Recall
+    | Cancel
+    | Examine
+    | Watch
+    | Stop
 )

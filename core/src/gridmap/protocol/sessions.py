@@ -23,6 +23,7 @@ from gridmap.protocol.messages import (
     FromRunner,
     Goodbye,
     Hello,
+    Live,
     Report,
     Returned,
     Stack,
@@ -46,6 +47,7 @@ class SessionState(enum.Enum):
 _OPEN: Final[Mapping[type[FromRunner], SessionState]] = {
     Hello: SessionState.OPEN,
     Beat: SessionState.OPEN,
+    Live: SessionState.OPEN,
     Stack: SessionState.OPEN,
     Report: SessionState.OPEN,
     WorkerLost: SessionState.OPEN,

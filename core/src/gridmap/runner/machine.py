@@ -35,6 +35,7 @@ from gridmap.runner.interruption import (
     Step,
     Tell,
 )
+from gridmap.runner.live import Live
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,6 +111,7 @@ class RunnerMachine:
         self.interval = 10.0
         self.orphan = 600.0
         self.outbox = Outbox()
+        self.live = Live()
         self._hello = hello
         self._held: dict[int, _Held] = {}
         self._fed: dict[int, int] = {}  # job -> grant, in the order of execution
@@ -183,8 +185,9 @@ class RunnerMachine:
             case m.Cancel():
                 self._cancel(message)
             case m.Examine():
-                if message.job in self._fed:
-                    self._out.append(Examine(job=message.job))
+                self._examine(message.job)
+            case m.Watch():
+                self.live.watch(message)
             case m.Stop():
                 self._stop(message, now)
             case _:
@@ -192,9 +195,14 @@ class RunnerMachine:
         self._go_if_done()
         return self._flush()
 
+    def _examine(self, job: int) -> None:
+        if job in self._fed:
+            self._out.append(Examine(job=job))
+
     def _welcomed(self, welcome: m.Welcome) -> None:
         self.interval, self.orphan = welcome.interval, welcome.orphan
         self._interruption.grace = welcome.grace
+        self.live.watch(m.Watch(period=0.0))  # whoever watches says so again
         self._beat_at = self._heard
         if self.phase is Phase.GREETING:
             self.phase = Phase.SERVING
@@ -322,6 +330,7 @@ class RunnerMachine:
         seconds: float,
         frames: Sequence[Any],
         now: float,
+        peak: int = 0,
     ) -> list[Action]:
         """Take in results of consecutive jobs, packed as they will travel."""
         grant = self._fed.get(first)
@@ -342,6 +351,7 @@ class RunnerMachine:
             count=count,
             failures=failures,
             seconds=seconds,
+            peak=peak,
         )
         self._tell(message, frames, now)
         self._reported(held, count)
@@ -501,6 +511,7 @@ class RunnerMachine:
         now: float,
         *,
         can_save: bool = False,
+        progress: m.Progress | None = None,
     ) -> list[Action]:
         """Time has passed: beat, report, and say again what was not acknowledged.
 
@@ -510,6 +521,7 @@ class RunnerMachine:
             tail: The last it printed since the beat before.
             now: The present.
             can_save: Whether that job can be asked for a checkpoint.
+            progress: How far it says it is; looked at where `shows_progress`.
         """
         self._end_unwanted(running[0])
         if self._farewell is None and self.phase is not Phase.GREETING:
@@ -518,12 +530,35 @@ class RunnerMachine:
             if not self._fed:
                 self._take(self._interruption.spared(now), now)
         if self.beat_due(now):
-            self._beat(vitals, running, tail, now)
+            self._beat(vitals, running, tail, progress, now)
             for message, frames in self.outbox.due(now, max(5.0, self.interval)):
                 self._say(message, frames)
+        if self.phase is not Phase.GREETING and not self._goodbye:
+            self._show(running[0], progress, now)
         if self._farewell is not None and now - self._farewell.at > self._patience():
             self._leave(self._status)
         self._go_if_done()
+        return self._flush()
+
+    def _show(
+        self,
+        job: int | None,
+        progress: m.Progress | None,
+        now: float,
+        *,
+        last: bool = False,
+    ) -> None:
+        """Tell those who watch what is new."""
+        job = job if job in self._fed else None
+        for message in self.live.messages(job, progress, now, last=last):
+            self._say(message)
+
+    def last_beat(
+        self, vitals: Vitals, running: tuple[int | None, float], now: float
+    ) -> list[Action]:
+        """Say what was used in the end, before the worker is ended."""
+        if self.phase is Phase.SERVING:
+            self._beat(vitals, running, "", None, now)
         return self._flush()
 
     def _patience(self) -> float:
@@ -534,7 +569,11 @@ class RunnerMachine:
 
     def pause(self, now: float) -> float:
         """Return how many seconds no tick is needed for its own clock's sake."""
-        return self._interruption.pause(now)
+        return min(self._interruption.pause(now), self.live.pause(now))
+
+    def shows_progress(self, now: float) -> bool:
+        """Whether the next tick is to say how far the job is."""
+        return self.beat_due(now) or self.live.due(now)
 
     def beat_due(self, now: float) -> bool:
         """Whether the next tick is to beat, so that vitals have to be measured."""
@@ -542,7 +581,12 @@ class RunnerMachine:
         return serving and now >= self._beat_at
 
     def _beat(
-        self, vitals: Vitals, running: tuple[int | None, float], tail: str, now: float
+        self,
+        vitals: Vitals,
+        running: tuple[int | None, float],
+        tail: str,
+        progress: m.Progress | None,
+        now: float,
     ) -> None:
         if self.silence(now) > _SILENT_BEATS * self.interval:
             # A monitor that answers nothing may be a new one, which lets nobody speak
@@ -563,6 +607,7 @@ class RunnerMachine:
                 read=vitals.read,
                 written=vitals.written,
                 processes=vitals.processes,
+                progress=progress if job in self._fed else None,
                 tail=tail,
             )
         )
@@ -607,6 +652,7 @@ class RunnerMachine:
         if farewell is None or self._goodbye:
             return
         self._goodbye = True
+        self._show(None, None, now, last=True)
         message = m.Goodbye(
             number=self.outbox.number(),
             reason=farewell.reason,

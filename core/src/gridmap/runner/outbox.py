@@ -18,11 +18,14 @@ from typing import Final
 
 import attrs
 
+from gridmap.runner.bulletin import Bulletin
+
 _DOING: Final = struct.Struct("<qd")
 _HEAD: Final = struct.Struct("<IIqd")
 _SAVES_AT: Final = 32
 _ASKED: Final = struct.Struct("<q")
 _ASKED_AT: Final = 40
+_WATCHED_AT: Final = 48
 _HEAD_AT: Final = 64
 _MOST: Final = 4096
 _SIZES_AT: Final = 4096
@@ -55,7 +58,12 @@ class Gathered:
 
 
 class Outbox:
-    """The shared memory, through a file descriptor that children can inherit."""
+    """The shared memory, through a file descriptor that children can inherit.
+
+    Attributes:
+        fd: The descriptor.
+        bulletin: Where jobs say how far they are.
+    """
 
     def __init__(self, fd: int | None = None) -> None:
         if fd is None:
@@ -63,6 +71,7 @@ class Outbox:
             os.ftruncate(fd, _SIZE)
         self.fd = fd
         self._page = mmap.mmap(fd, _SIZE)
+        self.bulletin = Bulletin(self._page)
         self._first = -1
         self._count = 0
         self._used = 0
@@ -70,13 +79,16 @@ class Outbox:
 
     # The worker's side --------------------------------------------------------------
 
-    def begin(self, job: int, now: float) -> None:
-        """Say which job starts, by `time.monotonic`."""
+    def begin(self, job: int, now: float) -> int:
+        """Say which job starts, by `time.monotonic`; return whether it is watched."""
+        self.bulletin.job = job
         _DOING.pack_into(self._page, 0, job + 1, now)
+        return self._page[_WATCHED_AT]
 
-    def end(self) -> None:
-        """Say that no job is running."""
+    def end(self) -> int:
+        """Say that no job is running; return whether the last was watched."""
         _DOING.pack_into(self._page, 0, 0, 0.0)
+        return self._page[_WATCHED_AT]
 
     def saves(self, yes: bool) -> None:
         """Say whether the function being called can be asked for a checkpoint."""
@@ -117,6 +129,10 @@ class Outbox:
     def ask(self, job: int) -> None:
         """Say of which job a checkpoint is wanted; the signal comes after it."""
         _ASKED.pack_into(self._page, _ASKED_AT, job + 1)
+
+    def watch(self, yes: bool) -> None:
+        """Say whether the worker is to mark in its output where each job begins."""
+        self._page[_WATCHED_AT] = yes
 
     # Either side --------------------------------------------------------------------
 

@@ -1,20 +1,55 @@
-"""What jobs print: copied to the runner's own output, the last of it kept."""
+"""What jobs print: copied to the runner's own output, the last of it kept.
+
+Which job printed what cannot be seen in a pipe. So a worker that is watched writes a
+mark into it before each job, which is taken out here again.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 from typing import Final
 
 _TAIL_BYTES: Final = 4096
 
+# An application's own command, which terminals do not show (ECMA-48, 8.3.2).
+_BEGIN: Final = b"\x1b_gridmap:"
+_END: Final = b"\x1b\\"
+_MARK: Final = re.compile(
+    re.escape(_BEGIN) + rb"([0-9]{1,16})" + re.escape(_END)  # a number of JSON's
+)
+_LONGEST: Final = len(_BEGIN) + 16 + len(_END)
+
+
+def mark(job: int) -> bytes:
+    """Return what a worker writes before a job."""
+    return b"%b%d%b" % (_BEGIN, job, _END)
+
 
 class Output:
-    """The end of everything the workers print."""
+    """The end of everything the workers print.
+
+    Attributes:
+        job: The job that prints, as far as is known; None if it is not.
+    """
 
     def __init__(self) -> None:
+        self.job: int | None = None
         self._tail = b""
         self._fresh = b""
+        self._watched = False
+        self._held = b""
+        self._pieces: list[tuple[int | None, bytes]] = []
+
+    def watch(self, job: int | None) -> None:
+        """Look for marks from now on, and keep what is printed for `pieces`.
+
+        Args:
+            job: The job that runs now, whose mark was not written.
+        """
+        if not self._watched:
+            self._watched, self.job = True, job
 
     def drain(self, fd: int, most: int = 1 << 20) -> bool:
         """Copy what can be read; return False when the writing end is closed."""
@@ -29,16 +64,38 @@ class Output:
             if not data:
                 return False
             taken += len(data)
-            self._keep(data)
+            self.take(data)
         return True
 
-    def _keep(self, data: bytes) -> None:
+    def take(self, data: bytes) -> None:
+        """Take in what was printed."""
+        if self._watched:
+            data = self._without_marks(data)
         with contextlib.suppress(OSError):  # a full disk must not end the runner
             view = memoryview(data)
             while view:
                 view = view[os.write(1, view) :]
         self._tail = (self._tail + data)[-_TAIL_BYTES:]
         self._fresh = (self._fresh + data)[-_TAIL_BYTES:]
+
+    def _without_marks(self, data: bytes) -> bytes:
+        """Take out the marks and keep what is between them, by job."""
+        data = self._held + data
+        at = _begun(data)
+        data, self._held = data[:at], data[at:]
+        first, *rest = _MARK.split(data)
+        if first:
+            self._pieces.append((self.job, first))
+        for number, printed in zip(rest[::2], rest[1::2], strict=True):
+            self.job = int(number)
+            if printed:
+                self._pieces.append((self.job, printed))
+        return b"".join([first, *rest[1::2]])
+
+    def pieces(self) -> list[tuple[int | None, bytes]]:
+        """Return what was printed since this was asked before, by job, in order."""
+        pieces, self._pieces = self._pieces, []
+        return pieces
 
     def tail(self) -> str:
         """Return the last few thousand characters printed."""
@@ -48,3 +105,18 @@ class Output:
         """Return the last of what was printed since this was asked before."""
         data, self._fresh = self._fresh, b""
         return data.decode("utf-8", errors="replace")
+
+
+def _begun(data: bytes) -> int:
+    """Return where a mark begins that has not come as a whole; the end if none has."""
+    at = data.rfind(b"\x1b", max(0, len(data) - _LONGEST))
+    if at >= 0 and data[at:] == _END[:1] and (start := data.rfind(_BEGIN, 0, at)) >= 0:
+        digits = data[start + len(_BEGIN) : at]
+        if digits.isdigit() and at - start < _LONGEST:
+            return start  # all of it but the last byte
+    if at < 0:
+        return len(data)
+    rest = data[at:]
+    whole = _BEGIN[: len(rest)] == rest[: len(_BEGIN)]
+    number = rest[len(_BEGIN) :]
+    return at if whole and (not number or number.isdigit()) else len(data)

@@ -39,7 +39,7 @@ from gridmap.runner.interruption import AskCheckpoint
 from gridmap.runner.link import Link
 from gridmap.runner.machine import Phase, RunnerMachine
 from gridmap.runner.offspring import Ended, WorkerProcess, spawn_worker
-from gridmap.runner.outbox import Collector, Gathered
+from gridmap.runner.outbox import LONG_S, Collector, Gathered
 from gridmap.runner.output import Output
 from gridmap.runner.reach import Reach
 from gridmap.runner.records import Record, RecordType
@@ -211,10 +211,25 @@ class RunnerService:
         except RemoteProtocolError as error:
             self._log(f"the monitor is not understood: {error}")
             return
-        self._do(self._machine.heard(message, time.monotonic()))
+        now = time.monotonic()
+        if isinstance(message, m.Stop):
+            doing = self._worker.outbox.doing()
+            self._do(self._machine.last_beat(self._measured(), doing, now))
+        self._do(self._machine.heard(message, now))
+        if isinstance(message, m.Watch):
+            self._mind_watchers()
+
+    def _mind_watchers(self) -> None:
+        """Have the worker say whose output is whose, where somebody watches it."""
+        outbox, output = self._worker.outbox, self._machine.live.output
+        outbox.watch(output)
+        if output:
+            self._output.watch(outbox.doing()[0])
 
     def _read_worker(self) -> None:
         self._output.drain(self._worker.output)
+        for job, printed in self._output.pieces():
+            self._machine.live.printed(job, printed)
         for record in self._link.receive():
             now = time.monotonic()
             if record.type is RecordType.READY:
@@ -255,9 +270,21 @@ class RunnerService:
             failures = (failure,)
         self._do(
             self._machine.results(
-                first, count, failures, max(seconds, 0.0), frames, now
+                first,
+                count,
+                failures,
+                max(seconds, 0.0),
+                frames,
+                now,
+                self._peak(first + count - 1, seconds / count),
             )
         )
+
+    def _peak(self, job: int, seconds: float) -> int:
+        """Return the most memory a job held; 0 if it was too quick to be looked at."""
+        if seconds < LONG_S or job != self._measuring:
+            return 0
+        return max(self._meter.peak, self._meter.high_water())
 
     def _checkpoint(self, record: Record, now: float) -> None:
         """Take in what a job is to go on with, or why it has nothing to go on with."""
@@ -347,7 +374,12 @@ class RunnerService:
             self._collected(self._collector.early(), now)
         outbox = self._worker.outbox
         doing, can_save = outbox.doing(), outbox.can_save()
-        self._do(self._machine.tick(vitals, doing, tail, now, can_save=can_save))
+        said = self._said(doing[0]) if self._machine.shows_progress(now) else None
+        self._do(
+            self._machine.tick(
+                vitals, doing, tail, now, can_save=can_save, progress=said
+            )
+        )
         if (answer := self._examiner.answer(self._worker, now)) is not None:
             self._do(self._machine.examined(*answer))
         if now - self._asked_for > _DRIVER_S:
@@ -357,6 +389,13 @@ class RunnerService:
                 self._do(self._machine.connected(now))
         if self._orphan or self._machine.orphaned(now):
             self._mourn(now)
+
+    def _said(self, job: int | None) -> m.Progress | None:
+        """Return how far the job says it is."""
+        said = None if job is None else self._worker.outbox.bulletin.read(job)
+        if said is None:
+            return None
+        return m.Progress(done=said.done, total=said.total, text=said.text)
 
     def _mourn(self, now: float) -> None:
         """The monitor is gone: end, leaving what is finished to the next if need be."""
@@ -426,6 +465,7 @@ class RunnerService:
         self._meter.reset_peak()
         self._meter.follow(self._worker.pid)
         self._dead = False
+        self._mind_watchers()
 
 
 def _hello(identity: Identity, nonce: str) -> m.Hello:

@@ -8,6 +8,8 @@ network counts as read, whichever way it went; see `network`.
 from __future__ import annotations
 
 import contextlib
+import re
+from pathlib import Path
 from typing import Final
 
 import attrs
@@ -17,6 +19,9 @@ from gridmap.runner.actions import Vitals
 from gridmap.runner.network import Traffic
 
 _GONE: Final = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess)
+
+
+_HIGH_WATER: Final = re.compile(rb"^VmHWM:\s*(\d+) kB", re.MULTILINE)
 
 
 @attrs.define
@@ -48,6 +53,21 @@ class Meter:
     def peak(self) -> int:
         """Most memory the present tree was seen to hold, bytes."""
         return self._peak
+
+    def high_water(self) -> int:
+        """Return the most memory the worker's own process held, bytes.
+
+        It counts from when its peak was forgotten: see proc(5), ``VmHWM``. 0 where
+        the kernel does not tell.
+        """
+        if self._root is None:
+            return 0
+        try:
+            status = Path(f"/proc/{self._root.pid}/status").read_bytes()
+        except OSError:
+            return 0
+        found = _HIGH_WATER.search(status)
+        return int(found[1]) * 1024 if found else 0
 
     def reset_peak(self) -> None:
         """Begin a new peak."""

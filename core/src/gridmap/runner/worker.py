@@ -22,8 +22,9 @@ import msgspec
 from gridmap import payload
 from gridmap.errors import RemoteError, UnpicklableError, qualified_names
 from gridmap.protocol.messages import Kind
-from gridmap.runner import examination, records, saving
+from gridmap.runner import bulletin, examination, records, saving
 from gridmap.runner.outbox import Outbox
+from gridmap.runner.output import mark
 from gridmap.runner.records import Record, RecordType
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def run(
     """
     _detach(output_fd)
     examination.listen(stack_fd)
-    worker = Worker(sock, outbox)
+    bulletin.install(outbox.bulletin)
+    worker = Worker(sock, outbox, output_fd)
     while (record := records.receive(sock)) is not None:
         worker.handle(record)
     return 0
@@ -90,7 +92,7 @@ def _detach(output_fd: int | None) -> None:
     if output_fd is not None:
         os.dup2(output_fd, 1)
         os.dup2(output_fd, 2)
-        os.close(output_fd)
+        os.set_inheritable(output_fd, False)  # kept: a job may close or redirect 1
     with contextlib.suppress(OSError, ValueError):
         sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115 - for the life of the process
         sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115 - likewise
@@ -127,9 +129,12 @@ class Raised(NamedTuple):
 class Worker:
     """What the worker knows: its functions."""
 
-    def __init__(self, sock: socket.socket, outbox: Outbox) -> None:
+    def __init__(
+        self, sock: socket.socket, outbox: Outbox, output_fd: int | None = None
+    ) -> None:
         self._sock = sock
         self._outbox = outbox
+        self._output_fd = output_fd
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
         self._sent = 0.0
@@ -186,7 +191,8 @@ class Worker:
             self._flush(now)
             self._grant = record.grant
         for job, parcel in enumerate(payload.unpack(frames), record.job):
-            begin(job, now)
+            if begin(job, now):
+                self._mark(job)
             ran = self._run(digest, parcel, job)
             if self._forked:  # the function came back in a child of its own as well
                 os._exit(0)
@@ -196,9 +202,17 @@ class Worker:
                 self._flush(now)
         if digest in self._once:
             self._forget(digest)
-        self._outbox.end()
+        if self._outbox.end():
+            _flush_output()
         if not self._poll.poll(0):  # nothing more to do: what is done must not wait
             self._flush(now)
+
+    def _mark(self, job: int) -> None:
+        """Somebody watches: say in the output whose it is from here on."""
+        _flush_output()
+        if self._output_fd is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._output_fd, mark(job))
 
     def _hand_over(self, job: int, ran: Ran, seconds: float) -> None:
         """Gather a quick job's result, send off any other at once."""
@@ -283,6 +297,13 @@ class Worker:
         else:
             self._functions[digest] = loaded
         return loaded
+
+
+def _flush_output() -> None:
+    """Let go of what was printed without an end of line."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # it may be anything that a job put there
+            stream.flush()
 
 
 def _small(result: bytes | payload.Parcel) -> bytes | None:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from gridmap.display import make_progress
 from gridmap.events import RunEnded, RunnersSubmitted
-from gridmap.progress import make_progress
 
 
 def told(capsys: pytest.CaptureFixture[str], *, quiet: bool) -> str:

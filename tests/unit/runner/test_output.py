@@ -1,0 +1,67 @@
+"""What jobs print, told apart by marks that nobody sees."""
+
+import os
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridmap.runner.output import Output, mark
+
+
+@pytest.fixture(autouse=True, scope="module")
+def log() -> Iterator[None]:
+    """The runner's own output goes nowhere."""
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    yield
+    os.dup2(kept, 1)
+
+
+PRINTED = st.binary(max_size=20).map(lambda data: data.replace(b"\x1b", b"e"))
+SEVERAL = st.lists(st.tuples(st.integers(0, 10**12), PRINTED), max_size=6)
+
+
+def joined(pieces: list[tuple[int | None, bytes]]) -> list[tuple[int | None, bytes]]:
+    """Return the same with neighbours of one job as one piece."""
+    runs = groupby((piece for piece in pieces if piece[1]), key=itemgetter(0))
+    return [(job, b"".join(data for _, data in run)) for job, run in runs]
+
+
+@given(SEVERAL, st.data())
+def test_marks_are_found_wherever_the_pipe_cuts(
+    jobs: list[tuple[int, bytes]], data: st.DataObject
+) -> None:
+    """Each job's output is its own, and no mark is left in the log."""
+    stream = b"".join(mark(job) + printed for job, printed in jobs)
+    output = Output()
+    output.watch(None)
+    while stream:
+        cut = data.draw(st.integers(1, len(stream)))
+        output.take(stream[:cut])
+        stream = stream[cut:]
+    expected: list[tuple[int | None, bytes]] = [*jobs]
+    assert joined(output.pieces()) == joined(expected)
+    everything = b"".join(printed for _, printed in jobs)
+    assert output.tail() == everything.decode(errors="replace")
+
+
+def test_a_users_own_escapes_are_left_alone() -> None:
+    """Colours, titles, and what only looks like the beginning of a mark."""
+    output = Output()
+    output.watch(4)
+    text = b"\x1b[31mred\x1b[0m \x1b_gridmap:no\x1b\\ \x1b]0;title\x07 \x1b_gri."
+    output.take(text)
+    assert output.pieces() == [(4, text)]
+    assert output.tail() == text.decode()
+
+
+def test_nothing_is_kept_where_nobody_watches() -> None:
+    """It is copied, and the last of it is known."""
+    output = Output()
+    output.take(b"as ever")
+    assert output.pieces() == []
+    assert output.tail() == "as ever"
