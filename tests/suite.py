@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     if obstacle:
         say(f"no clusters: {obstacle}")
     else:
-        cluster("install") or sys.exit(1)
+        cluster("install", "base", "spooler") or sys.exit(1)
     own_directory(place)
     checkout = stage(place / "checkout")
     # Below root's home a Python is of no use to the clusters' user; Debian's is.

@@ -144,6 +144,10 @@ class Handle:
         return self.job if self.task is None else f"{self.job}.{self.task}"
 
 
+Handles: TypeAlias = frozenset[Handle]
+"""Whom a verb is asked about."""
+
+
 @attrs.frozen(kw_only=True)
 class Batch:
     """Runners to start with one submission: alike in everything but their number.
@@ -247,6 +251,18 @@ class Observed:
     seen: Mapping[Handle, Seen]
     absent: frozenset[Handle] = frozenset()
 
+    @classmethod
+    def among(cls, shown: Mapping[Handle, Seen], handles: Iterable[Handle]) -> Observed:
+        """Return what a whole list says of some runners: who is not in it is absent.
+
+        Args:
+            shown: All that the scheduler shows, of whomever.
+            handles: Whom core asked about.
+        """
+        asked = frozenset(handles)
+        seen = {handle: shown[handle] for handle in asked if handle in shown}
+        return cls(seen=seen, absent=asked - set(seen))
+
 
 @attrs.frozen(kw_only=True)
 class NotAsked:
@@ -260,6 +276,9 @@ class NotAsked:
 
 
 Observation: TypeAlias = "Observed | NotAsked"
+
+Attachment: TypeAlias = "Mapping[Handle, Seen] | NotAsked"
+"""The runners of a run that still exist, unless the scheduler could not be asked."""
 
 
 class Limit(enum.Enum):
@@ -307,6 +326,10 @@ class Autopsy:
     text: str = ""
 
 
+Autopsies: TypeAlias = Mapping[Handle, Autopsy]
+"""What accounting says of each runner that it knows."""
+
+
 class Killed(enum.Enum):
     """What became of a request to kill a runner."""
 
@@ -316,6 +339,10 @@ class Killed(enum.Enum):
     """It was over already, or never known."""
     FAILED = "failed"
     """The scheduler could not be asked, or would not."""
+
+
+Kills: TypeAlias = Mapping[Handle, Killed]
+"""What became of the request to kill, for each runner named."""
 
 
 @attrs.frozen(kw_only=True)

@@ -41,20 +41,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gridmap.backend import (
-        Autopsy,
+        Attachment,
+        Autopsies,
         BackendInfo,
         Batch,
         Capabilities,
         Check,
         Handle,
+        Handles,
         Identity,
-        Killed,
-        NotAsked,
+        Kills,
         Observation,
         Rendered,
         Resubmitted,
         RunContext,
-        Seen,
         Submission,
     )
     from gridmap.events import Event
@@ -127,9 +127,7 @@ class RunHooks:
         raise NotImplementedError
 
     @_spec(firstresult=True)
-    def gridmap_observe(
-        self, handles: frozenset[Handle], context: RunContext
-    ) -> Observation:
+    def gridmap_observe(self, handles: Handles, context: RunContext) -> Observation:
         """Return what the scheduler shows of these runners, with one query for all.
 
         Returns:
@@ -160,10 +158,10 @@ class RunHooks:
     @_spec(firstresult=True)
     def gridmap_postmortem(
         self,
-        handles: frozenset[Handle],
+        handles: Handles,
         lives: Mapping[Handle, int],
         context: RunContext,
-    ) -> Mapping[Handle, Autopsy]:
+    ) -> Autopsies:
         """Return what accounting says of runners that are over.
 
         Args:
@@ -181,9 +179,7 @@ class RunHooks:
         raise NotImplementedError
 
     @_spec(firstresult=True)
-    def gridmap_kill(
-        self, handles: frozenset[Handle], context: RunContext
-    ) -> Mapping[Handle, Killed]:
+    def gridmap_kill(self, handles: Handles, context: RunContext) -> Kills:
         """End these runners, queued or running. Idempotent.
 
         Returns:
@@ -210,7 +206,7 @@ class RunHooks:
         raise NotImplementedError
 
     @_spec(firstresult=True)
-    def gridmap_attach(self, context: RunContext) -> Mapping[Handle, Seen] | NotAsked:
+    def gridmap_attach(self, context: RunContext) -> Attachment:
         """Return the runners of the run ``context.token`` that still exist.
 
         Called on a fresh instance, in another process than the one that submitted.

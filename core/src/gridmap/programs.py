@@ -40,6 +40,11 @@ class Answer:
     errors: str = ""
 
     @property
+    def ok(self) -> bool:
+        """Whether it says, by its exit status, that all went well."""
+        return self.status == 0
+
+    @property
     def words(self) -> str:
         """What it complained of, on one line; its output if it did not complain."""
         text = self.errors.strip() or self.output.strip()
@@ -57,6 +62,16 @@ class NoAnswer:
 
     text: str
     started: bool
+
+    @property
+    def ok(self) -> bool:
+        """Never, as `Answer` has it."""
+        return False
+
+    @property
+    def output(self) -> str:
+        """Nothing, as `Answer` has it: no parser finds an answer in it."""
+        return ""
 
     @property
     def words(self) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import os
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -34,6 +35,9 @@ _T = TypeVar("_T")
 
 BUDGET: Final = 60
 """Looks and autopsies a minute, where no setting says otherwise."""
+
+TIMEOUT_S: Final = 30.0
+"""Seconds that a program may take, where a backend does not know better."""
 
 TURN_PATIENCE_S: Final = 1.0
 """How long to wait while another asks the same: most answers come sooner."""
@@ -136,8 +140,8 @@ class Desk:
     def look(
         self,
         argv: Sequence[str],
-        environ: Mapping[str, str],
-        timeout_s: float,
+        environ: Mapping[str, str] | None = None,
+        timeout_s: float = TIMEOUT_S,
         *,
         where: str = "",
         sound: Callable[[Answer], bool] = lambda answer: answer.status == 0,
@@ -150,7 +154,7 @@ class Desk:
 
         Args:
             argv: Program and arguments.
-            environ: Its whole environment.
+            environ: Its whole environment; None: that of this process.
             timeout_s: Seconds after which it is killed.
             where: Which scheduler this is (cell, cluster, configuration): only what is
                 asked of the same one is shared.
@@ -173,7 +177,7 @@ class Desk:
                 if found is None:
                     return self._ask_all(
                         visit, scheduler, question, turn, sound,
-                        lambda: self._run(argv, environ, "", timeout_s),
+                        lambda: self._run(argv, _environment(environ), "", timeout_s),
                     )  # fmt: skip
         visit.at = _oldest(visit.at, found.at)
         return Answer(status=0, output=found.output)
@@ -181,8 +185,8 @@ class Desk:
     def run(
         self,
         argv: Sequence[str],
-        environ: Mapping[str, str],
-        timeout_s: float,
+        environ: Mapping[str, str] | None = None,
+        timeout_s: float = TIMEOUT_S,
         *,
         where: str = "",
         text: str = "",
@@ -191,7 +195,7 @@ class Desk:
 
         Args:
             argv: Program and arguments.
-            environ: Its whole environment.
+            environ: Its whole environment; None: that of this process.
             timeout_s: Seconds after which it is killed.
             where: As for `look`.
             text: Its standard input.
@@ -205,7 +209,7 @@ class Desk:
         if refusal is not None:
             return self._put_off(visit, refusal)
         self._counts[visit.purpose] += 1
-        outcome = self._run(argv, environ, text, timeout_s)
+        outcome = self._run(argv, _environment(environ), text, timeout_s)
         # Accounting may be a file, which says nothing of the scheduler.
         if visit.purpose is not Purpose.AUTOPSY and _succeeded(outcome):
             self._went_well(scheduler)
@@ -325,6 +329,10 @@ class Desk:
             )
             self._place = Alone()
             return do(self._place)
+
+
+def _environment(given: Mapping[str, str] | None) -> Mapping[str, str]:
+    return os.environ if given is None else given
 
 
 def _succeeded(outcome: Reply) -> bool:

@@ -18,22 +18,23 @@ from gridmap.backend import (
     SeenState,
 )
 from gridmap.hookspecs import hookimpl
-from gridmap.programs import Answer, NoAnswer, Reply
+from gridmap.programs import NoAnswer, Reply
 from gridmap_toyq import commands
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gridmap.backend import (
-        Autopsy,
+        Attachment,
+        Autopsies,
         Batch,
+        Handles,
+        Kills,
         Observation,
         RunContext,
         Seen,
         Submission,
     )
-
-TIMEOUT_S = 30.0
 
 
 class ToyBackend:
@@ -59,11 +60,9 @@ class ToyBackend:
     def gridmap_submit(self, batch: Batch, context: RunContext) -> Submission:
         """Submit the batch as one array."""
         done = _run(commands.submit(batch, context), context, **batch.environment)
-        if isinstance(done, NoAnswer):  # the program could not be run at all
-            refusal = Rejected(transient=True, text=done.text)
-            return dict.fromkeys(batch.runners, refusal)
-        if done.status != 0:
-            refusal = Rejected(transient=False, text=done.words)
+        if not done.ok:  # that the program could not be run at all may pass
+            transient = isinstance(done, NoAnswer)
+            refusal = Rejected(transient=transient, text=done.words)
             return dict.fromkeys(batch.runners, refusal)
         handles = commands.parse_submitted(done.output, batch)
         if handles is None:
@@ -86,22 +85,17 @@ class ToyBackend:
 
     # -- watching --
     @hookimpl
-    def gridmap_observe(
-        self, handles: frozenset[Handle], context: RunContext
-    ) -> Observation:
+    def gridmap_observe(self, handles: Handles, context: RunContext) -> Observation:
         """Look at all of them with one command, or with another run's answer."""
         if not handles:
             return Observed(seen={})
         shown = _show(context)
         if isinstance(shown, NotAsked):
             return shown
-        seen = {handle: shown[handle] for handle in handles if handle in shown}
-        return Observed(seen=seen, absent=handles - set(seen))
+        return Observed.among(shown, handles)
 
     @hookimpl
-    def gridmap_postmortem(
-        self, handles: frozenset[Handle], context: RunContext
-    ) -> Mapping[Handle, Autopsy]:
+    def gridmap_postmortem(self, handles: Handles, context: RunContext) -> Autopsies:
         """Tell how those that are over ended; say nothing of the others."""
         shown = _show(context) if handles else {}
         if isinstance(shown, NotAsked):
@@ -113,24 +107,22 @@ class ToyBackend:
 
     # -- ending --
     @hookimpl
-    def gridmap_kill(
-        self, handles: frozenset[Handle], context: RunContext
-    ) -> Mapping[Handle, Killed]:
+    def gridmap_kill(self, handles: Handles, context: RunContext) -> Kills:
         """End them with one command."""
         if not handles:
             return {}
         done = _run(commands.kill(handles), context)
-        if isinstance(done, NoAnswer) or done.status != 0:
+        if not done.ok:
             return dict.fromkeys(handles, Killed.FAILED)
         return commands.parse_killed(done.output, handles)
 
     @hookimpl
-    def gridmap_attach(self, context: RunContext) -> Mapping[Handle, Seen] | NotAsked:
+    def gridmap_attach(self, context: RunContext) -> Attachment:
         """Find the run's living runners by the comment they were submitted with."""
         done = _run(("toyq", "list", f"--comment={context.token}"), context)
-        if isinstance(done, NoAnswer) or not commands.is_sound(done):
+        shown = commands.parse_shown(done.output) if done.ok else None
+        if shown is None:
             return NotAsked(text=done.words)
-        shown = commands.parse_shown(done.output) or {}
         return {h: s for h, s in shown.items() if s.state is not SeenState.ENDED}
 
     # -- so much for ending --
@@ -139,18 +131,14 @@ class ToyBackend:
 # -- running --
 def _show(context: RunContext) -> Mapping[Handle, Seen] | NotAsked:
     """Ask about all the user's tasks: one answer for all of his runs."""
-    outcome = context.desk.look(
-        commands.SHOW, os.environ, TIMEOUT_S, sound=commands.is_sound
-    )
-    if not isinstance(outcome, Answer) or not commands.is_sound(outcome):
-        return NotAsked(text=outcome.words)
-    return commands.parse_shown(outcome.output) or {}
+    reply = context.desk.look(commands.SHOW, sound=commands.is_sound)
+    shown = commands.parse_shown(reply.output) if reply.ok else None
+    return NotAsked(text=reply.words) if shown is None else shown
 
 
 def _run(command: Sequence[str], context: RunContext, **environment: str) -> Reply:
     """Run a command that is this run's alone."""
-    environ = {**os.environ, **environment}
-    return context.desk.run(command, environ, TIMEOUT_S)
+    return context.desk.run(command, {**os.environ, **environment})
 
 
 # -- so much for running --

@@ -1,0 +1,1 @@
+"""A gridmap backend for task-spooler, the queue of one machine."""
