@@ -7,6 +7,7 @@ commands, so a page cannot show what they do not print.
 import contextlib
 import io
 import os
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -98,19 +99,35 @@ def _keep(register, events, driver, *, kept=False):
     register.write(name, record.encode(record.make(view, driver, "0", kept=kept)))
 
 
+@contextlib.contextmanager
+def _made_up():
+    """Have it be two minutes after the run began, in its process's lifetime."""
+    with (
+        mock.patch.dict(os.environ, {"TZ": "UTC"}),
+        mock.patch.object(Driver, "gone", return_value=False),
+        mock.patch.object(time, "time", return_value=BEGAN + 130.0),
+    ):
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def _fill(register):
+    here = Driver(pid=81_245, start="1", host="login1", machine="a")
+    _keep(register, _demo(), here)
+    _keep(register, _sweep(), here)
+
+
 def _printed(register, *words):
     """Return a command line and what it prints."""
     out = io.StringIO()
-    place = {"GRIDMAP_RECORD_DIRECTORY": str(register.path), "TZ": "UTC"}
+    place = {"GRIDMAP_RECORD_DIRECTORY": str(register.path)}
     with (
+        _made_up(),
         mock.patch.dict(os.environ, place),
-        mock.patch.object(Driver, "gone", return_value=False),
-        mock.patch.object(time, "time", return_value=BEGAN + 130.0),
         contextlib.redirect_stdout(out),
     ):
-        time.tzset()
         main(words)
-    time.tzset()
     return f"$ gridmap {' '.join(words)}\n{out.getvalue()}"
 
 
@@ -118,13 +135,38 @@ def transcript(*words):
     """Return what a command prints, as a block of a page."""
     with tempfile.TemporaryDirectory() as folder:
         register = Register(Path(folder) / "records")
-        here = Driver(pid=81_245, start="1", host="login1", machine="a")
-        _keep(register, _demo(), here)
-        _keep(register, _sweep(), here)
+        _fill(register)
         return f"```console\n{_printed(register, *words)}```\n"
 
 
+def screen():
+    """Return the screen of ``gridmap top`` as the picture that Textual draws of it."""
+    import asyncio  # noqa: PLC0415 - only here
+
+    from gridmap.cli.screen import Top  # noqa: PLC0415 - half a second
+    from gridmap.control.register import find  # noqa: PLC0415 - likewise
+
+    async def drawn(register):
+        top = Top(find(register.entries(), "sweep"), register)
+        async with top.run_test(size=(96, 26)) as pilot:
+            while not top.query_one("#runs-table").row_count:
+                await pilot.pause(0.05)
+            await pilot.pause()
+            return top.export_screenshot(title="gridmap top")
+
+    with tempfile.TemporaryDirectory() as folder, _made_up():
+        register = Register(Path(folder) / "records")
+        _fill(register)
+        picture = asyncio.run(drawn(register))
+    picture = re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)  # of a CDN
+    # Names that are made anew with each picture would make each build another.
+    for n, name in enumerate(sorted(set(re.findall(r"terminal-\d+", picture)))):
+        picture = picture.replace(name, f"terminal-of-a-page-{n}")
+    return picture
+
+
 FILES = {
+    "top.svg": screen,
     "watch-runs.md": lambda: transcript("runs"),
     "watch-status.md": lambda: transcript("status", "sweep"),
     "watch-job.md": lambda: transcript("status", "sweep", "17"),

@@ -37,6 +37,7 @@ COMMANDS: Final = (
     "runs",
     "settings",
     "status",
+    "top",
 )
 """Each is the attribute ``command`` of the module of that name beside this one."""
 

@@ -1,0 +1,125 @@
+"""What the full-screen view shows of a run, as rows of text. Pure."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import TYPE_CHECKING, Final
+
+from gridmap.cli.watching import span
+from gridmap.lifecycle import JobState
+from gridmap.resources import format_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gridmap.overview import Overview, RunnerView, Sample
+
+MOST_ROWS: Final = 300
+"""Of a table: what nobody could read is not drawn every second."""
+
+RUNNER_COLUMNS: Final = (
+    "Runner",
+    "Node",
+    "State",
+    "Job",
+    "For",
+    "Memory",
+    "CPU",
+    "Done",
+)
+JOB_COLUMNS: Final = ("Job", "At", "", "Node", "Why")
+_STATES: Final = {"up": 0, "queued": 1, "gone": 2}
+
+
+def counts(view: Overview) -> str:
+    """Return how many jobs there are, by where they are."""
+    done, failed = view.count(JobState.DONE), view.count(JobState.FAILED)
+    parts = [f"{done:,} of {view.total:,} jobs done"]
+    parts += [f"{failed:,} failed"] if failed else []
+    parts += [f"{view.running:,} running"] if view.running else []
+    waiting = view.count(JobState.QUEUED) + view.count(JobState.DELAYED)
+    parts += [f"{waiting:,} waiting"] if waiting else []
+    return ", ".join(parts)
+
+
+def speed(view: Overview) -> str:
+    """Return how fast it goes, and how long it may take yet."""
+    rate, left = view.rate(), view.remaining_s()
+    if not rate:
+        return ""
+    text = f"{rate:,.1f} jobs/s" if rate >= 1 else f"{60 * rate:,.1f} jobs/min"
+    return text + (f", about {span(left)} left" if left else "")
+
+
+def reasons(view: Overview) -> str:
+    """Return why runners wait, while none is up; empty if there is nothing to say."""
+    if view.up:
+        return ""
+    return "; ".join(reason for reason in view.pending if reason)
+
+
+def runners(view: Overview, now: float) -> list[tuple[str, ...]]:
+    """Return the rows of runners: those up first, then those that wait."""
+    order = sorted(
+        view.runners.values(), key=lambda one: (_STATES[one.state], one.number)
+    )
+    return [_runner(one, now) for one in order[:MOST_ROWS]]
+
+
+def _runner(one: RunnerView, now: float) -> tuple[str, ...]:
+    busy = one.job is not None
+    since = now - one.since if one.state == "queued" else one.running_s
+    heard = max(0.0, now - one.heard) if busy and one.heard is not None else 0.0
+    return (
+        one.handle or str(one.number),
+        one.node,
+        one.state,
+        str(one.job) if busy else "",
+        span(since + heard) if busy or one.state == "queued" else "",
+        format_memory(one.rss) if one.rss else "",
+        span(one.cpu_s) if one.cpu_s else "",
+        f"{one.done:,}",
+    )
+
+
+def failures(view: Overview) -> list[tuple[str, ...]]:
+    """Return the rows of jobs that ended badly, the latest first."""
+    latest = list(view.failures.values())[-MOST_ROWS:]
+    return [
+        (
+            str(one.job),
+            clock(one.at),
+            "again" if one.again else "for good",
+            one.verdict.node or "",
+            one.verdict.summary(),
+        )
+        for one in reversed(latest)
+    ]
+
+
+def notices(view: Overview) -> list[tuple[str, str]]:
+    """Return what happened lately, the latest first."""
+    return [(clock(one.at), one.text) for one in reversed(view.notices)]
+
+
+def throughput(samples: Sequence[Sample]) -> list[float]:
+    """Return jobs a second from one sample to the next."""
+    return [
+        (after.done + after.failed - before.done - before.failed)
+        / max(1e-3, after.at - before.at)
+        for before, after in itertools.pairwise(samples)
+    ]
+
+
+def processors(samples: Sequence[Sample]) -> list[float]:
+    """Return how many processors were busy from one sample to the next."""
+    return [
+        max(0.0, after.cpu_s - before.cpu_s) / max(1e-3, after.at - before.at)
+        for before, after in itertools.pairwise(samples)
+    ]
+
+
+def clock(at: float) -> str:
+    """Return the time of day."""
+    return time.strftime("%H:%M:%S", time.localtime(at))

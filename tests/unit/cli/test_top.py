@@ -1,0 +1,188 @@
+"""`gridmap top`, driven by Textual's pilot in a screen of 80x24 and of 200x50."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("textual")
+
+from tests.unit.cli.test_watching import AT, sweep
+from textual.pilot import Pilot
+from textual.widget import Widget
+from textual.widgets import DataTable, ProgressBar, Static, TabbedContent
+
+from gridmap import events as ev
+from gridmap.cli import main, panels
+from gridmap.cli.screen import Question, Top, Verdict
+from gridmap.cli.watching import find
+from gridmap.control.recorder import Recorder
+from gridmap.control.register import Register
+from gridmap.overview import Overview
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+
+SMALL, LARGE = (80, 24), (200, 50)
+
+
+class Orders:
+    """Notes what was ordered."""
+
+    def __init__(self) -> None:
+        self.given: list[object] = []
+
+    def kill_run(self, by: str) -> None:
+        del by
+        self.given.append("run")
+
+    def kill_jobs(self, first: int, stop: int, by: str) -> None:
+        del by
+        self.given.append((first, stop))
+
+
+@pytest.fixture
+def orders() -> Orders:
+    return Orders()
+
+
+@pytest.fixture
+def run(tmp_path: Path, orders: Orders) -> Iterator[Register]:
+    """Start a run that goes on, of this process."""
+    records = Register(tmp_path / "records")
+    recorder = Recorder(records, 10, kept=False)
+    recorder.obey(orders)
+    for event in sweep(str(tmp_path)):
+        recorder(event)
+    recorder(
+        ev.RunnerVitals(
+            run="3f9a1c2e00000000", at=AT + 10, runner=2, cpu_s=8.0, rss=2**30,
+            peak_rss=2**30, io_bytes=0, job=4, running_s=1.0,
+        )
+    )  # fmt: skip
+    yield records
+    recorder.close()
+
+
+def drive(
+    records: Register,
+    size: tuple[int, int],
+    play: Callable[[Top, Pilot[None]], object],
+) -> None:
+    """Open the screen, let a coroutine play with it, and leave."""
+
+    async def whole() -> None:
+        top = Top(find("sweep", str(records.path)), records)
+        async with top.run_test(size=size) as pilot:
+            await until(
+                pilot, lambda: bool(top.query_one("#runs-table", DataTable).row_count)
+            )
+            await play(top, pilot)  # type: ignore[misc]
+
+    asyncio.run(whole())
+
+
+async def until(pilot: Pilot[None], reached: Callable[[], bool]) -> None:
+    """Wait until the screen shows something."""
+    deadline = time.monotonic() + 30.0
+    while not reached():
+        assert time.monotonic() < deadline
+        await pilot.pause(0.02)
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "200x50"])
+def test_the_screen_shows_how_the_run_stands(
+    run: Register, size: tuple[int, int]
+) -> None:
+    """Counts, the bar, runners and why one waits; nothing is outside of the screen."""
+
+    async def play(top: Top, pilot: Pilot[None]) -> None:
+        await pilot.pause()
+        title = str(top.query_one("#title", Static).render())
+        assert "sweep (3f9a1c2e) on sge: running" in title
+        counts = str(top.query_one("#counts", Static).render())
+        assert counts == "2 of 5 jobs done, 1 failed, 2 waiting"
+        bar = top.query_one("#bar", ProgressBar)
+        assert (bar.progress, bar.total) == (3, 5)
+        rows = [
+            [
+                str(cell)
+                for cell in top.query_one("#runners-table", DataTable).get_row_at(n)
+            ]
+            for n in range(3)
+        ]
+        assert [row[:4] for row in rows] == [
+            ["42.1", "node1", "up", ""],
+            ["42.2", "node2", "up", "4"],
+            ["42.3", "", "queued", ""],
+        ]
+        width, height = size
+        for widget in top.screen.query(Widget):
+            region = widget.region
+            assert region.right <= width, widget
+            assert region.bottom <= height, widget
+
+    drive(run, size, play)
+
+
+def test_a_failed_job_tells_why(run: Register) -> None:
+    """Its row leads to all that is known, and Escape back."""
+
+    async def play(top: Top, pilot: Pilot[None]) -> None:
+        await pilot.press("2")
+        assert top.query_one(TabbedContent).active == "failures"
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(top.screen, Verdict))
+        text = str(top.screen.query_one(Static).render())
+        assert "oom_kill rose by 1" in text
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(top.screen, Verdict))
+
+    drive(run, SMALL, play)
+
+
+def test_nothing_is_killed_without_a_yes(run: Register, orders: Orders) -> None:
+    """Enter means no; y means yes, for the run and for the job under the cursor."""
+
+    async def play(top: Top, pilot: Pilot[None]) -> None:
+        for no in ("n", "escape", "enter"):
+            await pilot.press("k")
+            await until(pilot, lambda: isinstance(top.screen, Question))
+            await pilot.press(no)
+            await until(pilot, lambda: not isinstance(top.screen, Question))
+        assert orders.given == []
+        await pilot.press("1", "down", "x")
+        await until(pilot, lambda: isinstance(top.screen, Question))
+        await pilot.press("y")
+        await until(pilot, lambda: bool(orders.given))
+        await pilot.press("k")
+        await until(pilot, lambda: isinstance(top.screen, Question))
+        await pilot.press("y")
+        await until(pilot, lambda: len(orders.given) > 1)
+        assert orders.given == [(4, 5), "run"]
+
+    drive(run, SMALL, play)
+
+
+def test_rows_are_bounded_for_a_hundred_thousand_jobs() -> None:
+    """What nobody could read is not drawn."""
+    view = Overview()
+    view.take(ev.JobsQueued(run="r", at=0.0, first=0, stop=100_000))
+    runners = tuple(range(1000))
+    view.take(
+        ev.RunnersSubmitted(
+            run="r", at=0.0, runners=runners, handles=tuple(map(str, runners))
+        )
+    )
+    assert len(panels.runners(view, 1.0)) == panels.MOST_ROWS
+    assert panels.counts(view) == "0 of 100,000 jobs done, 100,000 waiting"
+
+
+def test_without_textual_the_way_to_it_is_told(
+    run: Register, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As an error of one line."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # noqa: ARG005
+    assert main(["top", "--records", str(run.path)]) == 1
+    assert "pip install 'gridmap-core[top]'" in capsys.readouterr().err
