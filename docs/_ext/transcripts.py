@@ -165,8 +165,26 @@ def screen():
     return picture
 
 
+def dry_run():
+    """Return what a dry run prints, in a directory that is made up."""
+    words = (
+        "exec",
+        "--dry-run",
+        "--backend",
+        "local",
+        "./simulate --seed {} > {#}.txt",
+    )
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+        main([*words, ":::", "17", "18"])
+    lines = out.getvalue().splitlines()[:2]
+    shown = " ".join(words[:-1]) + f" '{words[-1]}' ::: 17 18"
+    return "\n".join(["```console", f"$ gridmap {shown}", *lines, "…", "```", ""])
+
+
 FILES = {
     "top.svg": screen,
+    "commands-dry-run.md": dry_run,
     "watch-runs.md": lambda: transcript("runs"),
     "watch-status.md": lambda: transcript("status", "sweep"),
     "watch-job.md": lambda: transcript("status", "sweep", "17"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.shell_completion import CompletionItem
@@ -12,13 +13,19 @@ from gridmap.errors import UnknownBackendError
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from typing import Any, TypeVar
+    from typing import TypeVar
 
     _Command = TypeVar("_Command", bound=Callable[..., Any])
     _TextType = click.ParamType[str]
     _PairType = click.ParamType[tuple[str, str]]
 else:
     _TextType = _PairType = click.ParamType  # generic only since click 8.4
+
+
+_NEEDS: Final = (
+    "memory", "memory_limit", "walltime", "cores", "gpus", "queue", "account", "nodes",
+    "native",
+)  # fmt: skip
 
 
 class BackendName(_TextType):
@@ -76,6 +83,58 @@ def backend_option(command: _Command) -> _Command:
         type=BackendName(),
         help="The backend; without it the one that a map would take.",
     )(command)
+
+
+def needs_options(command: _Command) -> _Command:
+    """Add what a job needs; it arrives as ``resources``, a `Resources`."""
+    options = (
+        click.option(
+            "--memory", metavar="AMOUNT", help="Memory a job needs: 512M, 2G."
+        ),
+        click.option(
+            "--memory-limit", metavar="AMOUNT", help="Memory at which it is ended."
+        ),
+        click.option(
+            "--walltime", metavar="TIME", help="Longest life of a runner: 90m."
+        ),
+        click.option("--cores", type=int, default=1, help="Cores on one node."),
+        click.option("--gpus", type=int, default=0, help="Graphics processors."),
+        click.option("--queue", metavar="NAME", help="Queue or partition."),
+        click.option("--account", metavar="NAME", help="Project or account to charge."),
+        click.option(
+            "--node", "nodes", multiple=True, help="Node to use; may be repeated."
+        ),
+        click.option(
+            "--option",
+            "options",
+            type=KeyValue(),
+            multiple=True,
+            help="What only this backend knows; may be repeated.",
+        ),
+        click.option(
+            "--native",
+            metavar="TEXT",
+            multiple=True,
+            help="Raw option, as in --native=--qos=high; may be repeated.",
+        ),
+    )
+
+    @functools.wraps(command)
+    def with_resources(*, options: tuple[tuple[str, str], ...], **given: Any) -> Any:
+        from gridmap.errors import InvalidResourceError  # noqa: PLC0415 - see gridmap.cli
+        from gridmap.resources import Resources  # noqa: PLC0415
+
+        needs = {name: given.pop(name) for name in _NEEDS}
+        try:
+            resources = Resources(options=dict(options), **needs)
+        except InvalidResourceError as error:
+            raise click.UsageError(str(error)) from None
+        return command(resources=resources, **given)
+
+    wrapped: Any = with_resources
+    for option in reversed(options):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[no-any-return]
 
 
 def json_option(command: _Command) -> _Command:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from gridmap.cli.parameters import KeyValue, backend_option, json_option
+from gridmap.cli.parameters import backend_option, json_option, needs_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
-    from gridmap.backend import Rendered
+    from gridmap.backend import Batch, Rendered
+    from gridmap.cli.choice import Choice
+    from gridmap.cli.rehearsal import Rehearsal
+    from gridmap.resources import Resources
 
 _LINE: Final = 79
 _EXAMPLE: Final = """\b
@@ -30,27 +32,7 @@ _END: Final = "END_OF_SCRIPT"
 @click.option("--jobs", type=click.IntRange(1), default=1, help="Jobs of the map.")
 @click.option("--max-workers", type=click.IntRange(1), help="Runners at most.")
 @click.option("--name", default="gridmap_job", help="Name of the map.")
-@click.option("--memory", metavar="AMOUNT", help="Memory a job needs: 512M, 2G.")
-@click.option("--memory-limit", metavar="AMOUNT", help="Memory at which it is ended.")
-@click.option("--walltime", metavar="TIME", help="Longest life of a runner: 90m.")
-@click.option("--cores", type=int, default=1, help="Cores on one node.")
-@click.option("--gpus", type=int, default=0, help="Graphics processors.")
-@click.option("--queue", metavar="NAME", help="Queue or partition.")
-@click.option("--account", metavar="NAME", help="Project or account to charge.")
-@click.option("--node", "nodes", multiple=True, help="Node to use; may be repeated.")
-@click.option(
-    "--option",
-    "options",
-    type=KeyValue(),
-    multiple=True,
-    help="What only this backend knows; may be repeated.",
-)
-@click.option(
-    "--native",
-    metavar="TEXT",
-    multiple=True,
-    help="Raw option, as in --native=--qos=high; may be repeated.",
-)
+@needs_options
 @json_option
 def command(
     *,
@@ -58,9 +40,8 @@ def command(
     jobs: int,
     max_workers: int | None,
     name: str,
-    options: tuple[tuple[str, str], ...],
     as_json: bool,
-    **needs: Any,
+    resources: Resources,
 ) -> None:
     """Print exactly what a map would submit, without submitting it.
 
@@ -68,24 +49,10 @@ def command(
     large an array may be; nothing is submitted or written.
     """
     from gridmap.cli import text  # noqa: PLC0415 - see gridmap.cli
-    from gridmap.cli.choice import choose  # noqa: PLC0415
-    from gridmap.cli.rehearsal import Rehearsal  # noqa: PLC0415
-    from gridmap.errors import InvalidResourceError  # noqa: PLC0415
-    from gridmap.resources import Resources  # noqa: PLC0415
-    from gridmap.settings import load_settings  # noqa: PLC0415
 
-    try:
-        resources = Resources(options=dict(options), **needs)
-    except InvalidResourceError as error:
-        raise click.UsageError(str(error)) from None
-    settings, origins = load_settings({"max_workers": max_workers})
-    choice = choose(backend, settings, origins)
-    rehearsal = Rehearsal.of(choice.backend, settings, name)
-    try:
-        batches = rehearsal.batches(jobs, resources)
-        rendered = [rehearsal.plugins.render(batch) for batch in batches]
-    finally:
-        rehearsal.plugins.close()
+    choice, rehearsal, submissions = _rehearse(
+        backend, jobs, resources, name, max_workers
+    )
     if as_json:
         text.as_json(
             {
@@ -97,16 +64,65 @@ def command(
                         "command": list(one.command),
                         "script": one.script,
                     }
-                    for batch, one in zip(batches, rendered, strict=True)
+                    for batch, one in submissions
                 ],
             }
         )
         return
+    _print(choice, rehearsal, submissions)
+
+
+def print_submission(
+    backend: str | None,
+    jobs: int,
+    resources: Resources,
+    name: str,
+    max_workers: int | None,
+) -> None:
+    """Print what a map would submit.
+
+    Args:
+        backend: Its backend, None: the one that a map would take.
+        jobs: How many jobs it has.
+        resources: What each of them needs.
+        name: Its name.
+        max_workers: Runners at most; None: the settings.
+    """
+    _print(*_rehearse(backend, jobs, resources, name, max_workers))
+
+
+def _rehearse(
+    backend: str | None,
+    jobs: int,
+    resources: Resources,
+    name: str,
+    max_workers: int | None,
+) -> tuple[Choice, Rehearsal, list[tuple[Batch, Rendered]]]:
+    from gridmap.cli.choice import choose  # noqa: PLC0415 - see gridmap.cli
+    from gridmap.cli.rehearsal import Rehearsal  # noqa: PLC0415
+    from gridmap.settings import load_settings  # noqa: PLC0415
+
+    settings, origins = load_settings({"max_workers": max_workers})
+    choice = choose(backend, settings, origins)
+    rehearsal = Rehearsal.of(choice.backend, settings, name)
+    try:
+        batches = rehearsal.batches(jobs, resources)
+        made = [(batch, rehearsal.plugins.render(batch)) for batch in batches]
+        return choice, rehearsal, made
+    finally:
+        rehearsal.plugins.close()
+
+
+def _print(
+    choice: Choice, rehearsal: Rehearsal, submissions: list[tuple[Batch, Rendered]]
+) -> None:
+    from gridmap.cli import text  # noqa: PLC0415 - see gridmap.cli
+
     for note in rehearsal.notes:
         text.complain(f"gridmap: {note}")
-    for number, (batch, one) in enumerate(zip(batches, rendered, strict=True), 1):
-        count = len(batch.runners)
-        which = f"submission {number} of {len(batches)} to {choice.backend.info.name}"
+    for number, (batch, one) in enumerate(submissions, 1):
+        count, name = len(batch.runners), choice.backend.info.name
+        which = f"submission {number} of {len(submissions)} to {name}"
         click.echo(f"# {which}: {count} runner{'s' if count > 1 else ''}")
         click.echo(as_shell(one))
 

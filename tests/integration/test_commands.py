@@ -1,0 +1,57 @@
+"""`gridmap exec` and `gridmap map`, on this machine."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+def gridmap(
+    folder: Path, *words: str, says: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "gridmap", *words],
+        cwd=folder, input=says, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def test_commands_print_in_order_and_failures_are_counted(tmp_path: Path) -> None:
+    """Each job's output in one piece, errors too; a missing program is a failure."""
+    script = "sleep 0.$((3-{#})); echo out {}; echo err {} >&2; exit {#}"
+    done = gridmap(tmp_path, "exec", "-b", "local", script, ":::", "a b", "c")
+    assert done.stdout == "out a b\nout c\n"
+    assert done.stderr == "err a b\nerr c\n"
+    assert done.returncode == 2
+    lines = gridmap(
+        tmp_path, "exec", "-b", "local", "--json", "--", "no-such-program",
+        says="x y\nz\n",
+    )  # fmt: skip
+    answers = [json.loads(line) for line in lines.stdout.splitlines()]
+    assert [(one["input"], one["status"]) for one in answers] == [
+        ("x y", 127),
+        ("z", 127),
+    ]
+
+
+def test_rows_are_mapped_to_rows(tmp_path: Path) -> None:
+    """A call that fails leaves its row, and the exit status says so."""
+    (tmp_path / "model.py").write_text("def fit(x, y=1):\n    return {'q': x / y}\n")
+    (tmp_path / "in.csv").write_text("x,y\n1,2\n1,0\n")
+    done = gridmap(
+        tmp_path, "map", "model:fit", "--inputs", "in.csv", "-o", "out.jsonl",
+        "-b", "local",
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "1 of 2 calls failed" in done.stderr
+    rows = [
+        json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()
+    ]
+    assert rows == [
+        {"input": 0, "value": {"q": 0.5}},
+        {"input": 1, "error": "ZeroDivisionError: division by zero"},
+    ]
