@@ -11,7 +11,7 @@ import attrs
 from tests.security import deeds, loopback
 
 from gridmap.connection import ConnectionFile
-from gridmap.events import AnyEvent, RunnersSubmitted, RunnerUp
+from gridmap.events import AnyEvent, RunEnded, RunnersSubmitted, RunnerUp
 from gridmap.monitor.monitor import JobMonitor
 from gridmap.monitor.outcomes import Outcome
 from gridmap.testing import eventually
@@ -21,6 +21,10 @@ IMPATIENT: Final[Mapping[str, object]] = MappingProxyType(
     {"heartbeat_interval": 0.2, "silence_limit": 2.0, "orphan_time": 5.0}
 )
 """Settings of a run that gives up soon on runners that fall silent."""
+
+
+PATIENCE_S: Final = 60.0
+"""How long to wait for what an attack brings about: other tests may run beside it."""
 
 
 @attrs.define
@@ -59,6 +63,13 @@ class Siege:
         """What was turned away so far."""
         return self.monitor._service._socket.counters
 
+    @property
+    def turned_away(self) -> Mapping[str, int]:
+        """What was turned away, as the run's last event tells it."""
+        (ended,) = self.seen(RunEnded)
+        found: Mapping[str, int] = ended.turned_away
+        return found
+
     def seen(self, kind: type[Any], count: int = 1) -> list[Any]:
         """Wait for so many events of a kind and return all there are."""
 
@@ -66,7 +77,7 @@ class Siege:
             found = [event for event in self.events if isinstance(event, kind)]
             return found if len(found) >= count else []
 
-        return eventually(enough, within_s=20, what=f"{count} {kind.__name__}")
+        return eventually(enough, within_s=PATIENCE_S, what=f"{count} {kind.__name__}")
 
     def handle(self, number: int) -> tuple[str, str | None]:
         """Return job and task of runner *number*."""
@@ -80,7 +91,7 @@ class Siege:
 
     def until(self, happened: Callable[[], object], what: str) -> None:
         """Wait for something that the attack brings about."""
-        eventually(happened, within_s=20, what=what, gap_s=0.05)
+        eventually(happened, within_s=PATIENCE_S, what=what, gap_s=0.05)
 
     def finish(self) -> None:
         """Let the jobs go on, and see the run come to its correct end."""

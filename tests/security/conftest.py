@@ -15,6 +15,18 @@ from gridmap.testing import eventually
 ROOT = Path(__file__).parents[2]
 
 
+HERE = Path(__file__).parent
+LONGEST_S = 150
+"""A run takes two seconds here, and twenty times as long on a machine that is busy."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests of whole runs time enough, where they do not say for themselves."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(LONGEST_S))
+
+
 @pytest.fixture(autouse=True)
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Return where runs are kept; afterwards nothing of them is left."""

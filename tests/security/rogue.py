@@ -1,5 +1,7 @@
 """Who holds the run's key and means harm."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import secrets
@@ -7,10 +9,9 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
-from tests.security.besieged import Siege
 
 from gridmap import __version__
 from gridmap.connection import ConnectionFile
@@ -18,7 +19,10 @@ from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 from gridmap.transport import RunnerSocket
 
-DEADLINE_S = 20.0
+if TYPE_CHECKING:
+    from tests.security.besieged import Siege
+
+DEADLINE_S = 60.0
 _M = TypeVar("_M", bound=m.FromMonitor)
 
 
@@ -49,14 +53,20 @@ class Rogue:
 
     def await_one(self, kind: type[_M]) -> _M:
         """Wait for a message of a kind; others are passed over."""
+        message = self.await_any(kind)
+        assert isinstance(message, kind)
+        return message
+
+    def await_any(self, *kinds: type[Any]) -> Any:
+        """Wait for a message of any of some kinds; others are passed over."""
         deadline = time.monotonic() + DEADLINE_S
         while time.monotonic() < deadline:
             while self.inbox:
                 message = self.inbox.popleft()
-                if isinstance(message, kind):
+                if isinstance(message, kinds):
                     return message
             self.listen(0.05)
-        text = f"no {kind.__name__} came"
+        text = f"none of {kinds} came"
         raise AssertionError(text)
 
     def greet(self, handle: tuple[str, str | None], **changes: Any) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.security.besieged import siege
 
 from gridmap.connection import split_tcp_address
+from gridmap.events import RunEnded
 from gridmap.monitor.alarm import PAUSE_S, Alarm
 from gridmap.transport import Counters
 
@@ -40,3 +41,6 @@ def test_a_real_run_warns_of_strangers_once(
         run.finish()
     (message,) = caplog.messages
     assert "connections of strangers" in message
+    (ended,) = run.seen(RunEnded)
+    assert ended.turned_away["connections of strangers"] >= 50
+    assert not ended.turned_away.get("messages that broke the protocol")

@@ -18,7 +18,7 @@ from gridmap.protocol import messages as m
 
 MESSAGE_BYTES: Final = 8 * 2**20
 """The setting ``max_message_bytes`` of the run under attack."""
-BOMB_BYTES: Final = 512 * 2**20
+BOMB_BYTES: Final = 256 * 2**20
 
 
 def _zeros_zstd() -> bytes:

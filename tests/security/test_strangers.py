@@ -1,7 +1,6 @@
 """Whoever lacks the run's key gets nowhere, and the run goes on to its end."""
 
 import contextlib
-import os
 import pickle
 import resource
 import socket
@@ -16,6 +15,7 @@ import zmq
 from tests.security import crowd as crowds
 from tests.security import deeds
 from tests.security.besieged import Siege, siege
+from tests.security.wire import GARBAGE
 
 from gridmap.connection import ConnectionFile, split_tcp_address
 from gridmap.errors import ConnectionFileError, RunError
@@ -142,19 +142,6 @@ def test_a_runner_does_not_speak_to_an_impostor(tmp_path: Path) -> None:
     finally:
         impostor.close(0)
         context.term()
-
-
-GARBAGE = {
-    "http": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-    "zmtp 1": b"\x01\0\x06\0hello",
-    "zmtp 2": b"\xff\0\0\0\0\0\0\0\x01\x7f\x01\x05\0\0\0\x05hello",
-    "null mechanism": b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL" + b"\0" * 48,
-    "enormous command": b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01CURVE"
-    + b"\0" * 47
-    + b"\x06\x00\x00\x01\x00\x00\x00\x00\x00",
-    "ones": b"\xff" * 100_000,
-    "random": os.urandom(65_536),
-}
 
 
 def test_bytes_that_are_no_zmtp_are_counted(tmp_path: Path) -> None:

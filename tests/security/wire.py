@@ -1,12 +1,27 @@
-"""A proxy that records the bytes between runners and their monitor, and replays them."""
+"""Bytes on the wire: what is none of ours, and a proxy that records and replays ours."""
 
 import contextlib
+import os
 import selectors
 import socket
 import threading
 from collections.abc import Iterator
+from typing import Final
 
 import attrs
+
+GARBAGE: Final = {
+    "http": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "zmtp 1": b"\x01\0\x06\0hello",
+    "zmtp 2": b"\xff\0\0\0\0\0\0\0\x01\x7f\x01\x05\0\0\0\x05hello",
+    "null mechanism": b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL" + b"\0" * 48,
+    "enormous command": b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01CURVE"
+    + b"\0" * 47
+    + b"\x06\x00\x00\x01\x00\x00\x00\x00\x00",
+    "ones": b"\xff" * 100_000,
+    "random": os.urandom(65_536),
+}
+"""What strangers say who do not speak ZeroMQ, or do not mean it."""
 
 
 @attrs.define

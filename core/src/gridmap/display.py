@@ -53,10 +53,18 @@ def _tell_submission(event: AnyEvent) -> None:
         first, last = event.handles[0], event.handles[-1]
         span = first if first == last else f"{first} … {last}"
         sys.stderr.write(f"gridmap: {len(event.handles)} runners submitted: {span}\n")
-    elif isinstance(event, RunEnded) and event.queries:
+    elif isinstance(event, RunEnded):
+        _tell_end(event)
+
+
+def _tell_end(event: RunEnded) -> None:
+    if event.queries:
         total = sum(event.queries.values())
         kinds = ", ".join(f"{kind} {n}" for kind, n in event.queries.items())
         sys.stderr.write(f"gridmap: {total} queries to the scheduler: {kinds}\n")
+    if event.turned_away:
+        kinds = ", ".join(f"{kind} {n}" for kind, n in event.turned_away.items())
+        sys.stderr.write(f"gridmap: turned away: {kinds}\n")
 
 
 class Bar:

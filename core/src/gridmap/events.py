@@ -56,10 +56,13 @@ class RunEnded(Event):
         error: The text of the exception that ended it; None if there was none.
         queries: How many queries its scheduler got of it, by purpose: see
             `gridmap.desk.Purpose`.
+        turned_away: What strangers and misbehaving runners tried, in words, and how
+            often; empty if nobody did.
     """
 
     error: str | None
     queries: Mapping[str, int] = attrs.field(factory=dict, hash=False)
+    turned_away: Mapping[str, int] = attrs.field(factory=dict, hash=False)
 
 
 @attrs.frozen(kw_only=True)

@@ -40,7 +40,9 @@ class Alarm:
         self._told, self._quiet_until = text, now + PAUSE_S
         return text
 
-    def _text(self) -> str:
+    @property
+    def counts(self) -> dict[str, int]:
+        """What was turned away so far, in words, and how often; nothing that never was."""
         seen = self.counters
         counts = {
             "connections with a wrong key": seen.denied,
@@ -51,5 +53,8 @@ class Alarm:
             "messages of too many frames": seen.malformed,
             "messages that broke the protocol": self.refused,
         }
-        told = [f"{what} ({count})" for what, count in counts.items() if count]
+        return {what: count for what, count in counts.items() if count}
+
+    def _text(self) -> str:
+        told = [f"{what} ({count})" for what, count in self.counts.items()]
         return f"turned away so far: {', '.join(told)}" if told else ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from gridmap.backend import Handle, Seen
+from gridmap.errors import RemoteProtocolError
 from gridmap.explanation import Explanation
 from gridmap.lifecycle import RunnerState, RunnerStep, move_runner
 from gridmap.monitor.crew import Crew
@@ -16,6 +17,9 @@ from gridmap.verdict import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+MOST_IN_VAIN: Final = 1_000
+"""Lives under one handle, warnings, checkpoints and grants handed back unasked."""
 
 
 @attrs.define(eq=False)
@@ -77,6 +81,8 @@ class Runner:
         lives: How often it was started under its present handle, by whomever.
         kill_sent: When it was last asked to be killed; None if it was not.
         inherited: Whether it is known from a journal only, and has not been heard.
+        in_vain: What it said since a job of it ended that is kept or written down, and
+            brings no job nearer to its end.
     """
 
     number: int
@@ -131,10 +137,23 @@ class Runner:
     lives: int = 1
     kill_sent: float | None = None
     inherited: bool = False
+    in_vain: int = 0
 
     def holding(self, job: int) -> Grant | None:
         """Return the grant in which it holds a job; None if it does not."""
         return next((g for g in self.grants.values() if g.holds(job)), None)
+
+    def strains(self) -> None:
+        """Count one word more that is kept and leads nowhere.
+
+        Raises:
+            RemoteProtocolError: If there are more than an honest runner has: they
+                would fill memory and journal. It is not let in again in this life.
+        """
+        self.in_vain += 1
+        if self.in_vain > MOST_IN_VAIN:
+            msg = f"runner {self.handle} said too much that led nowhere"
+            raise RemoteProtocolError(msg)
 
     def spoke(self, now: float, patience_s: float) -> None:
         """Learn that it was heard.

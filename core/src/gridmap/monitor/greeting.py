@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gridmap.backend import Handle
 from gridmap.events import RunnerUp
 from gridmap.journal import entries as e
 from gridmap.lifecycle import RunnerState, RunnerStep
 from gridmap.monitor import diagnosis, testimony
+from gridmap.monitor.fleet import MOST_IN_VAIN
 from gridmap.monitor.instructions import Forget, Send
 from gridmap.monitor.surroundings import Surroundings
 from gridmap.protocol import messages as m
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from gridmap.monitor.jobs import Group
     from gridmap.monitor.succession import Succession
     from gridmap.monitor.supply import Supply
+
+
+_SPARE_GREETINGS: Final = 16
+"""How many more than twice the runners that may come are kept waiting."""
 
 
 class Greeting:
@@ -53,7 +58,7 @@ class Greeting:
         if runner is None:
             awaited = any(r.state is RunnerState.REQUESTED for r in books.fleet)
             if handle is not None and awaited:
-                self._early[handle] = (peer, hello)
+                self._wait(handle, peer, hello)
             else:
                 self._refuse(peer, f"this run has no runner {handle}")
             return
@@ -62,6 +67,8 @@ class Greeting:
         unwanted = runner.state is RunnerState.STOPPING or ended or books.closing
         if text is None and unwanted:
             text = "it is no longer wanted"
+        if text is None and runner.in_vain > MOST_IN_VAIN:
+            text, unwanted = "it said too much that led nowhere", True
         if text is None and hello.nonce in runner.past:
             text, unwanted = "it was started again elsewhere", True
         if text is not None:
@@ -75,6 +82,16 @@ class Greeting:
         else:
             self._admit(runner, peer, hello)
 
+    def _wait(self, handle: Handle, peer: bytes, hello: m.Hello) -> None:
+        """Keep a greeting for the scheduler's answer, as long as few are kept.
+
+        Who is not kept says hello again, since it hears nothing.
+        """
+        others = {h: early for h, early in self._early.items() if early[0] != peer}
+        expected = sum(r.state is RunnerState.REQUESTED for r in self._books.fleet)
+        if len(others) < 2 * expected + _SPARE_GREETINGS:
+            self._early = {**others, handle: (peer, hello)}
+
     def _refuse(self, peer: bytes, text: str) -> None:
         self._books.ask(Send(peer=peer, message=m.Refuse(text=text)))
         self._books.ask(Forget(peer=peer))
@@ -84,6 +101,7 @@ class Greeting:
         if runner.nonce and runner.nonce != hello.nonce:
             if self._succession.waits(runner, peer, hello):
                 return
+            runner.in_vain += 1
             self._inquest.release(runner, [*runner.statements, testimony.REQUEUED])
             runner.begin_again()
         before = books.fleet.joined(runner, peer)

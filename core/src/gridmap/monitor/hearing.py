@@ -77,8 +77,12 @@ class Hearing:
             case m.Returned():
                 stop = message.first + message.count
                 self._check_span(runner, message.grant, message.first, stop)
+                if message.grant in runner.grants:
+                    runner.strains()
             case m.WorkerLost() | m.Checkpoint():
                 self._check_span(runner, message.grant, message.job, message.job + 1)
+            case m.Warned():
+                runner.strains()
 
     def _check_span(self, runner: Runner, number: int, first: int, stop: int) -> None:
         grant = runner.grants.get(number)
@@ -218,6 +222,7 @@ class Hearing:
         runner.group.start_failures = 0
         failed = {report.first + fail.offset: fail for fail in report.failures}
         queued = runner.group.queued
+        runner.in_vain = 0
         for first, last in list(grant.runs(report.first, stop)):
             start = first
             for job in sorted(job for job in failed if first <= job < last):
@@ -301,6 +306,8 @@ class Hearing:
         if grant is None or not grant.holds(saved.job):
             return  # another attempt goes on without it
         attempt = grant.span.attempt
+        if self._books.jobs.checkpoints.left(saved.job, attempt):
+            return  # a job does nothing more after its checkpoint
         self._books.jobs.checkpoints.keep(saved.job, saved.digest, attempt)
         self._books.ask(KeepContent(job=saved.job, digest=saved.digest))
         runner.statements.append(diagnosis.from_checkpoint(saved))

@@ -143,6 +143,20 @@ class Ledger:
         waits = books.jobs.delayed or books.closing
         return bool(waits) or len(books.fleet) > books.fleet.crew.up
 
+    def expects(self, peer: bytes, message: m.Report | m.Checkpoint) -> bool:
+        """Say whether the payload of a message counts: its sender holds those jobs.
+
+        Asked before the payload is decompressed; what does not count is heard without.
+
+        Raises:
+            RemoteProtocolError: If it speaks of jobs its grant does not have.
+        """
+        runner = self._books.fleet.by_peer.get(peer)
+        if runner is None or message.grant not in runner.grants:
+            return False
+        self._hearing.check(runner, message)
+        return True
+
     # Jobs ---------------------------------------------------------------------------
 
     def _backend_ready(self, fact: f.BackendReady) -> None:

@@ -333,7 +333,13 @@ class JobMonitor:
         finally:
             text = None if error is None else plugins.describe(error)
             self._watch.tell(
-                RunEnded(run=opened.token, at=_now(), error=text, queries=self.queries)
+                RunEnded(
+                    run=opened.token,
+                    at=_now(),
+                    error=text,
+                    queries=self.queries,
+                    turned_away=self._service.turned_away,
+                )
             )
             self._watch.finish(_GENTLE_S)
 

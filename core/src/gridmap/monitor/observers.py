@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from gridmap.events import JobOutput
+from gridmap.events import JobOutput, JobProgress, RunnerVitals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _MOST_WAITING: Final = 10_000
-"""Events that an observer has not seen, beyond which it is shown no more output."""
+"""Events that one has not seen yet, beyond which it is told of nothing that goes on."""
 
 
 class Observers:
@@ -36,12 +36,13 @@ class Observers:
     def tell(self, event: AnyEvent) -> None:
         """Pass an event on; returns at once.
 
-        What jobs print does not pile up before one who does not look at it.
+        Of heartbeats, progress and output there is no end: who does not look at them
+        misses what is too much, and nothing else.
         """
+        passing = isinstance(event, JobOutput | JobProgress | RunnerVitals)
         for watch in self._watches:
-            if isinstance(event, JobOutput) and watch.events.qsize() > _MOST_WAITING:
-                continue
-            watch.events.put(event)
+            if not passing or watch.events.qsize() < _MOST_WAITING:
+                watch.events.put(event)
 
     def finish(self, patience_s: float) -> None:
         """Let them see what is waiting, for so long at most, all together."""

@@ -112,6 +112,11 @@ class MonitorService:
         self._parked = parked
         self._thread.start()
 
+    @property
+    def turned_away(self) -> dict[str, int]:
+        """What was turned away so far, in words, and how often. Any thread."""
+        return self._alarm.counts
+
     def tell(self, fact: facts.Fact) -> None:
         """Add a fact, from any thread; returns at once."""
         self._inbox.append(fact)
@@ -204,13 +209,8 @@ class MonitorService:
             message = codec.decode_from_runner(received.frames[0])
             self._sessions[peer] = advance(state, message)
             self._connections[peer] = received.descriptor
-            if isinstance(message, m.Report):
-                most = self._socket.message_bytes
-                self._batch = _opened(received, message.count, most)
-                self._first = message.first
-            elif isinstance(message, m.Checkpoint):
-                most = self._socket.message_bytes
-                self._content = _checked(received, message.digest, most)
+            if isinstance(message, m.Report | m.Checkpoint):
+                self._open(received, message)
             self._feed(facts.Heard(peer=peer, message=message))
         except RemoteProtocolError as error:
             if state is SessionState.GREETING:
@@ -226,6 +226,17 @@ class MonitorService:
             self._feed(facts.Disconnected(peer=peer))
         finally:
             self._batch = self._content = None
+
+    def _open(self, received: Received, message: m.Report | m.Checkpoint) -> None:
+        """Decompress a payload, if its sender holds the jobs that it is of."""
+        if not self._ledger.expects(received.peer, message):
+            return
+        most = self._socket.message_bytes
+        if isinstance(message, m.Report):
+            self._batch = _opened(received, message.count, most)
+            self._first = message.first
+        else:
+            self._content = _checked(received, message.digest, most)
 
     def _end_session(self, peer: bytes) -> SessionState | None:
         """Forget what a peer said; it has to greet before it is heard again."""

@@ -181,4 +181,5 @@ class Supply:
             if other.peer is not None and other.state is RunnerState.UP:
                 message = m.Recall(grant=number)
                 books.ask(Send(peer=other.peer, message=message))
+                other.in_vain = max(0, other.in_vain - 1)  # the answer is asked for
                 return

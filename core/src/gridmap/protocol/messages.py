@@ -29,6 +29,7 @@ Word = Annotated[str, Meta(max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 """One line without control characters: words end up in logs and on terminals."""
 Text = Annotated[str, Meta(max_length=65_536)]
 Path = Annotated[str, Meta(max_length=4_096)]
+Holdings = Annotated[tuple[Count, ...], Meta(max_length=4_096)]
 Status = Annotated[int, Meta(ge=-(2**31), lt=2**32)]
 
 
@@ -95,7 +96,7 @@ class Hello(_Message, frozen=True, tag="hello"):
     gridmap: Word
     remaining: Moment | None = None
     slots: Count | None = None
-    holds: tuple[Count, ...] = ()
+    holds: Holdings = ()
     connection: Count = 1
 
 
@@ -132,7 +133,7 @@ class Beat(_Message, frozen=True, tag="beat"):
     """
 
     number: Count
-    holds: tuple[Count, ...]
+    holds: Holdings
     job: Count | None = None
     running: Seconds = 0.0
     cpu: Seconds = 0.0
