@@ -249,9 +249,9 @@ def again_and_again(prey: Prey, number: int, ready: Semaphore) -> None:
 def eat(share: float, ready: Semaphore) -> None:
     """Take a share of a processor's time, and do nothing else with it."""
     ready.release()
-    begin = time.monotonic()
+    begin, before = time.monotonic(), time.process_time()
     while True:
-        if time.process_time() < share * (time.monotonic() - begin):
+        if time.process_time() - before < share * (time.monotonic() - begin):
             sum(range(20_000))
         else:
             time.sleep(0.002)

@@ -15,6 +15,7 @@ import zmq
 
 # libzmq frees the name of a closed one late; none is used twice.
 _NUMBERS: Final = itertools.count()
+_EVENT: Final = struct.Struct("=Hi")  # zmq_socket_monitor(3): event, value
 
 
 def readable(sock: zmq.Socket[bytes]) -> bool:
@@ -28,12 +29,10 @@ class ConnectionEvent(NamedTuple):
     Attributes:
         kind: What; compare with ``zmq.EVENT_…``.
         value: A file descriptor, an errno or a status code, by kind.
-        endpoint: The address it happened at.
     """
 
     kind: int
     value: int
-    endpoint: str
 
 
 class Watch:
@@ -57,11 +56,8 @@ class Watch:
         """Return what happened since the last call, oldest first."""
         happened = []
         while readable(self.pair):
-            head, endpoint = self.pair.recv_multipart(zmq.NOBLOCK)
-            kind, value = struct.unpack("=Hi", head)
-            happened.append(
-                ConnectionEvent(kind, value, endpoint.decode(errors="replace"))
-            )
+            head, _address = self.pair.recv_multipart(zmq.NOBLOCK)
+            happened.append(ConnectionEvent(*_EVENT.unpack(head)))
         return happened
 
     def close(self) -> None:
