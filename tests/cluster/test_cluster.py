@@ -155,7 +155,8 @@ def test_a_daemon_can_be_stopped_frozen_and_started(cluster: Cluster) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         cluster.run("head", ["squeue"], timeout=1)
     cluster.thaw("slurmctld")
-    assert cluster.run("head", ["squeue", "--noheader"]).stdout == ""
+    # Killed, it may have forgotten how jobs had ended just before, until a node says.
+    await_(lambda: cluster.run("head", ["squeue", "--noheader"]).stdout == "")
 
 
 @pytest.mark.slow
