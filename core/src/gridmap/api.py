@@ -51,6 +51,8 @@ def grid_map(
     return_exceptions: bool = False,
     progress: bool | Callable[..., None] | None = None,
     resume: str | None = None,
+    dashboard: bool | None = None,
+    metrics_file: str | None = None,
     settings: Mapping[str, object] | None = None,
 ) -> list[Any]:
     """Call a function on each input, on the batch scheduler, and return the results.
@@ -108,6 +110,10 @@ def grid_map(
             the same name, function and inputs, after this process was killed or the
             map failed, it takes over results and living runners and runs the rest.
             None: the map ends with this process.
+        dashboard: Whether to show the map on a web page of this machine while it goes
+            on, whose address is printed; see `gridmap-dashboard`. None: the settings.
+        metrics_file: File to which the map's numbers are written as OpenMetrics while
+            it goes on; None: the settings.
         settings: Any settings, by name.
 
     Returns:
@@ -166,7 +172,9 @@ def grid_map(
         return_exceptions=return_exceptions,
         progress=progress,
         resume=resume,
-        settings=_log_settings(settings, cleanup=cleanup),
+        settings=_settings(
+            settings, cleanup=cleanup, dashboard=dashboard, metrics_file=metrics_file
+        ),
         completion_mail=completion_mail,
     ).calls(template, calls, sized=hasattr(args_list, "__len__"))
 
@@ -187,6 +195,8 @@ def process_jobs(
     return_exceptions: bool = False,
     progress: bool | Callable[..., None] | None = None,
     resume: str | None = None,
+    dashboard: bool | None = None,
+    metrics_file: str | None = None,
     settings: Mapping[str, object] | None = None,
 ) -> list[Any]:
     """Run jobs, each with a function and needs of its own, and return their results.
@@ -209,6 +219,8 @@ def process_jobs(
         return_exceptions: See `grid_map`.
         progress: See `grid_map`.
         resume: See `grid_map`.
+        dashboard: See `grid_map`.
+        metrics_file: See `grid_map`.
         settings: See `grid_map`.
 
     Returns:
@@ -239,15 +251,24 @@ def process_jobs(
         return_exceptions=return_exceptions,
         progress=progress,
         resume=resume,
-        settings=_log_settings(settings, cleanup=all(job.cleanup for job in listed)),
+        settings=_settings(
+            settings,
+            cleanup=all(job.cleanup for job in listed),
+            dashboard=dashboard,
+            metrics_file=metrics_file,
+        ),
     ).jobs(listed, white_list)
 
 
-def _log_settings(
-    settings: Mapping[str, object] | None, *, cleanup: bool
+def _settings(
+    settings: Mapping[str, object] | None, *, cleanup: bool, **given: object
 ) -> Mapping[str, object]:
-    """Return settings under which GridMap's ``cleanup=False`` keeps the logs."""
-    return {**({} if cleanup else {"keep_logs": "always"}), **(settings or {})}
+    """Return the settings that arguments stand for, before those given by name.
+
+    GridMap's ``cleanup=False`` keeps the logs; an argument that is None says nothing.
+    """
+    said = {name: value for name, value in given.items() if value is not None}
+    return {**({} if cleanup else {"keep_logs": "always"}), **(settings or {}), **said}
 
 
 def _backend(backend: str | None, *, local: bool) -> str | None:

@@ -1,8 +1,8 @@
 """The hooks, as a plugin author sees them.
 
 Two pluggy managers stand behind them. The global one discovers plugins by entry
-points of the group ``gridmap``: `gridmap_backends`, `gridmap_event` and
-`gridmap_doctor` are called on it. Each run has one of its own, which holds one
+points of the group ``gridmap``: `gridmap_backends`, `gridmap_event`,
+`gridmap_observer` and `gridmap_doctor` are called on it. Each run has one of its own, which holds one
 backend, core's last-resort defaults, and the wrappers a site has installed: the
 verbs are called on that, so no backend can answer for another.
 
@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Final
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gridmap.backend import (
         Attachment,
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
         RunContext,
         Submission,
     )
-    from gridmap.events import Event
+    from gridmap.events import AnyEvent, Event
     from gridmap.explanation import Explanation
     from gridmap.resources import Resources
     from gridmap.retry import Decision
@@ -86,6 +86,22 @@ class GlobalHooks:
 
         Called in a thread of its own, in order, under guard: what it raises is
         logged and never reaches the run, but a slow observer sees events late.
+        """
+        raise NotImplementedError
+
+    @_spec
+    def gridmap_observer(
+        self, settings: Mapping[str, object]
+    ) -> Callable[[AnyEvent], None] | None:
+        """Return who watches one run, told as `gridmap_event` is; None: nobody.
+
+        Called in the user's thread before the run is opened, so that a plugin that is
+        not wanted costs a run nothing, and one that is has a memory for each run. The
+        last event it is told of is `gridmap.events.RunEnded`; what it started must be
+        over when it returns from that.
+
+        Args:
+            settings: The run's settings, by name; see `gridmap.settings.Settings`.
         """
         raise NotImplementedError
 

@@ -101,6 +101,18 @@ class Shell:
         )
         (info / "entry_points.txt").write_text(f"[gridmap]\n{name} = {module}\n")
 
+    def add_command(self, name: str, source: str) -> None:
+        """Install a distribution that offers a command of that name."""
+        (self.plugins / f"command_{name}.py").write_text(textwrap.dedent(source))
+        info = self.plugins / f"commands_{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: commands-{name}\nVersion: 1.0\n"
+        )
+        (info / "entry_points.txt").write_text(
+            f"[gridmap.commands]\n{name} = command_{name}:command\n"
+        )
+
     def offer(
         self, name: str, availability: str = YES.format(30), extra: str = ""
     ) -> None:

@@ -281,3 +281,35 @@ def test_the_module_is_the_command(shell: Shell) -> None:
         timeout=30,
     )
     assert result.stdout == shell.run("backends").stdout
+
+
+def test_plugins_add_commands(shell: Shell) -> None:
+    """They stand in the help, are called, and are what a slip may have meant."""
+    shell.add_command(
+        "greet",
+        """
+        import click
+
+        @click.command("greet", short_help="Say hello.")
+        def command():
+            click.echo("hello")
+        """,
+    )
+    assert shell.run("greet").stdout == "hello\n"
+    assert "greet" in shell.run("--help").stdout
+    assert "Did you mean 'greet'?" in shell.run("gret").stderr
+
+
+@pytest.mark.parametrize("source", ["1 / 0", "command = 3"])
+def test_a_broken_command_of_a_plugin_is_its_own_trouble(
+    shell: Shell, source: str
+) -> None:
+    """The others work, it says what is wrong, and none takes the name of ours."""
+    shell.add_command("bad", source)
+    shell.add_command("demo", source)
+    assert "(its plugin is broken)" in shell.run("--help").stdout
+    result = shell.run("bad")
+    assert result.returncode == 1
+    assert "the command 'bad' of a plugin cannot be loaded" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert shell.run("demo", "--help").returncode == 0

@@ -68,7 +68,7 @@ def test_a_broken_plugin_is_not_called(shelf: Shelf) -> None:
     known = shelf.load()
     assert [one.name for one in known.broken] == ["half"]
     assert known.doctor("local") == []
-    assert known.observers() == []
+    assert known.observers({}) == []
     assert known.wrappers() == []
 
 
@@ -113,7 +113,7 @@ def test_observers_are_named_and_called_one_by_one(shelf: Shelf) -> None:
         "good", "seen = []\n@hookimpl\ndef gridmap_event(event): seen.append(event)"
     )
     shelf.add("idle", "calls = []\n@hookimpl\ndef gridmap_event(): calls.append(1)")
-    observers = dict(shelf.load().observers())
+    observers = dict(shelf.load().observers({}))
     assert set(observers) == {"bad", "good", "idle"}
     with pytest.raises(ValueError, match="0"):
         observers["bad"](EVENT)
@@ -151,3 +151,22 @@ def test_what_is_installed_here_is_found() -> None:
     """The first-party plugins come by the same door, and are looked up once."""
     assert {"local"} <= {one.info.name for one in installed().backends}
     assert installed() is installed()
+
+
+def test_an_observer_for_one_run_is_asked_for_with_its_settings(shelf: Shelf) -> None:
+    """None is no observer, and one that cannot say is left out."""
+    shelf.add(
+        "page",
+        """
+        @hookimpl
+        def gridmap_observer(settings):
+            return settings["seen"].append if settings["wanted"] else None
+        """,
+    )
+    shelf.add("bad", "@hookimpl\ndef gridmap_observer(): 1 / 0")
+    seen: list[object] = []
+    known = shelf.load()
+    assert known.observers({"wanted": False, "seen": seen}) == []
+    ((name, observer),) = known.observers({"wanted": True, "seen": seen})
+    observer(EVENT)
+    assert (name, seen) == ("page", [EVENT])

@@ -7,6 +7,7 @@ makes no sense, 130 interrupted, 141 nobody reads what is printed any more.
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import io
 import logging
@@ -22,6 +23,7 @@ from gridmap.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from importlib.metadata import EntryPoint
     from typing import Any
 
 COMMANDS: Final = (
@@ -43,6 +45,9 @@ COMMANDS: Final = (
 )
 """Each is the attribute ``command`` of the module of that name beside this one."""
 
+GROUP: Final = "gridmap.commands"
+"""The entry-point group in which plugins offer commands of their own."""
+
 FAILED: Final = 1
 INTERRUPTED: Final = 128 + 2
 UNREAD: Final = 128 + 13
@@ -56,13 +61,14 @@ class Program(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, in order."""
         del ctx
-        return list(COMMANDS)
+        return sorted([*COMMANDS, *_offered()])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command; None if there is none of that name."""
         del ctx
         if cmd_name not in COMMANDS:
-            return None
+            entry = _offered().get(cmd_name)
+            return None if entry is None else _load(entry)
         module = importlib.import_module(f"gridmap.cli.{cmd_name}")
         command: click.Command = module.command
         return command
@@ -72,11 +78,11 @@ class Program(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that is called, or say which was probably meant."""
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.5)
+            known = self.list_commands(ctx)
+            close = difflib.get_close_matches(args[0], known, n=1, cutoff=0.5)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             ctx.fail(
-                f"there is no command {args[0]!r}.{hint} "
-                f"There are: {', '.join(COMMANDS)}."
+                f"there is no command {args[0]!r}.{hint} There are: {', '.join(known)}."
             )
         return super().resolve_command(ctx, args)
 
@@ -87,6 +93,33 @@ class Program(click.Group):
         except BrokenPipeError:
             _drop_output()
             ctx.exit(UNREAD)
+
+
+@functools.cache
+def _offered() -> dict[str, EntryPoint]:
+    """Return the commands of plugins by name; none takes the name of one of ours."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - 5 ms for most commands
+
+    return {e.name: e for e in entry_points(group=GROUP) if e.name not in COMMANDS}
+
+
+def _load(entry: EntryPoint) -> click.Command:
+    """Import a plugin's command; one that is broken says so when it is called."""
+    try:
+        command = entry.load()
+        if isinstance(command, click.Command):
+            return command
+        reason = f"{entry.value} is {command!r}, not a click.Command"
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad plugin never stops the others
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+    message = f"the command {entry.name!r} of a plugin cannot be loaded: {reason}"
+
+    def fail() -> None:
+        raise click.ClickException(message)
+
+    return click.Command(
+        entry.name, callback=fail, short_help="(its plugin is broken)", help=message
+    )
 
 
 class _Stderr(logging.Handler):

@@ -20,7 +20,7 @@ from gridmap.monitor import facts
 from gridmap.monitor.errands import ErrandRunner
 from gridmap.monitor.instructions import SubmitRunners
 from gridmap.monitor.ledger import Ledger
-from gridmap.monitor.observers import Observers
+from gridmap.monitor.observers import Observers, installed_observers
 from gridmap.monitor.opening import (
     Opened,
     check_count,
@@ -150,7 +150,7 @@ class JobMonitor:
         self._job_path = (
             job_path(function) if function is not None else job_path(_nothing)
         )
-        self._observers = [*plugins.installed().observers(), *observers]
+        self._observers = [*installed_observers(self.settings), *observers]
         self._job_name = job_name
         self._completion_mail = completion_mail
         self._resumption = _resumption(resume, keep_failures, terms)

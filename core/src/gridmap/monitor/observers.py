@@ -8,17 +8,40 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
+from gridmap import plugins
+from gridmap.errors import InvalidRequestError
 from gridmap.events import JobOutput, JobProgress, RunnerVitals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gridmap.events import AnyEvent
+    from gridmap.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 _MOST_WAITING: Final = 10_000
 """Events that one has not seen yet, beyond which it is told of nothing that goes on."""
+
+
+def installed_observers(
+    settings: Settings,
+) -> list[tuple[str, Callable[[AnyEvent], None]]]:
+    """Return what installed plugins watch a run with, given its settings.
+
+    Raises:
+        InvalidRequestError: If a dashboard is wanted and no plugin shows one.
+    """
+    found = plugins.installed().observers(settings.told())
+    if settings.dashboard and "dashboard" not in {name for name, _ in found}:
+        broken = [one for one in plugins.installed().broken if one.name == "dashboard"]
+        why = f"its plugin is broken: {broken[0].error}" if broken else "no plugin does"
+        msg = (
+            f"a dashboard is wanted (dashboard=True, or the setting), and {why}: "
+            "pip install gridmap-dashboard, or do without it"
+        )
+        raise InvalidRequestError(msg)
+    return found
 
 
 class Observers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -16,12 +17,14 @@ from gridmap.hookspecs import PROJECT, GlobalHooks, RunHooks
 from gridmap.plugins.relay import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-    from gridmap.events import Event
+    from gridmap.events import AnyEvent, Event
 
 GROUP: Final = "gridmap"
 """The entry-point group in which plugins announce themselves."""
+
+_log = logging.getLogger(__name__)
 
 
 @attrs.frozen(kw_only=True)
@@ -134,12 +137,25 @@ class Plugins:
         usable = [pair for pair in found if pair[1].usable]
         return max(usable, key=lambda pair: pair[1].preference, default=None)
 
-    def observers(self) -> list[tuple[str, Callable[[Event], None]]]:
-        """Return each observer's name and function, to be called one by one."""
-        impls = self._manager.hook.gridmap_event.get_hookimpls()
-        return [
-            (impl.plugin_name, functools.partial(_call_event, impl)) for impl in impls
+    def observers(
+        self, settings: Mapping[str, object]
+    ) -> list[tuple[str, Callable[[AnyEvent], None]]]:
+        """Return each observer's name and function, to be called one by one.
+
+        Args:
+            settings: The settings of the run that is to be watched.
+        """
+        hooks = self._manager.hook
+        always = [
+            (impl.plugin_name, functools.partial(_call_event, impl))
+            for impl in hooks.gridmap_event.get_hookimpls()
         ]
+        asked = [
+            (impl.plugin_name, observer)
+            for impl in hooks.gridmap_observer.get_hookimpls()
+            if (observer := _observer(impl, settings)) is not None
+        ]
+        return always + asked
 
     def wrappers(self) -> list[tuple[str, object]]:
         """Return the plugins that implement any verb of a run, to be wrapped round it."""
@@ -183,6 +199,20 @@ def _own_backends(module: object) -> list[BackendInfo]:
 def _call_event(impl: pluggy.HookImpl, event: Event) -> None:
     # A hook may leave out arguments it does not need: pluggy's list decides.
     impl.function(*([event] if "event" in impl.argnames else []))
+
+
+def _observer(
+    impl: pluggy.HookImpl, settings: Mapping[str, object]
+) -> Callable[[AnyEvent], None] | None:
+    """Ask a plugin who watches a run; one that cannot say is left out."""
+    arguments = [settings] if "settings" in impl.argnames else []
+    try:
+        answer: Any = impl.function(*arguments)
+    except (Exception, SystemExit):  # noqa: BLE001 - one bad plugin never stops a run
+        _log.exception("observer %s failed and is left out", impl.plugin_name)
+        return None
+    observer: Callable[[AnyEvent], None] | None = answer
+    return observer
 
 
 def _checks(impl: pluggy.HookImpl, backend: str) -> list[Check]:

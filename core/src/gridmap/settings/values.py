@@ -118,6 +118,11 @@ class Settings:
         progress: Whether progress is shown; None: where a person is watching.
         python: Interpreter on the nodes; None: the same path as here.
         keep_logs: Whose logs outlive the run.
+        dashboard: Whether a web page shows each run while it goes on.
+        dashboard_port: Port of this machine that the page is served on; another where
+            it is taken.
+        metrics_file: File that the run's numbers are written to as OpenMetrics,
+            ``{run}`` in it stands for the run's token; None: nowhere.
         backends: Name of a backend to its own options, which core does not look at.
     """
 
@@ -172,6 +177,9 @@ class Settings:
     progress: bool | None = _setting(None, kinds.flag)
     python: str | None = _setting(None, kinds.path)
     keep_logs: KeepLogs = _setting("failed", kinds.choice("failed", "always", "never"))
+    dashboard: bool = _setting(False, kinds.flag)
+    dashboard_port: int = _setting(8137, kinds.port)
+    metrics_file: str | None = _setting(None, kinds.path)
     backends: Mapping[str, Mapping[str, object]] = attrs.field(factory=dict, hash=False)
 
     def __attrs_post_init__(self) -> None:

@@ -1,0 +1,49 @@
+"""``gridmap dashboard``: the web page of the user's runs, those that are over too."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("dashboard", short_help="Show runs on a web page of this machine.")
+@click.argument("run", required=False)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="Port to serve on, another if it is taken; without it the setting "
+    "dashboard_port.",
+)
+@click.option("--records", metavar="DIRECTORY", help="Where records of runs are kept.")
+def command(*, run: str | None, port: int | None, records: str | None) -> int:
+    """Show runs on a web page of this machine, until Ctrl-C.
+
+    RUN is the directory of a run, its name in `gridmap runs`, or the name its script
+    gave it; the page opens with it. Without it the page opens with a list.
+
+    The address that is printed has a token in it: whoever has it can see your runs and
+    end them. From elsewhere it is reached through `ssh -L PORT:localhost:PORT HOST`.
+    """
+    from gridmap.control import register  # noqa: PLC0415 - not for `gridmap --help`
+    from gridmap.settings import load_settings  # noqa: PLC0415 - likewise
+    from gridmap_dashboard.library import Library  # noqa: PLC0415 - likewise
+    from gridmap_dashboard.server import Server  # noqa: PLC0415 - likewise
+
+    settings = load_settings({"record_directory": records} if records else None)[0]
+    shelf = register.Register(settings.records())
+    query = ""
+    if run is not None:
+        entry = register.find(shelf.entries(), run)
+        if entry is None:
+            msg = f"there is no record of a run {run!r} in {shelf.path}"
+            raise click.ClickException(msg)
+        query = f"&run={entry.record.token}"
+    server = Server(Library(register=shelf), port or settings.dashboard_port)
+    server.start()
+    click.echo(f"dashboard: {server.url}{query}")
+    try:
+        server.wait()
+    except KeyboardInterrupt:
+        click.echo("", err=True)
+    finally:
+        server.stop()
+    return 0

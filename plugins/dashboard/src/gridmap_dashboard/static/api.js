@@ -1,0 +1,29 @@
+// Asking the server, and hearing from it.
+
+const order = document.querySelector("meta[name=gridmap-order]").content;
+
+export class Refused extends Error {}
+
+async function answer(response) {
+  if (!response.ok) throw new Refused((await response.text()).trim() || `HTTP status ${response.status}`);
+  return response.json();
+}
+
+export const get = async (path) => answer(await fetch(path, { headers: { accept: "application/json" } }));
+
+export const post = async (path, body) => answer(await fetch(path, {
+  method: "POST",
+  headers: { "content-type": "application/json", "x-gridmap-order": order },
+  body: JSON.stringify(body),
+}));
+
+export const runPath = (run, rest = "") => `/api/runs/${encodeURIComponent(run)}${rest}`;
+
+/** Hear how a run stands; returns what ends that. */
+export function listen(run, { stands, lost, over }) {
+  const source = new EventSource(runPath(run, "/events"));
+  source.onmessage = (event) => stands(JSON.parse(event.data));
+  source.addEventListener("over", () => { source.close(); over(); });
+  source.onerror = () => lost();
+  return () => source.close();
+}

@@ -1,0 +1,93 @@
+// Making elements, and numbers that people can read. Text is always text, never markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Give an element attributes, listeners ("onclick") and children. */
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+export const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
+export const svg = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
+
+/** Exchange the children of an element, keeping the focus where it was if that has a key. */
+export function put(parent, ...children) {
+  const key = document.activeElement?.dataset?.key;
+  parent.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  if (key !== undefined && !parent.contains(document.activeElement)) {
+    [...parent.querySelectorAll("[data-key]")].find((one) => one.dataset.key === key)?.focus();
+  }
+}
+
+export function card(title, aside, ...children) {
+  const id = `card-${title.replace(/\W+/g, "-").toLowerCase()}`;
+  const head = h("header", null, h("h2", { id }, title), aside ? (typeof aside === "string" ? h("p", null, aside) : aside) : null);
+  return h("section", { class: "card", "aria-labelledby": id }, head, ...children);
+}
+
+export const facts = (...pairs) => h("dl", { class: "facts" },
+  ...pairs.filter(Boolean).map(([name, value, more]) =>
+    h("div", null, h("dt", null, name), h("dd", null, value, more ? h("small", null, ` ${more}`) : null))));
+
+const STATES = {
+  queued: "queued", assigned: "handed out", running: "running", delayed: "runs again",
+  done: "done", failed: "failed", cancelled: "cancelled",
+};
+export const chip = (state, text) => h("span", { class: `chip ${state}` }, text ?? STATES[state] ?? state);
+
+export const whole = (number) => Math.round(number).toLocaleString("en");
+
+export function number(value) {
+  if (value >= 1e6) return `${(value / 1e6).toFixed(1)} M`;
+  if (value >= 1e4) return `${(value / 1e3).toFixed(1)} k`;
+  if (value >= 100 || Number.isInteger(value)) return whole(value);
+  return value >= 10 ? value.toFixed(1) : value.toFixed(2);
+}
+
+export function bytes(value) {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) [value, unit] = [value / 1024, unit + 1];
+  return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** A length of time: 0.24 s, 42 s, 3:07 min, 2:05 h, 3 d 4 h. */
+export function span(seconds) {
+  if (seconds === null || seconds === undefined) return "–";
+  if (seconds < 0.0005) return "0 s";
+  if (seconds < 1) return seconds < 0.1 ? `${(seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0)} ms` : `${seconds.toFixed(2)} s`;
+  if (seconds < 59.95) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  const all = Math.round(seconds);
+  const two = (value) => String(value).padStart(2, "0");
+  if (all < 3600) return `${Math.floor(all / 60)}:${two(all % 60)} min`;
+  if (all < 86400) return `${Math.floor(all / 3600)}:${two(Math.floor((all % 3600) / 60))} h`;
+  return `${Math.floor(all / 86400)} d ${Math.floor((all % 86400) / 3600)} h`;
+}
+
+/** A time of the run on an axis: 0:42, 1:02:42. */
+export function clock(seconds) {
+  const all = Math.max(0, Math.round(seconds));
+  const two = (value) => String(value).padStart(2, "0");
+  const hours = Math.floor(all / 3600);
+  const rest = `${two(Math.floor((all % 3600) / 60))}:${two(all % 60)}`;
+  return hours ? `${hours}:${rest}` : rest.replace(/^0/, "");
+}
+
+export const date = (seconds) => new Date(seconds * 1000).toLocaleString(undefined,
+  { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+
+export const per = (rate) => rate >= 1 || rate === 0 ? `${number(rate)} / s`
+  : rate * 60 >= 1 ? `${number(rate * 60)} / min` : `${number(rate * 3600)} / h`;
+
+export const plural = (count, noun) => `${whole(count)} ${noun}${count === 1 ? "" : "s"}`;
+
+/** Say something to people who cannot see the page. */
+export function say(text) {
+  document.getElementById("said").textContent = text;
+}

@@ -1,0 +1,146 @@
+"""Who was busy when is what the events say, in memory that does not grow with jobs."""
+
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridmap import events as ev
+from gridmap_dashboard.lanes import MOST_SEGMENTS, Kind, Lane, Segment
+from gridmap_dashboard.series import MOST_BINS, Bins, Point, Readings
+from gridmap_dashboard.timeline import Timeline
+
+from .conftest import Story
+
+
+def pieces(timeline: Timeline, lane: int = 0) -> list[tuple[float, float, Kind]]:
+    found = timeline.lanes.lanes[lane].segments
+    return [(one.start, one.end, one.kind) for one in found]
+
+
+def test_jobs_are_shown_where_and_when_they_ran(story: Story) -> None:
+    """Each end is a piece on its runner's lane; what is left runs on."""
+    story.up(1)
+    story.give(0, 4, 1, at=2.0)
+    story.done(0, 1, 1, at=3.0, seconds=0.75)
+    story.fail(1, at=5.0, ran_s=2.0)
+    story.fail(2, at=6.0, again=True)
+    timeline = story.state.timeline
+    assert pieces(timeline) == [
+        (2.25, 3.0, Kind.DONE),
+        (3.0, 5.0, Kind.FAILED),
+        (5.0, 6.0, Kind.RETRIED),
+    ]
+    assert {job: visit.since for job, visit in timeline.running().items()} == {3: 6.0}
+    assert timeline.node(2) == "n1"
+    assert timeline.details[2].seconds == pytest.approx(1.0)
+
+
+def test_a_lane_is_used_again_when_its_runner_is_gone(story: Story) -> None:
+    """As many lanes as runners at the same time, on each node."""
+    for runner in range(10):
+        story.up(runner, node="ab"[runner % 2], at=float(runner))
+        if runner >= 2:
+            story.tell(ev.RunnerGone, runner + 0.5, runner=runner - 2, text="over")
+    assert [lane.node for lane in story.state.timeline.lanes.lanes] == [*"abab"]
+
+
+def test_a_runner_that_came_up_elsewhere_leaves_its_lane(story: Story) -> None:
+    """A scheduler may start a runner again in place, on another node."""
+    story.up(1, "a")
+    story.up(1, "a", at=2.0)
+    story.up(1, "b", at=3.0)
+    lanes = story.state.timeline.lanes.lanes
+    assert [(lane.node, lane.runner) for lane in lanes] == [("a", None), ("b", 1)]
+
+
+def test_jobs_of_others_are_nobodys_piece(story: Story) -> None:
+    """A job given to a second runner is not drawn on the first."""
+    story.up(1)
+    story.up(2)
+    story.give(0, 2, 1)
+    story.give(1, 2, 2, at=2.0)
+    story.done(1, 2, 2, at=3.0)
+    assert pieces(story.state.timeline, 0) == []
+    assert pieces(story.state.timeline, 1) == [(2.0, 3.0, Kind.DONE)]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 1e6), st.floats(0, 1e5), st.sampled_from(Kind), st.integers(1)
+        ),
+        min_size=1,
+        max_size=200,
+    ),
+    st.integers(8, 40),
+)
+def test_a_lane_never_has_too_many_pieces_and_loses_no_job(
+    items: list[tuple[float, float, Kind, int]], most: int
+) -> None:
+    """Neighbours grow together; the worst kind and the count of jobs stay."""
+    lane, at = Lane(number=0, node="n"), 0.0
+    for gap, length, kind, jobs in items:
+        start = at + gap
+        at = start + length
+        lane.add(Segment(start, at, kind, 0, jobs), most)
+        assert len(lane.segments) <= most
+    ends = [time for one in lane.segments for time in (one.start, one.end)]
+    assert ends == sorted(ends)
+    assert sum(one.jobs for one in lane.segments) == sum(jobs for *_, jobs in items)
+    assert max(one.kind for one in lane.segments) == max(
+        kind for _, _, kind, _ in items
+    )
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e9), st.integers(0, 1000)), max_size=100))
+def test_bins_count_everything(items: list[tuple[float, int]]) -> None:
+    """However coarse they become."""
+    bins = Bins()
+    for at, count in items:
+        bins.add(at, count)
+    assert sum(bins.counts) == sum(count for _, count in items)
+    assert len(bins.counts) <= MOST_BINS
+
+
+@given(st.lists(st.floats(0.01, 1e4), min_size=1, max_size=500), st.integers(4, 50))
+def test_readings_keep_the_ends_and_their_order(gaps: list[float], most: int) -> None:
+    """Half of them go where there are too many, and times stay in order."""
+    readings, at = Readings(), 0.0
+    for gap in gaps:
+        at += gap
+        readings.add(Point(at, 1.0, 2.0, 3), most)
+    times = [point.at for point in readings]
+    assert 1 <= len(times) <= most
+    assert times == sorted(times)
+
+
+def test_processors_are_what_was_used_between_two_heartbeats(story: Story) -> None:
+    """A count that begins anew is another worker's."""
+    story.up(1)
+    for at, cpu_s in ((10.0, 5.0), (20.0, 15.0), (30.0, 2.5)):
+        story.beat(1, at, cpu_s, rss=100)
+    cores = [point.cores for point in story.state.timeline.lanes.lanes[0].readings]
+    assert cores == [0.0, 1.0, 0.25]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_million_jobs_take_a_few_bytes_each() -> None:
+    """Memory is bounded: 18 bytes a job, and what a screen can show."""
+    tracemalloc.start()
+    story, jobs, batch = Story(), 1_000_000, 1_000
+    story.tell(ev.JobsQueued, 0.0, first=0, stop=jobs)
+    for runner in range(100):
+        story.up(runner, node=f"n{runner // 10}")
+    for first in range(0, jobs, batch):
+        runner, at = first // batch % 100, 1.0 + first / 1000
+        story.give(first, first + batch, runner, at)
+        story.done(first, first + batch, runner, at + 20.0, seconds=10.0)
+        story.beat(runner, at, at, rss=2**20)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    pieces = sum(len(lane.segments) for lane in story.state.timeline.lanes.lanes)
+    assert pieces <= MOST_SEGMENTS
+    assert held < 40 * 2**20
