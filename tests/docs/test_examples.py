@@ -62,6 +62,7 @@ def quiet_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.timeout(120)  # a page may be a whole session with big libraries
 @pytest.mark.parametrize(
     "page", with_examples(), ids=lambda page: str(page.relative_to(ROOT))
 )

@@ -96,6 +96,7 @@ class GridExecutor(Executor):
             require_cluster=require_cluster,
             settings=settings,
         )
+        self._max_workers = max_workers  # dask reads it; None: it counts its own cores
         self._desk = _Desk(monitor, resources)
         # Nobody can hand in more when this object is gone: what was handed in ends.
         dropped = weakref.finalize(self, self._desk.shutdown, wait=False)
