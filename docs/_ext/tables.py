@@ -15,6 +15,7 @@ from pathlib import Path
 import attrs
 import diagrams
 import mails
+import reports
 import transcripts
 
 from gridmap import lifecycle, retry, verdict
@@ -248,5 +249,6 @@ FILES = {
     "grid-engine-options.md": grid_engine_options,
     "slurm-options.md": slurm_options,
     "command-line.md": command_line,
+    **reports.FILES,
     **transcripts.FILES,
 }

@@ -38,6 +38,7 @@ COMMANDS: Final = (
     "logs",
     "map",
     "render",
+    "report",
     "runs",
     "settings",
     "status",

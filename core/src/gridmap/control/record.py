@@ -19,6 +19,7 @@ from gridmap.overview import (
     Failure,
     Notice,
     Overview,
+    Request,
     RunnerView,
     Sample,
 )
@@ -63,14 +64,23 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     samples: list[Sample]
     attempts: dict[int, int]
     lost_cpu_s: float
+    ends: bytes
+    peaks: bytes
+    requests: list[Request]
 
     def overview(self) -> Overview:
         """Return the overview that was written down."""
         holders: array[int] = array("i")
         holders.frombytes(self.holders)
-        seconds = array("f")
-        seconds.frombytes(self.seconds)
-        if not len(self.states) == len(holders) == len(seconds):
+        floats = [array("f", ()) for _ in range(3)]
+        for each, data in zip(
+            floats, (self.seconds, self.ends, self.peaks), strict=True
+        ):
+            each.frombytes(data)
+        seconds, ends, peaks = floats
+        if {len(each) for each in (self.states, holders, *floats)} != {
+            len(self.states)
+        }:
             msg = f"the record of run {self.name!r} is damaged"
             raise RunError(msg)
         return Overview(
@@ -86,6 +96,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             states=bytearray(self.states),
             holders=holders,
             seconds=seconds,
+            ends=ends,
+            peaks=peaks,
+            requests=list(self.requests),
             runners={runner.number: runner for runner in self.runners},
             failures={failure.job: failure for failure in self.failures},
             causes=Counter(self.causes),
@@ -119,6 +132,9 @@ def make(overview: Overview, driver: Driver, gridmap: str, *, kept: bool) -> Rec
         states=bytes(overview.states),
         holders=overview.holders.tobytes(),
         seconds=overview.seconds.tobytes(),
+        ends=overview.ends.tobytes(),
+        peaks=overview.peaks.tobytes(),
+        requests=list(overview.requests),
         runners=list(overview.runners.values()),
         failures=list(overview.failures.values()),
         causes=dict(overview.causes),

@@ -13,7 +13,7 @@ from gridmap.overview.fold import (
     MOST_SAMPLES,
     Overview,
 )
-from gridmap.overview.views import Failure, JobView, Notice, RunnerView, Sample
+from gridmap.overview.views import Failure, JobView, Notice, Request, RunnerView, Sample
 
 __all__ = [
     "MOST_FAILURES",
@@ -24,6 +24,7 @@ __all__ = [
     "JobView",
     "Notice",
     "Overview",
+    "Request",
     "RunnerView",
     "Sample",
 ]

@@ -3,7 +3,7 @@
 `Overview` takes in a run's events one by one, in their order, and can be looked at
 between any two of them. A status line, a full-screen view, a web page and the record of
 a run that is over are all made of one. It reads no clock, and what it holds is bounded:
-nine bytes a job, and for everything else the latest of it.
+17 bytes a job, and for everything else the latest of it.
 
 A thread that takes in events and one that looks need a lock around both.
 """
@@ -19,6 +19,7 @@ import attrs
 
 from gridmap import events as ev
 from gridmap.lifecycle import JobState
+from gridmap.overview import views as v
 from gridmap.overview.views import Failure, JobView, Notice, RunnerView, Sample
 
 MOST_FAILURES: Final = 1_000
@@ -59,7 +60,10 @@ class Overview:
         notices: What happened lately, oldest first.
         samples: How it stood from its beginning on, oldest first.
         holders: One runner's number a job, of the one that had it last; -1: none.
-        seconds: How long a job took, for each that returned.
+        seconds: How long a job took, for each that is over, as far as is known.
+        ends: When it was over, seconds since the start; 0: it is not, or nobody knows.
+        peaks: Most bytes it was seen to hold, by heartbeats; 0: none saw it.
+        requests: What was asked for, by stretches of jobs, the first of them.
         attempts: Jobs whose attempt is not the first.
         lost_cpu_s: Processor seconds of runners that are forgotten.
 
@@ -91,6 +95,9 @@ class Overview:
     samples: list[Sample] = attrs.field(factory=list)
     holders: array[int] = attrs.field(factory=lambda: array("i"))
     seconds: array[float] = attrs.field(factory=lambda: array("f"))
+    ends: array[float] = attrs.field(factory=lambda: array("f"))
+    peaks: array[float] = attrs.field(factory=lambda: array("f"))
+    requests: list[v.Request] = attrs.field(factory=list)
     attempts: dict[int, int] = attrs.field(factory=dict)
     _gone: deque[int] = attrs.field(factory=deque)
     lost_cpu_s: float = 0.0
@@ -251,7 +258,8 @@ class Overview:
         if more > 0:
             self.states.extend(bytes((JobState.QUEUED,)) * more)
             self.holders.extend(array("i", (_NOBODY,)) * more)
-            self.seconds.extend(array("f", (0.0,)) * more)
+            for values in (self.seconds, self.ends, self.peaks):
+                values.extend(array("f", (0.0,)) * more)
 
     def _set(self, first: int, stop: int, state: JobState) -> None:
         self._grow(stop)
@@ -259,6 +267,7 @@ class Overview:
 
     def _queued(self, event: ev.JobsQueued) -> None:
         self._grow(event.stop)
+        v.Request.add(event, self.requests)
         self._note(event, f"{event.stop - event.first:,} jobs were handed in")
 
     def _restored(self, event: ev.JobsRestored) -> None:
@@ -280,6 +289,10 @@ class Overview:
         self._set(first, stop, JobState.DONE)
         mean = event.seconds / (stop - first)
         self.seconds[first:stop] = array("f", (mean,)) * (stop - first)
+        last = event.at - (self.started or event.at)  # they ran one after another
+        before = (last - mean * (stop - 1 - job) for job in range(first, stop))
+        self.ends[first:stop] = array("f", before)
+        self._peak(stop - 1, event.peak_rss)
         self.holders[first:stop] = array("i", (event.runner,)) * (stop - first)
         if runner := self.runners.get(event.runner):
             runner.done += stop - first
@@ -301,6 +314,10 @@ class Overview:
             state = JobState.DELAYED if event.delay_s > 0 else JobState.QUEUED
         self._set(event.job, event.job + 1, state)
         verdict = event.verdict
+        if not event.again:
+            self.ends[event.job] = event.at - (self.started or event.at)
+            self.seconds[event.job] = verdict.ran_s or 0.0
+        self._peak(event.job, verdict.peak_memory or 0)
         self.causes[verdict.cause.value] += 1
         self.failures.pop(event.job, None)
         self.failures[event.job] = Failure(
@@ -351,6 +368,12 @@ class Overview:
         runner.rss, runner.io_bytes = event.rss, event.io_bytes
         runner.peak_rss = max(runner.peak_rss, event.peak_rss)
         runner.job, runner.running_s = event.job, event.running_s
+        if event.job is not None:
+            self._grow(event.job + 1)
+            self._peak(event.job, event.peak_rss)
+
+    def _peak(self, job: int, held: int) -> None:
+        self.peaks[job] = max(self.peaks[job], held)
 
     def _runner_gone(self, event: ev.RunnerGone) -> None:
         runner = self._runner(event.runner, None, event.at)

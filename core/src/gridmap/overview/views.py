@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Final
+
 import attrs
 
 from gridmap.lifecycle import JobState
 from gridmap.verdict import Verdict
+
+if TYPE_CHECKING:
+    from gridmap.events import JobsQueued
+
+MOST_REQUESTS: Final = 1_000
 
 
 @attrs.define(kw_only=True)
@@ -48,6 +55,42 @@ class RunnerView:
     running_s: float = 0.0
     done: int = 0
     busy_s: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    """What jobs asked for.
+
+    Attributes:
+        first: The first of them.
+        stop: One past the last.
+        memory: Bytes a job is to be held to, or is promised; None: the site's default.
+        walltime: Seconds a runner is to have; None likewise.
+        cores: Processors.
+    """
+
+    first: int
+    stop: int
+    memory: int | None
+    walltime: int | None
+    cores: int
+
+    @classmethod
+    def add(cls, event: JobsQueued, known: list[Request]) -> None:
+        """Add what an event tells, joined to the last of its kind, up to a bound."""
+        asked = event.resources
+        if asked is None:
+            return
+        fields: dict[str, Any] = {
+            "memory": asked.memory_limit or asked.memory,
+            "walltime": asked.walltime,
+            "cores": asked.cores,
+        }
+        new = cls(first=event.first, stop=event.stop, **fields)
+        if known and attrs.evolve(known[-1], first=new.first, stop=new.stop) == new:
+            known[-1] = attrs.evolve(known[-1], stop=new.stop)
+        elif len(known) < MOST_REQUESTS:
+            known.append(new)
 
 
 @attrs.frozen(kw_only=True)
