@@ -140,6 +140,10 @@ def test_runners_come_and_go() -> None:
     overview.take(vitals)
     assert (overview.pending, overview.rss, overview.cpu_s) == ({"": 1}, 100, 2.5)
     assert [(r.node, r.job, r.heard) for r in overview.up] == [("n1", 3, 4.0)]
+    overview.take(
+        ev.JobProgress(run="r", at=4.5, runner=1, job=3, done=2, total=8, text="fold")
+    )
+    assert overview.runners[1].progress == "2 of 8 fold"
     overview.take(ev.RunnerGone(run="r", at=5.0, runner=1, text="ended"))
     assert (overview.up, overview.rss, overview.cpu_s) == ([], 0, 2.5)
     assert overview.runners[1].reason == "ended"

@@ -37,6 +37,10 @@ class Orders:
         del by
         self.given.append("run")
 
+    def watch(self, *, output: bool) -> Callable[[], None]:
+        self.given.append(("watch", output))
+        return lambda: self.given.append("look no more")
+
     def kill_jobs(self, first: int, stop: int, by: str) -> None:
         del by
         self.given.append((first, stop))

@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,10 @@ class Orders:
 
     def kill_run(self, by: str) -> None:
         self.given.append(by)
+
+    def watch(self, *, output: bool) -> Callable[[], None]:
+        self.given.append(("watch", output))
+        return lambda: self.given.append("look no more")
 
     def kill_jobs(self, first: int, stop: int, by: str) -> None:
         if first == 666:
@@ -101,6 +105,23 @@ def test_whoever_follows_is_told_all_but_settings(run: Recorder) -> None:
         )
     )
     assert b"secret" not in bytes(started.fields)
+
+
+def test_what_jobs_print_is_told_to_who_asked_for_it(
+    run: Recorder, orders: Orders
+) -> None:
+    """And jobs are asked for it as long as somebody does."""
+    printed = ev.JobOutput(run=RUN, at=1e9, job=1, runner=1, text="hello\n")
+    with Control(RUN) as deaf, Control(RUN) as listener:
+        silent, heard = deaf.follow(), listener.follow(output=True)
+        run(printed)
+        run(done(0))
+        assert [next(silent), next(heard), next(heard)] == [done(0), printed, done(0)]
+    with Control(RUN) as other:
+        while orders.given.count("look no more") < 2:
+            other.look()
+    assert ("watch", True) in orders.given
+    assert ("watch", False) in orders.given
 
 
 @pytest.mark.usefixtures("run")

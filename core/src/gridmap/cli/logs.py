@@ -12,11 +12,13 @@ from gridmap.cli.watching import RunName, records_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Self
 
     from gridmap.control.register import Entry
+    from gridmap.events import Event
     from gridmap.overview import Overview
 
-_PAUSE_S: Final = 0.25
+_PAUSE_S: Final = 1.0
 _CHUNK: Final = 2**16
 
 
@@ -40,23 +42,23 @@ def command(
     of all runners, each line behind its runner's name; with JOB, the log of the runner
     that had this job last, or what is known of its end if the log is gone: logs of runs
     that went well are not kept, unless the setting keep_logs says so.
+
+    With --follow come these logs and then, within a second, what each job prints, behind
+    its number; with JOB what that job prints. A line that is printed at the seam may
+    come twice.
     """
     from gridmap.cli import text, watching  # noqa: PLC0415 - see gridmap.cli
 
     entry = watching.find(run, records)
     view = watching.look(entry)
+    if follow and not entry.over:
+        _follow(entry, job, lines, records)
+        return
     handle = _handle(view, job) if job is not None else None
     folder = Path(view.directory) / "logs"
-    tails = Tails(folder, handle)
-    shown = False
-    for line in tails.first(lines):
-        shown = True
-        click.echo(line)
-    if follow and not entry.over:
-        _follow(entry, tails)
-        return
-    for line in tails.rest():
-        shown = True
+    with Tails(folder, handle) as tails:
+        shown = [*tails.first(lines), *tails.rest()]
+    for line in shown:
         click.echo(line)
     if shown:
         return
@@ -109,6 +111,15 @@ class Tails:
         self._streams: dict[Path, BinaryIO] = {}
         self._rest: dict[Path, bytes] = {}
 
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the logs."""
+        for stream in self._streams.values():
+            stream.close()
+
     def first(self, lines: int | None) -> list[str]:
         """Return what is there, the last lines of each log if so many are given."""
         found: list[str] = []
@@ -148,40 +159,69 @@ class Tails:
             return
 
     def _line(self, path: Path, line: bytes) -> str:
-        text = line.decode("utf-8", "replace").rstrip("\r")
-        text = "".join(
-            c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}"
-            for c in text
-        )
+        text = _plain(line.decode("utf-8", "replace").rstrip("\r"))
         return text if self._handle is not None else f"{path.stem}: {text}"
 
 
-def _follow(entry: Entry, tails: Tails) -> None:
-    """Print what is written until the run is over."""
+def _follow(
+    entry: Entry, job: int | None, lines: int | None, records: str | None
+) -> None:
+    """Print what was printed, and then what is, until the run is over."""
     from gridmap.control.client import Control  # noqa: PLC0415 - see gridmap.cli
     from gridmap.errors import RunError  # noqa: PLC0415
 
-    try:
-        control = Control(entry.record.token)
-    except RunError:  # it ended just now, or goes on on another host
-        control = None
-    going = True
-    while going:
-        going = _goes_on(control, entry)
+    with Tails(Path(entry.record.directory) / "logs", None) as tails:
+        try:
+            with Control(entry.record.token) as control:
+                # First of all: what is printed while the logs are read is in these.
+                events = control.follow(output=True)
+                for line in tails.first(lines) if job is None else ():
+                    click.echo(line)
+                _print(events, job)
+        except RunError:  # it ended just now, or goes on on another host
+            _poll(entry, tails, records)
+
+
+def _print(events: Iterator[Event], job: int | None) -> None:
+    """Print what jobs print, line by line, each behind its job."""
+    from gridmap.events import JobOutput  # noqa: PLC0415 - see gridmap.cli
+
+    rests: dict[tuple[int, int | None], str] = {}
+    for event in events:
+        if not isinstance(event, JobOutput) or job not in (None, event.job):
+            continue
+        key = (event.runner, event.job)
+        *lines, rests[key] = (rests.pop(key, "") + event.text).split("\n")
+        for line in lines:
+            click.echo(_told(line, event.job, job))
+        if event.lost:
+            click.echo(_told(f"… {event.lost:,} bytes more", event.job, job))
+    for (_, of), rest in rests.items():
+        if rest:
+            click.echo(_told(rest, of, job))
+
+
+def _told(line: str, of: int | None, wanted: int | None) -> str:
+    name = "" if wanted is not None else f"job {of}: " if of is not None else ""
+    return name + _plain(line)
+
+
+def _plain(line: str) -> str:
+    """Return a line without anything that a terminal would obey."""
+    return "".join(
+        c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in line
+    )
+
+
+def _poll(entry: Entry, tails: Tails, records: str | None) -> None:
+    """Print what is written where the run's own process cannot be asked."""
+    from gridmap.cli import watching  # noqa: PLC0415 - see gridmap.cli
+
+    over = False
+    while not over:
+        over = watching.find(entry.name, records).over
         for line in tails.more():
             click.echo(line)
-        time.sleep(_PAUSE_S * going)
+        time.sleep(0.0 if over else _PAUSE_S)
     for line in tails.rest():
         click.echo(line)
-
-
-def _goes_on(control: object, entry: Entry) -> bool:
-    from gridmap.control.client import Control  # noqa: PLC0415 - see gridmap.cli
-    from gridmap.errors import RunError  # noqa: PLC0415
-
-    if not isinstance(control, Control):
-        return False
-    try:
-        return control.look().ended is None and not entry.record.driver.gone()
-    except RunError:
-        return False

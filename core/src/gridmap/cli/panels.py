@@ -27,6 +27,7 @@ RUNNER_COLUMNS: Final = (
     "Memory",
     "CPU",
     "Done",
+    "Progress",
 )
 JOB_COLUMNS: Final = ("Job", "At", "", "Node", "Why")
 _STATES: Final = {"up": 0, "queued": 1, "gone": 2}
@@ -80,6 +81,7 @@ def _runner(one: RunnerView, now: float) -> tuple[str, ...]:
         format_memory(one.rss) if one.rss else "",
         span(one.cpu_s) if one.cpu_s else "",
         f"{one.done:,}",
+        one.progress,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -9,6 +10,7 @@ from textual import work
 from textual.app import App
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.css.query import NoMatches
 from textual.screen import ModalScreen
 from textual.widgets import (
     Button,
@@ -196,6 +198,10 @@ class Top(App[None]):
 
     def _show(self, entry: Entry, view: Overview, runs: list[tuple[str, ...]]) -> None:
         self._entry, self._view = entry, view
+        with contextlib.suppress(NoMatches):  # the screen is being taken down
+            self._draw(entry, view, runs)
+
+    def _draw(self, entry: Entry, view: Overview, runs: list[tuple[str, ...]]) -> None:
         now = time.time() if view.ended is None else view.ended  # noqa: TID251 - a clock to show
         state = plain.condition(entry, view)
         elapsed = watching.span(max(0.0, now - (view.started or now)))

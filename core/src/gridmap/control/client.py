@@ -79,14 +79,20 @@ class Control:
         """
         self._order(messages.KillJobs(spans=tuple(spans), by=_who()))
 
-    def follow(self) -> Iterator[Event]:
-        """Yield each event from now on, as it happens, until the run is over.
+    def follow(self, *, output: bool = False) -> Iterator[Event]:
+        """Return what yields each event from now on, until the run is over.
+
+        Args:
+            output: Whether what jobs print is wanted too.
 
         Raises:
             RunError: If the run ended meanwhile, or refuses.
         """
-        self._order(messages.Follow())
+        self._order(messages.Follow(output=output))
         self._socket.settimeout(None)
+        return self._events()
+
+    def _events(self) -> Iterator[Event]:
         while (answer := self._receive()) is not None:
             if isinstance(answer, messages.Happened):
                 event = messages.event(answer)

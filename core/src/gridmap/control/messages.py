@@ -31,7 +31,13 @@ class Look(_Message, frozen=True, tag="look"):
 
 
 class Follow(_Message, frozen=True, tag="follow"):
-    """Tell every event from now on: `Happened`, until either side hangs up."""
+    """Tell every event from now on: `Happened`, until either side hangs up.
+
+    Attributes:
+        output: Whether what jobs print is wanted too.
+    """
+
+    output: bool = False
 
 
 class KillRun(_Message, frozen=True, tag="kill-run"):

@@ -9,15 +9,16 @@ import selectors
 import socket
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
 from gridmap.control import door, messages
 from gridmap.errors import RemoteProtocolError, RunError
+from gridmap.events import JobOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from gridmap.control.messages import Answer, Question
@@ -43,6 +44,9 @@ class Orders(Protocol):
     def kill_jobs(self, first: int, stop: int, by: str) -> None:
         """End jobs that are not over."""
 
+    def watch(self, *, output: bool) -> Callable[[], None]:
+        """Have jobs' progress, and what they print, told at once; return the end."""
+
 
 @attrs.define(eq=False)
 class _Peer:
@@ -50,6 +54,8 @@ class _Peer:
     heard: bytearray = attrs.field(factory=bytearray)
     waiting: bytearray = attrs.field(factory=bytearray)
     follows: bool = False
+    output: bool = False
+    look_no_more: Callable[[], None] | None = None
 
 
 class ControlServer:
@@ -149,6 +155,8 @@ class ControlServer:
             self._selector.unregister(peer.socket)
         self._peers.pop(peer.socket.fileno(), None)
         peer.socket.close()
+        if peer.look_no_more is not None:
+            peer.look_no_more()
         self._followed = any(other.follows for other in self._peers.values())
 
     def _farewell(self, peer: _Peer) -> None:
@@ -202,6 +210,9 @@ class ControlServer:
                 return messages.Refused(text="read what was answered first")
             return messages.Shown(record=self._look())
         if isinstance(question, messages.Follow):
+            peer.output = question.output
+            if peer.look_no_more is None:
+                peer.look_no_more = self._orders.watch(output=question.output)
             peer.follows = self._followed = True
         elif isinstance(question, messages.KillRun):
             self._orders.kill_run(question.by)
@@ -211,7 +222,12 @@ class ControlServer:
         return messages.Told()
 
     def _spread(self, event: Event) -> None:
-        followers = [peer for peer in self._peers.values() if peer.follows]
+        wanted = isinstance(event, JobOutput)
+        followers = [
+            peer
+            for peer in self._peers.values()
+            if peer.follows and (peer.output or not wanted)
+        ]
         if not followers:
             return
         try:

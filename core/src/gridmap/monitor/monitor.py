@@ -238,7 +238,9 @@ class JobMonitor:
             self._watch,
             resumption.log if resumption else None,
         )
-        self._recorder.obey(RunOrders(self.name, self._sink, self._service.tell))
+        self._recorder.obey(
+            RunOrders(self.name, self._sink, self._service.tell, self.watch)
+        )
         self._errands = ErrandRunner(opened.plugins, opened.launch, self._service.tell)
         self._watch.tell(
             RunStarted(

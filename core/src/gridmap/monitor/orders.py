@@ -20,12 +20,22 @@ class RunOrders:
         name: The run's name.
         sink: Where its user waits for what comes of jobs.
         tell: Tells the ledger a fact.
+        watch: See `gridmap.JobMonitor.watch`.
     """
 
     def __init__(
-        self, name: str, sink: Sink, tell: Callable[[facts.Fact], None]
+        self,
+        name: str,
+        sink: Sink,
+        tell: Callable[[facts.Fact], None],
+        watch: Callable[..., Callable[[], None]],
     ) -> None:
         self._name, self._sink, self._tell = name, sink, tell
+        self._watch = watch
+
+    def watch(self, *, output: bool) -> Callable[[], None]:
+        """Have jobs' progress, and what they print, told at once; return the end."""
+        return self._watch(output=output)
 
     def kill_run(self, by: str) -> None:
         """End the run: its user gets an exception, its runners are killed at once."""

@@ -115,6 +115,7 @@ class Overview:
             ev.JobsDone: self._done,
             ev.JobsCancelled: self._cancelled,
             ev.JobFailed: self._failed,
+            ev.JobProgress: self._progressed,
             ev.RunnersSubmitted: self._submitted,
             ev.RunnerPending: self._pending,
             ev.RunnerUp: self._up,
@@ -367,6 +368,8 @@ class Overview:
         runner.cpu_s = max(runner.cpu_s, event.cpu_s)
         runner.rss, runner.io_bytes = event.rss, event.io_bytes
         runner.peak_rss = max(runner.peak_rss, event.peak_rss)
+        if event.job != runner.job:
+            runner.progress = ""
         runner.job, runner.running_s = event.job, event.running_s
         if event.job is not None:
             self._grow(event.job + 1)
@@ -375,10 +378,20 @@ class Overview:
     def _peak(self, job: int, held: int) -> None:
         self.peaks[job] = max(self.peaks[job], held)
 
+    def _progressed(self, event: ev.JobProgress) -> None:
+        runner = self._runner(event.runner, None, event.at)
+        if event.total:
+            told = f"{event.done:g} of {event.total:g}"
+        else:
+            told = f"{event.done:g}"
+        runner.progress = f"{told} {event.text}".rstrip()
+        runner.job = event.job
+
     def _runner_gone(self, event: ev.RunnerGone) -> None:
         runner = self._runner(event.runner, None, event.at)
         runner.state, runner.since, runner.reason = "gone", event.at, event.text
         runner.rss, runner.job, runner.running_s = 0, None, 0.0
+        runner.progress = ""
         self._put_back(event.runner)
         self._gone.append(event.runner)
         if len(self._gone) > MOST_GONE:

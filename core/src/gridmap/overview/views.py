@@ -35,6 +35,7 @@ class RunnerView:
         io_bytes: Bytes the tree read and wrote so far.
         job: The job it was running at its last heartbeat; None if it was idle.
         running_s: For how long then, seconds.
+        progress: How far that job is, in its own words; empty if it did not say.
         done: How many jobs returned from it.
         busy_s: How long these took together, seconds.
     """
@@ -53,6 +54,7 @@ class RunnerView:
     io_bytes: int = 0
     job: int | None = None
     running_s: float = 0.0
+    progress: str = ""
     done: int = 0
     busy_s: float = 0.0
 
