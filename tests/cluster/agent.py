@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from . import network, testbed
+from . import naming, network, testbed
 from .hosts import Host
 from .layout import AGENT_SOCKET, HEAD, USER, USERS, ClusterError, environment
 
@@ -189,6 +189,16 @@ def _places(daemon: str, host: str | None) -> Sequence[str]:
     return testbed.daemon(daemon).hosts if host is None else [Host(host).name]
 
 
+def _block(timeout: float, host: str, ports: str) -> None:
+    del timeout
+    network.block(Host(host).name, ports)
+
+
+def _misname(timeout: float, host: str, name: str, address: str) -> None:
+    del timeout
+    naming.misname(Host(host).name, name, address)
+
+
 def _stop(timeout: float, daemon: str, host: str | None, **rest: int) -> None:
     del timeout
     for place in _places(daemon, host):
@@ -231,10 +241,12 @@ def _account(timeout: float, *, wanted: bool) -> None:
 _VERBS: Final[Mapping[str, Callable[..., Answer | None]]] = {
     "account": _account,
     "admin": _admin,
+    "block": _block,
     "boot": _boot,
     "cable": _cable,
     "give": _give,
     "kill": _kill,
+    "misname": _misname,
     "pause": _pause,
     "pids": _pids,
     "ping": _ping,

@@ -171,6 +171,14 @@ class Cluster:
         """Plug in the network cable of *host*, or pull it; its processes live on."""
         self._ask("cable", host=host, up=up)
 
+    def block(self, host: HostName, ports: str) -> None:
+        """Let *host* reach no TCP port from ``"FIRST-LAST"`` of any other host."""
+        self._ask("block", host=host, ports=ports)
+
+    def misname(self, host: HostName, name: str, address: str) -> None:
+        """Give *host* a wrong line in its ``/etc/hosts``; others keep theirs."""
+        self._ask("misname", host=host, name=name, address=address)
+
     def stop(
         self,
         daemon: DaemonName,

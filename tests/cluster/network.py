@@ -11,6 +11,9 @@ from .layout import ADDRESSES, HOSTS, INSTANCE, PREFIX_LENGTH
 
 SWITCH: Final = f"gm{INSTANCE}-switch"
 _BRIDGE: Final = "bridge"
+_BLOCKED: Final = "100"
+"""Where among the rules of routing those stand that block ports."""
+
 _NAMESPACES: Final = Path("/run/netns")
 
 
@@ -46,6 +49,23 @@ def lay() -> None:
 def cable(host: str, *, up: bool) -> None:
     """Plug in the cable of *host* or pull it; processes on it live on. Idempotent."""
     _batch(SWITCH, [f"link set {host} {'up' if up else 'down'}"])
+
+
+def block(host: str, ports: str) -> None:
+    """Let *host* reach no TCP port from ``FIRST-LAST`` of any other, as a firewall does.
+
+    What is tried fails at once, with "Network is unreachable", as a firewall's REJECT may
+    have it. A rule of the routing's own needs no packet filter in the kernel.
+    """
+    rule = f"rule add from all ipproto tcp dport {ports} pref {_BLOCKED} unreachable"
+    _batch(_netns(host), [rule])
+
+
+def unblock(host: str) -> None:
+    """Take away all that `block` did; idempotent."""
+    rules = ["ip", "-netns", _netns(host), "rule", "show", "pref", _BLOCKED]
+    shown = subprocess.run(rules, capture_output=True, text=True, check=False).stdout
+    _batch(_netns(host), [f"rule del pref {_BLOCKED}" for _ in shown.splitlines()])
 
 
 def plugged(host: str) -> bool:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, cast
 
-from . import accounts, grid_engine, network, packages, slurm
+from . import accounts, grid_engine, naming, network, packages, slurm
 from .client import Cluster
 from .daemons import Daemon, Scheduler
 from .hosts import Host
@@ -123,6 +123,8 @@ def repair(timeout_s: float) -> None:
     brought_up = [each for each in SCHEDULERS.values() if _marker(each.NAME).exists()]
     for host in HOSTS:
         network.cable(host, up=True)
+        network.unblock(host)
+        naming.mend(host)
         for each in brought_up:
             for one in each.DAEMONS:
                 for process in one.find(host):

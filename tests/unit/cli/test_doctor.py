@@ -59,9 +59,11 @@ def test_a_network_backend_is_told_which_addresses_would_be_offered(
 ) -> None:
     """The socket of a run is opened for that, with the settings of a run."""
     shell.offer("fine")
-    report = shell.json("doctor", "-b", "fine", GRIDMAP_HOST="127.0.0.1")
+    report = shell.json("doctor", "--no-probe", "-b", "fine", GRIDMAP_HOST="127.0.0.1")
     assert checks(report)["offered to nodes"]["found"].startswith("tcp://127.0.0.1 ")
-    report = shell.json("doctor", "-b", "fine", status=1, GRIDMAP_INTERFACE="nosuch0")
+    report = shell.json(
+        "doctor", "--no-probe", "-b", "fine", status=1, GRIDMAP_INTERFACE="nosuch0"
+    )
     failed = failures(report)
     assert "no interface 'nosuch0'" in failed["listening"]["found"]
 
@@ -120,7 +122,7 @@ def test_a_backend_that_does_not_load_is_found_out(shell: Shell) -> None:
     shell.offer("fine")
     module = shell.plugins / "plugin_fine.py"
     module.write_text(module.read_text().replace("class Backend", "class Other"))
-    failed = failures(shell.json("doctor", "-b", "fine", status=1))
+    failed = failures(shell.json("doctor", "--no-probe", "-b", "fine", status=1))
     assert "failed to load" in failed["fine loads"]["found"]
 
 
@@ -130,5 +132,5 @@ def test_a_backend_without_a_verb_is_found_out(shell: Shell) -> None:
     module = shell.plugins / "plugin_fine.py"
     assert "gridmap_kill" in VERBS
     module.write_text(module.read_text().replace("gridmap_kill", "gridmap_klil"))
-    failed = failures(shell.json("doctor", "-b", "fine", status=1))
+    failed = failures(shell.json("doctor", "--no-probe", "-b", "fine", status=1))
     assert "gridmap_k" in failed["fine loads"]["found"]

@@ -17,17 +17,33 @@ if TYPE_CHECKING:
 
 @click.command("doctor", short_help="Check whether all is as a map needs it.")
 @backend_option
+@click.option(
+    "--probe/--no-probe",
+    "send",
+    default=True,
+    help="Send one probe runner to a node (the default), or submit nothing.",
+)
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0.0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the scheduler may take to start the probe.",
+)
 @json_option
-def command(*, backend: str | None, as_json: bool) -> int:
-    """Check this machine: whatever a map needs before a job can start.
+def command(*, backend: str | None, send: bool, wait_s: float, as_json: bool) -> int:
+    """Check this machine and a node: whatever a map needs.
 
+    First this machine is looked at; then one runner's stand-in is submitted, which looks
+    round on the node that the scheduler gives it, and comes back with what it found.
     Every check that fails says what that means and what to do; the exit status is 1 if
-    any did. Nothing is submitted. A remark after a check that passed says what can only
-    be seen from a node.
+    any did. A remark after a check that passed is no failure.
     """
     from gridmap.cli.examination import examine  # noqa: PLC0415 - see gridmap.cli
 
-    sections = examine(backend)
+    sections = examine(backend, wait_s if send else None)
     return _print_json(sections) if as_json else _print(sections)
 
 

@@ -22,11 +22,10 @@ import attrs
 from gridmap import plugins
 from gridmap.backend import INTERFACE, Capabilities, Check, Reach, RunContext
 from gridmap.cli.choice import Choice, choose
+from gridmap.cli.network import addresses, own_name
 from gridmap.errors import GridMapError, RunError
-from gridmap.monitor.opening import listen
 from gridmap.rundir import RunDirectory
 from gridmap.settings import Settings, load_settings
-from gridmap.transport.keys import RunKeys
 from gridmap.version import __version__
 
 if TYPE_CHECKING:
@@ -66,26 +65,34 @@ class Patient:
         settings: The settings; the defaults if they cannot be read.
         choice: The backend a map would take.
         capabilities: What it says it can do.
+        listens: Whether a run could open its socket.
+        probe_s: How long a probe may wait to be started.
     """
 
     named: str | None
     settings: Settings = attrs.field(factory=Settings)
     choice: Choice | None = None
     capabilities: Capabilities | None = None
+    listens: bool = False
+    probe_s: float = 0.0
 
 
-def examine(named: str | None) -> Iterator[Section]:
-    """Examine this machine, a section at a time.
+def examine(named: str | None, probe_s: float | None = None) -> Iterator[Section]:
+    """Examine this machine, then a node, a section at a time.
 
     Args:
         named: The backend to look at; None: the one a map would take.
+        probe_s: How long a probe may wait to be started on a node; None sends none.
     """
     patient = Patient(named)
     yield _section("Python and gridmap", patient, python, settings)
     yield _section("Plugins", patient, broken_plugins)
     yield _section("Backend", patient, backend, backends_own)
     yield _section("Run directory and clock", patient, run_directory)
-    yield _section("Addresses", patient, addresses)
+    yield _section("Addresses", patient, own_name, addresses)
+    if probe_s is not None:
+        patient.probe_s = probe_s
+        yield _section("On a node", patient, probe)
 
 
 def _section(
@@ -122,7 +129,7 @@ def python(patient: Patient) -> Sequence[Check]:
             name="gridmap",
             passed=True,
             found=f"{__version__}, hook interface {INTERFACE}, "
-            f"{Path(plugins.__file__).parent}",
+            f"{Path(plugins.__file__).parents[1]}",
         ),
     ]
     del patient
@@ -356,42 +363,12 @@ def _clock(made: RunDirectory) -> Sequence[Check]:
     ]
 
 
-def addresses(patient: Patient) -> Sequence[Check]:
-    """Open a run's socket as a run would, and say what would be offered to nodes."""
-    capabilities = patient.capabilities
-    if capabilities is None:
-        return []
-    keys = RunKeys.fresh() if capabilities.reach is Reach.NETWORK else None
-    base = patient.settings.runs()
-    try:
-        made = RunDirectory.create(base, _NAME, datetime.now().astimezone())
-    except RunError:
-        return []  # said already
-    try:
-        socket = listen(made, patient.settings, keys)
-        offered = socket.addresses
-        socket.close(0.0)
-    except GridMapError as error:
-        advice = (
-            "No run can start. The settings interface, host and port_range decide "
-            "where a run listens."
-        )
-        return [Check(name="listening", passed=False, found=str(error), advice=advice)]
-    finally:
-        made.remove()
-    if keys is None:
-        found = "a socket in the run directory serves"
-        return [Check(name="listening", passed=True, found=found)]
-    hosts = ", ".join(address.rpartition(":")[0] for address in offered)
-    span = patient.settings.port_range
-    ports = "any port" if span is None else f"ports {span[0]}-{span[1]}"
-    return [
-        Check(
-            name="offered to nodes",
-            passed=True,
-            found=f"{hosts} on {ports}",
-            advice="Nodes must be able to connect to one of them: runners take the "
-            "first that answers. If a firewall is in between, have it open some ports "
-            "and name them with the setting port_range.",
-        )
-    ]
+def probe(patient: Patient) -> Sequence[Check]:
+    """Send a runner's stand-in to a node, where a run could send runners."""
+    if patient.choice is None or not patient.listens:
+        advice = "Mend what failed above, and ask again."
+        found = "not sent, since no run could start"
+        return [Check(name="probe", passed=False, found=found, advice=advice)]
+    from gridmap.cli import probe as sending  # noqa: PLC0415 - only if one is sent
+
+    return sending.probe(patient.choice.backend, patient.settings, patient.probe_s)
