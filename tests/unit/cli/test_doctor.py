@@ -44,12 +44,17 @@ def test_every_failure_says_what_to_do(shell: Shell) -> None:
     """A check that fails has found something and has advice."""
     shell.install("sick", "raise RuntimeError('no')")
     report = shell.json(
-        "doctor", "--backend", "slurm", status=1, GRIDMAP_COMPRESSION="zip"
+        "doctor",
+        "--no-probe",
+        "--backend",
+        "slurm",
+        status=1,
+        GRIDMAP_COMPRESSION="zip",
     )
     failed = failures(report)
     assert {"settings", "plugin sick", "slurm usable here"} <= set(failed)
     assert all(check["found"] and check["advice"] for check in failed.values())
-    result = shell.run("doctor", "--backend", "slurm")
+    result = shell.run("doctor", "--no-probe", "--backend", "slurm")
     assert result.returncode == 1
     assert "FAIL  slurm usable here: " in result.stdout
 
@@ -72,7 +77,9 @@ def test_a_run_directory_that_cannot_be_made(shell: Shell) -> None:
     """It is said which, and how to name another."""
     file = shell.home / "file"
     file.touch()
-    failed = failures(shell.json("doctor", status=1, GRIDMAP_RUNS=str(file / "runs")))
+    failed = failures(
+        shell.json("doctor", "--no-probe", status=1, GRIDMAP_RUNS=str(file / "runs"))
+    )
     assert str(file) in failed["run directory"]["found"]
     assert "run_directory" in failed["run directory"]["advice"]
 
@@ -82,7 +89,9 @@ def test_a_run_directory_that_others_can_write_to(shell: Shell) -> None:
     shared = shell.home / "shared"
     shared.mkdir()
     shared.chmod(0o777)
-    failed = failures(shell.json("doctor", status=1, GRIDMAP_RUNS=str(shared)))
+    failed = failures(
+        shell.json("doctor", "--no-probe", status=1, GRIDMAP_RUNS=str(shared))
+    )
     assert "anybody can write" in failed["run directory"]["found"]
 
 
@@ -99,7 +108,10 @@ def test_plugins_add_checks_of_their_own(shell: Shell) -> None:
             return [Check(name="licence", passed=False, found=backend, advice="pay")]
         """,
     )
-    assert failures(shell.json("doctor", status=1))["licence"]["found"] == "local"
+    assert (
+        failures(shell.json("doctor", "--no-probe", status=1))["licence"]["found"]
+        == "local"
+    )
 
 
 @pytest.mark.parametrize(
@@ -112,7 +124,7 @@ def test_a_plugins_check_that_fails_hides_no_other(shell: Shell, body: str) -> N
         "from gridmap.hookspecs import hookimpl\n"
         f"@hookimpl\ndef gridmap_doctor():\n    {body}\n",
     )
-    report = shell.json("doctor", status=1)
+    report = shell.json("doctor", "--no-probe", status=1)
     assert set(failures(report)) == {"checks of plugin nurse"}
     assert {"usable cores", "run directory"} <= set(checks(report))
 
