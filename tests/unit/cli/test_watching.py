@@ -106,6 +106,8 @@ def end(error: str | None = None) -> ev.RunEnded:
 @pytest.fixture
 def died(past: Past) -> Past:
     """Return a shell in which the run was killed with its script."""
+    past.directory.mkdir()
+    (past.directory / "name").write_text("sweep-7")
     past.keep("20231114-221320-sweep-3f9a1c2e", sweep(str(past.directory)), kept=True)
     return past
 
@@ -152,11 +154,11 @@ def test_status_tells_jobs_runners_reasons_and_failures(died: Past) -> None:
         "2 up on 2 nodes, 1 waiting",
         "queue instance full (1 runner)",
         "out of memory",
-        "gridmap attach 'sweep'",
+        "gridmap attach 'sweep-7'",
         str(died.directory),
     ):
         assert words in text, text
-    plain = died.shell.json("status", "sweep")
+    plain = died.shell.json("status", "sweep-7")
     assert plain["waiting"] == [{"reason": "queue instance full", "runners": 1}]
     assert [(one["job"], one["cause"]) for one in plain["failures"]] == [
         (2, "out of memory")
@@ -217,7 +219,7 @@ def test_what_is_over_cannot_be_killed(died: Past) -> None:
     """It says what else can be done."""
     result = died.shell.run("kill", "sweep", "-y")
     assert result.returncode == 1
-    assert "gridmap forget 'sweep'" in result.stderr
+    assert "gridmap forget 'sweep-7'" in result.stderr
 
 
 @pytest.mark.parametrize("word", ["x", "-3", "5-3", "1,2"])

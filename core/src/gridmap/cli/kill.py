@@ -64,8 +64,8 @@ def _over(entry: Entry) -> str:
     if entry.record.ended is not None:
         return f"run {entry.record.name} is over: there is nothing to kill"
     advice = "its runners end by themselves"
-    if entry.record.kept:
-        advice = f"end its runners with gridmap forget {entry.record.name!r}"
+    if (name := entry.resume_name) is not None:
+        advice = f"end its runners with gridmap forget {name!r}"
     return (
         f"the process that drove run {entry.record.name} is dead: there is nothing to "
         f"kill; {advice}"

@@ -38,6 +38,7 @@ COMMANDS: Final = (
     "logs",
     "map",
     "render",
+    "replay",
     "report",
     "runs",
     "settings",

@@ -73,8 +73,8 @@ def _head(entry: Entry, view: Overview) -> None:
     who = f"process {driver.pid} on {driver.host}"
     if state == plain.DIED:
         who += f" is gone; this is how it stood at {_clock(view.at)}"
-        if entry.record.kept:
-            who += f". Go on with it: gridmap attach {view.name!r}"
+        if (name := entry.resume_name) is not None:
+            who += f". Go on with it: gridmap attach {name!r}"
     _line("driven by", who)
     _line("directory", view.directory)
 

@@ -24,7 +24,7 @@ import attrs
 from gridmap.control import door, record
 from gridmap.control.record import Record
 from gridmap.errors import RunError
-from gridmap.rundir import slug
+from gridmap.rundir import RunDirectory, slug
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +49,13 @@ class Entry:
     def short(self) -> str:
         """The last part of its name, by which it can be called too."""
         return self.name.rpartition("-")[2]
+
+    @property
+    def resume_name(self) -> str | None:
+        """The name it can be resumed under; None if it cannot, or is gone."""
+        if not self.record.kept:
+            return None
+        return RunDirectory(path=Path(self.record.directory)).given_name
 
     @property
     def over(self) -> bool:
@@ -181,7 +188,7 @@ def _is_meant(entry: Entry, wanted: str, path: str | None) -> bool:
         return True
     folder = Path(entry.record.directory).name
     names = {entry.name, entry.short, entry.record.name, folder}
-    return wanted in names
+    return wanted in names or wanted == entry.resume_name
 
 
 def remove_socket(entry: Entry) -> None:
