@@ -18,8 +18,11 @@ from gridmap.verdict import Statement
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MOST_IN_VAIN: Final = 1_000
-"""Lives under one handle, warnings, checkpoints and grants handed back unasked."""
+MOST_IN_VAIN: Final = 100
+"""Warnings, and grants handed back unasked, in one life and since its last report.
+
+An honest runner has a few, when it is about to end.
+"""
 
 
 @attrs.define(eq=False)
@@ -216,6 +219,7 @@ class Runner:
         self.autopsy_at = self.node = None
         self.beat_at = self.job_since = self.broke_at = None
         self.statements.clear()
+        self.in_vain = 0
         self.over = self.absent = self.parted = self.given_up = self.ending = False
 
     def move(self, step: RunnerStep, now: float) -> None:

@@ -101,7 +101,6 @@ class Greeting:
         if runner.nonce and runner.nonce != hello.nonce:
             if self._succession.waits(runner, peer, hello):
                 return
-            runner.in_vain += 1
             self._inquest.release(runner, [*runner.statements, testimony.REQUEUED])
             runner.begin_again()
         before = books.fleet.joined(runner, peer)
