@@ -111,7 +111,7 @@ class Browser:
         self.url = url
         rest = url.removeprefix("http://")
         self.host, _, query = rest.partition("/")
-        self.token = query.partition("token=")[2]
+        self.token = query.partition("token=")[2].partition("&")[0]
         self.cookie = ""
 
     def ask(

@@ -75,7 +75,8 @@ class Observer:
         self._server = server
         with contextlib.suppress(OSError, ValueError, AttributeError):
             # Where standard error is closed there is nobody to read it.
-            sys.stderr.write(f"gridmap: dashboard of {event.name}: {server.url}\n")
+            url = f"{server.url}&run={event.run}"
+            sys.stderr.write(f"gridmap: dashboard of {event.name}: {url}\n")
             sys.stderr.flush()
 
     def _stop(self) -> None:
