@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import collections
 import contextlib
+import itertools
 import threading
 import time
 import weakref
@@ -119,6 +120,7 @@ class GridExecutor(Executor):
         *iterables: Any,
         timeout: float | None = None,
         chunksize: int = 1,
+        buffersize: int | None = None,
     ) -> Iterator[_T]:
         """Call a function on each item, as `Executor.map`; chunks make themselves.
 
@@ -128,10 +130,19 @@ class GridExecutor(Executor):
             timeout: Seconds until a result must be there, counted from this call.
             chunksize: Taken for compatibility and not used: batches are sized by
                 how long calls take.
+            buffersize: Calls handed in before their results were asked for, at most,
+                as in Python 3.14: iterables may then be endless. None: all are read
+                and handed in at once.
 
         Raises:
             UnpicklableError: If the function or an argument cannot be sent.
+            TypeError, ValueError: If *buffersize* is no number, or less than 1.
         """
+        if buffersize is not None:
+            _check_buffer(buffersize)
+            deadline = None if timeout is None else time.monotonic() + timeout
+            arguments = zip(*iterables, strict=False)
+            return _buffered(weakref.ref(self), fn, arguments, deadline, buffersize)
         calls = [
             encode_call(args, None, number)
             for number, args in enumerate(zip(*iterables, strict=False))
@@ -320,6 +331,54 @@ def _in_order(futures: list[GridFuture[_T]], timeout: float | None) -> Iterator[
             for future in waiting:
                 future.cancel()
 
+    return results()
+
+
+def _check_buffer(size: object) -> None:
+    if not isinstance(size, int):
+        msg = f"buffersize must be a whole number or None, not {size!r}"
+        raise TypeError(msg)
+    if size < 1:
+        msg = f"buffersize must be None or at least 1, not {size}"
+        raise ValueError(msg)
+
+
+def _buffered(
+    executor: weakref.ref[GridExecutor],
+    fn: Callable[..., _T],
+    arguments: Iterator[tuple[Any, ...]],
+    deadline: float | None,
+    size: int,
+) -> Iterator[_T]:
+    """Hand in as many calls as the buffer holds, now; the others as results are taken.
+
+    The executor is not held: one that its user drops takes no more calls.
+    """
+    waiting: collections.deque[Future[_T]] = collections.deque()
+
+    def hand_in(count: int) -> None:
+        held = executor()
+        if held is not None:
+            for args in itertools.islice(arguments, count):
+                waiting.append(held.submit(fn, *args))
+
+    def results() -> Iterator[_T]:
+        try:
+            while waiting:
+                left = None if deadline is None else deadline - time.monotonic()
+                first = waiting.popleft()
+                try:
+                    first.exception(left)
+                finally:
+                    first.cancel()  # which does nothing, unless it is late
+                hand_in(1)
+                yield first.result()
+                del first  # a consumed result must not stay in memory
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    hand_in(size)
     return results()
 
 

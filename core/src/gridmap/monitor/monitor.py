@@ -26,6 +26,7 @@ from gridmap.monitor.opening import (
     check_count,
     choose_backend,
     open_run,
+    refuse_nested,
 )
 from gridmap.monitor.orders import RunOrders
 from gridmap.monitor.outcomes import Outcomes, Sink
@@ -122,7 +123,8 @@ class JobMonitor:
             terms: What `gridmap attach` has to know of such a run.
 
         Raises:
-            InvalidRequestError: If a number is out of range or a setting is unknown.
+            InvalidRequestError: If a number is out of range or a setting is unknown, or
+                this is a job itself and the setting ``nested`` does not allow that.
             UnknownBackendError, BackendUnavailableError, DRMAANotPresentException:
                 If there is no such backend, or it cannot be used here.
         """
@@ -136,6 +138,7 @@ class JobMonitor:
                 {"temp_dir": temp_dir}, environ={}, directory="/"
             )[0].runs()
         self.settings: Settings = load_settings(given)[0]
+        refuse_nested(self.settings)
         self._backend = choose_backend(
             self.settings.backend if named or backend is None else backend,
             require_cluster=require_cluster,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import operator
+import os
 import re
 import sys
 from datetime import datetime
@@ -86,6 +87,22 @@ def check_count(name: str, number: SupportsIndex | None) -> int | None:
         msg = f"{name}={number!r} must be a whole number of at least 1, or None"
         raise InvalidRequestError(msg)
     return whole
+
+
+def refuse_nested(settings: Settings) -> None:
+    """Refuse a run inside of a job, unless the user asked for it.
+
+    Raises:
+        InvalidRequestError: If this process is a job's, or was started by one.
+    """
+    if connection.VARIABLE in os.environ and not settings.nested:
+        msg = (
+            "this is a job of a run already, and a run of its own would wait for "
+            "runners while it keeps one: make it one map over all combinations, or "
+            "use the cores of the job by threads or processes; if you mean it, say "
+            "settings={'nested': True}, or GRIDMAP_NESTED=yes in the job's environment"
+        )
+        raise InvalidRequestError(msg)
 
 
 def choose_backend(

@@ -115,6 +115,7 @@ class Settings:
         query_budget: Questions a minute that all of a user's runs on this machine may
             put to the scheduler at most, those that start or end runners not counted;
             the site's file sets the highest value there is.
+        nested: Whether a job may begin a run of its own.
         progress: Whether progress is shown; None: where a person is watching.
         python: Interpreter on the nodes; None: the same path as here.
         keep_logs: Whose logs outlive the run.
@@ -174,6 +175,7 @@ class Settings:
     max_message_bytes: int = _setting(2**30, kinds.memory)
     query_interval: float = _setting(60.0, kinds.seconds(SHORTEST_INTERVAL_S))
     query_budget: int = _setting(60, kinds.count(1))
+    nested: bool = _setting(False, kinds.flag)
     progress: bool | None = _setting(None, kinds.flag)
     python: str | None = _setting(None, kinds.path)
     keep_logs: KeepLogs = _setting("failed", kinds.choice("failed", "always", "never"))
