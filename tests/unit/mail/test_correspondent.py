@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,29 @@ def test_without_plots_the_mail_says_so(mailbox: MakeMailbox) -> None:
     fail(7)
     end()
     assert "There are no plots: the job ended before" in text(box.mails[0])
+
+
+def test_a_drawing_that_does_not_end_delays_no_mail(
+    mailbox: MakeMailbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a run's end what is still being drawn is given up, and the mail sent."""
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setattr(correspondent, "PATIENCE_S", sender._SENDING_S + 0.2)
+    box = mailbox()
+    start(box.port, create_plots=True)
+    for second in (1, 2, 3):
+        gridmap_event(
+            RunnerVitals(
+                run=RUN, at=1.0, runner=1, cpu_s=1.0, rss=1, peak_rss=1, io_bytes=0,
+                job=7, running_s=float(second),
+            )
+        )  # fmt: skip
+    fail(7)
+    end()
+    assert "There are no plots: drawing them took too long." in text(box.mails[0])
 
 
 def test_only_what_is_final_is_told(mailbox: MakeMailbox) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.cli.test_watching import AT, KILLED, Past, end, past, sweep
 
@@ -197,6 +197,8 @@ def test_a_run_that_has_just_begun_has_a_page(events: list[ev.Event]) -> None:
 
 
 @settings(max_examples=200, deadline=None)
+@example([5e-324])
+@example([0.0, 1e-320, 1e-300])
 @given(st.lists(st.floats(0, 1e9), min_size=1, max_size=50))
 def test_a_histogram_counts_every_job(values: list[float]) -> None:
     """Whatever the values: each is in one bar, and bars have room."""

@@ -29,6 +29,9 @@ _SHORT_S: Final = 2
 """Below that seconds are no round steps."""
 _TIGHT: Final = 30
 """Where the last number would stand beyond the edge."""
+_LEAST: Final = 1e-12
+_TINY: Final = 1e-6
+"""What is smaller is not told apart: it may be too small to be divided."""
 _WIDE: Final = 30.0
 """Where the largest value is so many times the median, bins grow by factors."""
 
@@ -162,7 +165,7 @@ def _edges(values: Sequence[float], unit: float) -> list[float]:
     """Return the bins' edges: equal steps, or equal factors where values differ much."""
     least, most = values[0], values[-1]
     median = values[len(values) // 2]
-    if median > 0 and most > _WIDE * median:
+    if median > 0 and most > max(_WIDE * median, _TINY):
         low = max(least, median / 1000, most / 1e9)
         factor = (most / low) ** (1 / _BINS)
         return [low * factor**n for n in range(_BINS)] + [most]
@@ -174,6 +177,7 @@ def _edges(values: Sequence[float], unit: float) -> list[float]:
 
 def _round_up(number: float) -> float:
     """Return the next of 1, 2, 5 and their tenfolds and tenths."""
+    number = max(number, _LEAST)
     power = 10.0 ** math.floor(math.log10(number))
     return next(n * power for n in (1, 2, 5, 10) if number <= n * power * _NEARLY)
 

@@ -12,12 +12,13 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import attrs
 
 _LEAST_POINTS: Final = 2
+_LOOK_S: Final = 0.2
 _MISSING: Final = (
     "matplotlib is not installed where the map was started: "
     "pip install 'gridmap-mail[plots]'"
@@ -47,12 +48,13 @@ class Request:
     asked_memory: int | None = None
 
 
-def draw(request: Request, timeout_s: float) -> bytes:
+def draw(request: Request, left_s: Callable[[], float]) -> bytes:
     """Return the plots as a PNG, drawn in another process; blocks.
 
     Args:
         request: What is to be drawn.
-        timeout_s: Seconds it may take.
+        left_s: Returns how many seconds it may take yet; asked again and again, since
+            a run may end meanwhile.
 
     Raises:
         NoPlotsError: If there are none, for whatever reason.
@@ -63,26 +65,40 @@ def draw(request: Request, timeout_s: float) -> bytes:
     if importlib.util.find_spec("matplotlib") is None:
         raise NoPlotsError(_MISSING)
     try:
-        done = subprocess.run(
+        with subprocess.Popen(
             [sys.executable, "-P", "-m", "gridmap_mail.plots"],
-            input=json.dumps(attrs.asdict(request)).encode(),
-            capture_output=True,
-            timeout=timeout_s,
-            check=False,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             cwd="/",  # matplotlib reads a matplotlibrc of the working directory
             start_new_session=True,  # Ctrl-C is for the map
-        )
-    except subprocess.TimeoutExpired:
-        msg = f"drawing them took more than {timeout_s:.0f} s"
-        raise NoPlotsError(msg) from None
+        ) as process:
+            drawn, said = _await(process, request, left_s)
     except OSError as error:
         msg = f"they could not be drawn: {error}"
         raise NoPlotsError(msg) from error
-    if done.returncode or not done.stdout.startswith(b"\x89PNG"):
-        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+    if process.returncode or not drawn.startswith(b"\x89PNG"):
+        last = said.decode(errors="replace").strip().splitlines()[-1:]
         msg = f"they could not be drawn: {''.join(last) or 'no picture came back'}"
         raise NoPlotsError(msg)
-    return done.stdout
+    return drawn
+
+
+def _await(
+    process: subprocess.Popen[bytes], request: Request, left_s: Callable[[], float]
+) -> tuple[bytes, bytes]:
+    """Return what the program wrote, if it does so in time; else end it."""
+    asked: bytes | None = json.dumps(attrs.asdict(request)).encode()
+    while True:
+        try:
+            return process.communicate(asked, timeout=max(0.0, min(_LOOK_S, left_s())))
+        except subprocess.TimeoutExpired:
+            asked = None  # it has that already
+            if left_s() > 0:
+                continue
+            process.kill()
+            msg = "drawing them took too long"
+            raise NoPlotsError(msg) from None
 
 
 def picture(request: Request) -> bytes:

@@ -23,6 +23,8 @@ MOST_WAITING: Final = 50
 _STEP_S: Final = 10.0
 """What the server may take to answer."""
 _DRAWING_S: Final = 30.0
+_SENDING_S: Final = 3.0
+"""Kept for sending at a run's end, whatever is being drawn then."""
 _PAUSE_S: Final = 15.0
 _LONGEST_PAUSE_S: Final = 600.0
 
@@ -124,9 +126,13 @@ class Sender:
         """Draw a letter's plots; without them, it says why there are none."""
         if letter.plots is None:
             return letter, None
+        until = time.monotonic() + _DRAWING_S
+
+        def left_s() -> float:
+            return min(until - time.monotonic(), self._left() - _SENDING_S)
+
         try:
-            request = letter.plots.request()
-            return letter, plots.draw(request, min(_DRAWING_S, self._left() / 2))
+            return letter, plots.draw(letter.plots.request(), left_s)
         except plots.NoPlotsError as error:
             return letter.noting(f"There are no plots: {error}."), None
 
