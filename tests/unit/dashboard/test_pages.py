@@ -8,6 +8,7 @@ import pytest
 from gridmap import events as ev
 from gridmap_dashboard import pages, views
 from gridmap_dashboard.pages import Query
+from gridmap_dashboard.series import MOST_BINS
 
 from .conftest import BEGAN, HOSTILE, Story
 
@@ -102,6 +103,14 @@ def test_charts_share_their_time(told: Story) -> None:
     assert max(nodes["n1"]["cores"]) == pytest.approx(0.8, abs=0.001)
     through = charts["throughput"]
     assert sum(through["values"]) * through["step"] == pytest.approx(12)
+
+
+def test_a_long_silence_is_no_long_answer(told: Story) -> None:
+    """A job of a year is not told second by second."""
+    charts = views.charts(told.state, NOW + 365 * 86400.0)
+    through = charts["throughput"]
+    assert len(through["values"]) <= MOST_BINS
+    assert sum(through["values"]) * through["step"] == pytest.approx(12, rel=0.01)
 
 
 @pytest.mark.slow

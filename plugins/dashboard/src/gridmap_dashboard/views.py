@@ -93,6 +93,7 @@ def charts(state: RunState, now: float) -> Plain:
     timeline = state.timeline
     overview = state.overview
     end = timeline.since(overview.ended if overview.ended is not None else now)
+    timeline.done.add(end, 0.0)  # where nothing ends for days, bins grow all the same
     width = timeline.done.width_s
     # While the run goes on its last bin is not full, and would look like a slump.
     bins = max(1, int(end / width) + (overview.ended is not None))
@@ -107,7 +108,7 @@ def charts(state: RunState, now: float) -> Plain:
         "end": end,
         "throughput": {
             "step": width,
-            "values": [round(count / width, 4) for count in counts],
+            "values": [float(f"{count / width:.4g}") for count in counts],
         },
         "step": end / _BINS,
         "nodes": [
