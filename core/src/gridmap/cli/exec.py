@@ -22,8 +22,8 @@ _MOST_FAILED: Final = 101
 _SEPARATOR: Final = ":::"
 _EXAMPLES: Final = """\b
 Examples:
-  gridmap exec gzip -9 {} ::: *.log
-  ls *.jpg | gridmap exec -- convert {} {.}.png
+  gridmap exec gzip -9 {} ::: a.log b.log
+  ls | gridmap exec -- convert {} {.}.png
   gridmap exec --inputs seeds.txt './simulate --seed {} > out/{#}.txt'
 """
 
