@@ -31,11 +31,15 @@ class Library:
     Args:
         states: Runs that are told of here as they go on.
         register: Where records of the user's other runs are; None: show none.
+
+    Attributes:
+        closing: Whether nobody is to be told any more.
     """
 
     def __init__(
         self, states: Iterable[RunState] = (), register: Register | None = None
     ) -> None:
+        self.closing = False
         self._live = list(states)
         self._register = register
         self._opened: dict[str, RunState] = {}

@@ -37,6 +37,7 @@ class Server:
 
     def __init__(self, library: Library, port: int) -> None:
         guard = Guard.fresh()
+        self._library = library
         self._socket = _listen(port)
         number = self._socket.getsockname()[1]
         self.url = f"http://{_HERE}:{number}/?token={guard.token}"
@@ -73,6 +74,8 @@ class Server:
 
     def stop(self) -> None:
         """End it; returns soon, whatever those do who look at it."""
+        ended = all(state.ended for state in self._library.live())
+        self._library.closing = not ended  # else each stream ends with its last word
         self._server.should_exit = True
         self._thread.join(_PARTING_S)
         self._server.force_exit = True

@@ -224,7 +224,7 @@ class _Answers:
     async def _tell(self, state: RunState) -> AsyncIterator[str]:
         """Yield how the run stands whenever that has changed, until it is over."""
         told, silence = -1, 0.0
-        while True:
+        while not self._library.closing:
             ended = state.ended
             if state.version != told or silence >= _BEAT_S:
                 told, silence = state.version, 0.0
