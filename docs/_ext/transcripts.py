@@ -13,12 +13,19 @@ import time
 from pathlib import Path
 from unittest import mock
 
+import attrs
+
 from gridmap import events as ev
 from gridmap.cli import main
 from gridmap.connection import Driver
 from gridmap.control import record
 from gridmap.control.register import Register, name_of
+from gridmap.display import status
+from gridmap.display.summary import summary
+from gridmap.display.tally import Tally
+from gridmap.lifecycle import JobState
 from gridmap.overview import Overview
+from gridmap.resources import Resources
 from gridmap.verdict import Cause, Statement, Verdict, Witness
 
 RUN = "3f9a1c2e5b7d0468"
@@ -182,7 +189,38 @@ def dry_run():
     return "\n".join(["```console", f"$ gridmap {shown}", *lines, "…", "```", ""])
 
 
+def progress():
+    """Return a map as a terminal of 80 columns shows it, and what is left of it."""
+    tally = Tally(expected=1000)
+    asked = Resources(memory="2G", walltime="1h")
+    for event in sorted(_sweep(), key=lambda event: event.at):
+        if isinstance(event, ev.JobsQueued):
+            event = attrs.evolve(event, resources=asked)  # noqa: PLW2901 - the same
+        tally.take(event)
+    tally.take(
+        ev.JobProgress(
+            run=RUN, at=BEGAN + 112, job=10, runner=1, done=3, total=5, text="fold"
+        )
+    )
+    during = status.lines(tally, "sweep", 79)
+    left = [
+        n for n, state in enumerate(tally.overview.states) if state != JobState.DONE
+    ]
+    for n, job in enumerate(left):
+        done = ev.JobsDone(
+            run=RUN, at=BEGAN + 112 + n / 3.5, first=job, stop=job + 1,
+            runner=n % 32 + 1, seconds=9 + n % 4, peak_rss=1_310_000_000 + n,
+        )  # fmt: skip
+        tally.take(done)
+    tally.overview.runners[1].cpu_s = 7300.0
+    queries = {"submit": 1, "observe": 4}
+    tally.take(ev.RunEnded(run=RUN, at=BEGAN + 302, error=None, queries=queries))
+    text = [*during, "", *summary(tally, "sweep")]
+    return "\n".join(["```text", *text, "```", ""])
+
+
 FILES = {
+    "progress.md": progress,
     "top.svg": screen,
     "commands-dry-run.md": dry_run,
     "watch-runs.md": lambda: transcript("runs"),

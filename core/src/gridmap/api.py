@@ -26,7 +26,7 @@ def grid_map(
     temp_dir: str | None = None,
     white_list: Iterable[str] | None = None,
     queue: str | None = None,
-    quiet: bool = True,
+    quiet: bool | None = None,
     local: bool = False,
     max_processes: int | None = None,
     interpreting_shell: str | None = None,
@@ -50,6 +50,7 @@ def grid_map(
     retry: RetryRules = None,
     return_exceptions: bool = False,
     progress: bool | Callable[..., None] | None = None,
+    live_output: bool | None = None,
     resume: str | None = None,
     dashboard: bool | None = None,
     metrics_file: str | None = None,
@@ -74,6 +75,7 @@ def grid_map(
         white_list: Names of nodes that may be used; None: any.
         queue: See `Job`.
         quiet: Whether to be silent; False shows progress and what was submitted.
+            None: as *progress* says.
         local: GridMap's word for ``backend="local"``.
         max_processes: GridMap's word for *max_workers* when run locally; a cluster
             was never limited by it, and is not now.
@@ -103,9 +105,14 @@ def grid_map(
             again, ``num_resubmits`` times.
         return_exceptions: Whether an exception takes the place of its result in the
             list, instead of stopping the map.
-        progress: Whether to show progress on standard error; a function is called
-            with every event instead. None: if standard error is a terminal and
-            *quiet* is false.
+        progress: Whether to show progress on standard error, and at the end what the
+            map came to: two lines at the bottom of a terminal, a cell's output in a
+            notebook, a line now and then elsewhere. A function is called with every
+            event instead. None: as *quiet*, else the settings say, else in a notebook
+            and if standard error is a terminal.
+        live_output: Whether what jobs print is shown on standard error, within a
+            second and with the job's name before each line; too much is cut. None: as
+            the settings say, by default not.
         resume: Name under which the map is written down as it goes. Called again with
             the same name, function and inputs, after this process was killed or the
             map failed, it takes over results and living runners and runs the rest.
@@ -171,6 +178,7 @@ def grid_map(
         require_cluster=require_cluster and not local,
         return_exceptions=return_exceptions,
         progress=progress,
+        live_output=live_output,
         resume=resume,
         settings=_settings(
             settings, cleanup=cleanup, dashboard=dashboard, metrics_file=metrics_file
@@ -183,7 +191,7 @@ def process_jobs(
     jobs: Iterable[Job],
     temp_dir: str | None = None,
     white_list: Iterable[str] | None = None,
-    quiet: bool = True,
+    quiet: bool | None = None,
     max_processes: int | None = None,
     local: bool = False,
     require_cluster: bool = False,
@@ -194,6 +202,7 @@ def process_jobs(
     retry: RetryRules = None,
     return_exceptions: bool = False,
     progress: bool | Callable[..., None] | None = None,
+    live_output: bool | None = None,
     resume: str | None = None,
     dashboard: bool | None = None,
     metrics_file: str | None = None,
@@ -218,6 +227,7 @@ def process_jobs(
         retry: See `grid_map`.
         return_exceptions: See `grid_map`.
         progress: See `grid_map`.
+        live_output: See `grid_map`.
         resume: See `grid_map`.
         dashboard: See `grid_map`.
         metrics_file: See `grid_map`.
@@ -250,6 +260,7 @@ def process_jobs(
         require_cluster=require_cluster and not local,
         return_exceptions=return_exceptions,
         progress=progress,
+        live_output=live_output,
         resume=resume,
         settings=_settings(
             settings,

@@ -5,20 +5,20 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from gridmap import payload
-from gridmap.display import make_progress
+from gridmap.display.observing import is_wanted, make_progress
 from gridmap.errors import RunKilledError
 from gridmap.job import Job
 from gridmap.monitor.expectation import Call
 from gridmap.monitor.monitor import JobMonitor
 from gridmap.monitor.store import encode_call
 from gridmap.retry import RetryRules
+from gridmap.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,7 +63,7 @@ class Map:
 
     name: str
     temp_dir: str | None
-    quiet: bool
+    quiet: bool | None
     backend: str | None
     max_workers: int | None
     jobs_per_runner: int | None
@@ -74,6 +74,7 @@ class Map:
     resume: str | None
     settings: Mapping[str, object] | None
     completion_mail: bool = False
+    live_output: bool | None = None
 
     def monitor(
         self,
@@ -82,10 +83,17 @@ class Map:
         job_name: Callable[[int], str],
     ) -> tuple[JobMonitor, Callable[[], None]]:
         """Return a monitor that is not open yet, and what ends the display."""
-        wanted = self.progress
-        if wanted is None:
-            wanted = not self.quiet and sys.stderr.isatty()
-        observers, finish = make_progress(wanted, total, quiet=self.quiet)
+        settings = load_settings(dict(self.settings or {}))[0]
+        shown = is_wanted(self.progress, settings.progress, self.quiet)
+        printed = settings.live_output if self.live_output is None else self.live_output
+        observers, finish = make_progress(
+            self.progress if callable(self.progress) else shown,
+            total,
+            quiet=self.quiet,
+            name=self.name,
+            printed=job_name if printed else None,
+            brief=self.progress is not True,
+        )
         monitor = JobMonitor(
             self.temp_dir,
             backend=self.backend,
@@ -103,6 +111,8 @@ class Map:
             keep_failures=self.return_exceptions,
             terms=self._terms() if self.resume is not None else None,
         )
+        if shown or printed:
+            monitor.watch(output=printed)
         return monitor, finish
 
     def _terms(self) -> Terms:

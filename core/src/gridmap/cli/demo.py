@@ -59,9 +59,7 @@ def command(
     name = choice.backend.info.name
     if not as_json:
         click.echo(f"{calls} calls of {PAUSE_S} s on backend {name}: {choice.why}")
-    observers, finish = make_progress(
-        sys.stderr.isatty() and not as_json, calls, quiet=True
-    )
+    observers, finish = make_progress(sys.stderr.isatty() and not as_json, calls)
     roll = RollCall(time.monotonic, [function for _, function in observers])
     try:
         answers = grid_map(

@@ -117,6 +117,7 @@ class Settings:
             the site's file sets the highest value there is.
         nested: Whether a job may begin a run of its own.
         progress: Whether progress is shown; None: where a person is watching.
+        live_output: Whether what jobs print is shown where the map was called.
         python: Interpreter on the nodes; None: the same path as here.
         keep_logs: Whose logs outlive the run.
         dashboard: Whether a web page shows each run while it goes on.
@@ -177,6 +178,7 @@ class Settings:
     query_budget: int = _setting(60, kinds.count(1))
     nested: bool = _setting(False, kinds.flag)
     progress: bool | None = _setting(None, kinds.flag)
+    live_output: bool = _setting(False, kinds.flag)
     python: str | None = _setting(None, kinds.path)
     keep_logs: KeepLogs = _setting("failed", kinds.choice("failed", "always", "never"))
     dashboard: bool = _setting(False, kinds.flag)

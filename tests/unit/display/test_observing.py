@@ -1,8 +1,10 @@
 """What a map tells beside its results."""
 
+from typing import Any
+
 import pytest
 
-from gridmap.display import make_progress
+from gridmap.display.observing import is_wanted, make_progress
 from gridmap.events import RunEnded, RunnersSubmitted
 
 
@@ -33,3 +35,23 @@ def test_the_queries_of_a_run_are_told_at_its_end(
 def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     """Not a word."""
     assert told(capsys, quiet=True) == ""
+
+
+@pytest.mark.parametrize(
+    ("progress", "quiet", "setting", "wanted"),
+    [
+        (True, True, False, True),
+        (False, False, True, False),
+        (None, True, True, False),
+        (None, False, False, True),
+        (None, None, True, True),
+        (None, None, False, False),
+        (None, None, None, False),  # standard error is no terminal here
+        (print, None, True, False),
+    ],
+)
+def test_who_speaks_first_decides(
+    progress: Any, quiet: bool | None, setting: bool | None, wanted: bool
+) -> None:
+    """The argument, GridMap's word, the settings; then where it is."""
+    assert is_wanted(progress, setting, quiet) is wanted

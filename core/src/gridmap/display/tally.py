@@ -1,0 +1,140 @@
+"""What a map came to, from its events. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+
+from gridmap import events as ev
+from gridmap.display.advice import Used
+from gridmap.lifecycle import JobState
+from gridmap.overview import Overview
+from gridmap.resources import Resources
+
+_WORTH_MEASURING_S: Final = 1.0
+"""Of work for each runner, below which its own start counts for too much."""
+
+
+@attrs.define(eq=False)
+class Tally:
+    """How a map stands, and what it took.
+
+    Attributes:
+        overview: How it stands.
+        expected: How many jobs there will be; None if that is not known yet.
+        seconds: How long its jobs took together.
+        longest_s: How long the longest took, or the average of a batch of quick ones.
+        peak: Most bytes one of them was seen to hold.
+        retried: How many attempts were followed by another, by cause.
+        failed: How many jobs ended badly, by cause.
+        runners: Numbers of the runners that came up.
+        kinds: How many jobs asked for what.
+        said: The last that a running job said of itself; None if none did.
+    """
+
+    overview: Overview = attrs.field(factory=Overview)
+    expected: int | None = None
+    seconds: float = 0.0
+    longest_s: float = 0.0
+    peak: int = 0
+    retried: Counter[str] = attrs.field(factory=Counter)
+    failed: Counter[str] = attrs.field(factory=Counter)
+    runners: set[int] = attrs.field(factory=set)
+    kinds: Counter[Resources] = attrs.field(factory=Counter)
+    said: ev.JobProgress | None = None
+    _parts: dict[int, float] = attrs.field(factory=dict)
+    _takers: dict[type[Any], Callable[[Any], None]] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Say who takes in what."""
+        self._takers = {
+            ev.JobsQueued: self._queued,
+            ev.JobsDone: self._done,
+            ev.JobFailed: self._job_failed,
+            ev.JobProgress: self._progress,
+            ev.RunnerVitals: self._vitals,
+            ev.RunnerUp: lambda event: self.runners.add(event.runner),
+        }
+
+    def take(self, event: ev.AnyEvent) -> None:
+        """Take in the next event."""
+        self.overview.take(event)
+        taker = self._takers.get(type(event))
+        if taker is not None:
+            taker(event)
+
+    @property
+    def total(self) -> int:
+        """How many jobs there are, or will be."""
+        return max(self.expected or 0, self.overview.total)
+
+    @property
+    def done(self) -> int:
+        """How many returned."""
+        return self.overview.count(JobState.DONE)
+
+    @property
+    def lost(self) -> int:
+        """How many ended badly."""
+        return self.overview.count(JobState.FAILED)
+
+    @property
+    def part(self) -> float:
+        """How much of the map is over, from 0 to 1, parts of running jobs counted."""
+        over = self.done + self.lost + sum(self._parts.values())
+        return min(1.0, over / self.total) if self.total else 0.0
+
+    def used(self) -> Used | None:
+        """Return what jobs asked for and used; None if they asked for various."""
+        if len(self.kinds) > 1:
+            return None
+        asked = next(iter(self.kinds), Resources())
+        busy = None
+        if self.seconds >= _WORTH_MEASURING_S * max(1, len(self.runners)):
+            busy = self.overview.cpu_s / self.seconds
+        return Used(
+            memory=asked.memory,
+            peak=self.peak,
+            walltime_s=asked.walltime,
+            longest_s=self.longest_s,
+            cores=asked.cores,
+            busy_cores=busy,
+        )
+
+    def _queued(self, event: ev.JobsQueued) -> None:
+        if event.resources is not None:
+            self.kinds[event.resources] += event.stop - event.first
+
+    def _done(self, event: ev.JobsDone) -> None:
+        self.seconds += event.seconds
+        mean = event.seconds / (event.stop - event.first)
+        self.longest_s = max(self.longest_s, mean)
+        self.peak = max(self.peak, event.peak_rss)
+        self._over(event.first, event.stop)
+
+    def _job_failed(self, event: ev.JobFailed) -> None:
+        (self.retried if event.again else self.failed)[event.verdict.cause.value] += 1
+        self.seconds += event.verdict.ran_s or 0.0
+        self.peak = max(self.peak, event.verdict.peak_memory or 0)
+        self._over(event.job, event.job + 1)
+
+    def _over(self, first: int, stop: int) -> None:
+        for job in [job for job in self._parts if first <= job < stop]:
+            del self._parts[job]
+        if self.said is not None and first <= self.said.job < stop:
+            self.said = None
+
+    def _progress(self, event: ev.JobProgress) -> None:
+        states = self.overview.states
+        if event.job < len(states) and states[event.job] != JobState.GRANTED:
+            return
+        self.said = event
+        if event.total is not None and event.total > 0:
+            self._parts[event.job] = min(1.0, max(0.0, event.done / event.total))
+
+    def _vitals(self, event: ev.RunnerVitals) -> None:
+        if event.job is not None:
+            self.peak = max(self.peak, event.peak_rss)

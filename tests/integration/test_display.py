@@ -1,0 +1,152 @@
+"""Progress in a real terminal, and where there is none."""
+
+import os
+import pty
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.timeout(60)
+
+MAP = """
+import sys, threading, time
+import gridmap
+
+def work(number):
+    gridmap.progress(1, 2, "step")
+    time.sleep(0.45)
+    sys.stdout.write(f"from {number}\\n")
+    return number
+
+def show(name, **more):
+    return gridmap.grid_map(
+        work, range(4), name=name, backend="local", max_workers=2, **more
+    )
+"""
+
+
+def in_terminal(tmp_path: Path, script: str, **environment: str) -> str:
+    """Run a script in a terminal of 80 columns; return what it shows, exit 0."""
+    path = tmp_path / "script.py"
+    path.write_text(MAP + textwrap.dedent(script))
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, str(path)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=tmp_path,
+        env={**os.environ, "TERM": "xterm", "PYTHONUTF8": "1", "COLUMNS": "80",
+             "LINES": "24", **environment},
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            data = os.read(ours, 65536)
+        except OSError:  # the last writer is gone
+            break
+        if not data:
+            break
+        shown += data
+    os.close(ours)
+    assert process.wait() == 0, shown.decode()
+    return shown.decode()
+
+
+def test_a_terminal_shows_a_bar_and_gets_its_cursor_back(tmp_path: Path) -> None:
+    """The caller's own lines stay whole, and a summary is what is left."""
+    shown = in_terminal(
+        tmp_path,
+        """
+        thread = threading.Thread(target=show, args=("one",))
+        thread.start()
+        show("two")
+        print("my own line")
+        thread.join()
+        """,
+    )
+    assert "\N{BOX DRAWINGS HEAVY HORIZONTAL}" in shown
+    assert "2 of 2 runners busy" in shown
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+    for name in ("one", "two"):
+        assert f"{name}: 4 jobs in" in shown
+    assert "my own line\r\n" in shown
+    assert "from 1" not in shown
+
+
+def test_an_interrupted_map_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
+    """The cursor is there, and the bar is not."""
+    shown = in_terminal(
+        tmp_path,
+        """
+        import os, pathlib, signal
+
+        def run(path):
+            pathlib.Path(path).touch()
+            time.sleep(300)
+
+        def interrupt(path):
+            while not os.path.exists(path):
+                time.sleep(0.05)
+            time.sleep(1)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        path = os.path.abspath("begun")
+        threading.Thread(target=interrupt, args=(path,)).start()
+        try:
+            gridmap.grid_map(run, [path], name="long", backend="local")
+        except KeyboardInterrupt:
+            print("interrupted")
+        """,
+    )
+    assert "long: 0 of 1 jobs" in shown
+    assert shown.rstrip().endswith("interrupted")
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h")
+
+
+def test_a_dumb_terminal_is_sent_no_escapes(tmp_path: Path) -> None:
+    """What it cannot do it is not asked to."""
+    shown = in_terminal(tmp_path, 'show("dumb", live_output=True)', TERM="dumb")
+    assert "\x1b" not in shown
+    assert sorted(line for line in shown.split("\r\n") if " | " in line) == [
+        f"dumb{number} | from {number}" for number in range(4)
+    ]
+
+
+@pytest.mark.parametrize("more", ["quiet=True", "progress=False"])
+def test_nothing_is_shown_to_who_wants_nothing(tmp_path: Path, more: str) -> None:
+    """Also on a terminal."""
+    assert in_terminal(tmp_path, f'show("quiet", {more})') == ""
+
+
+def test_a_closed_standard_error_disturbs_no_map(tmp_path: Path) -> None:
+    """Nor does one that was None from the beginning."""
+    script = """
+    sys.stderr.close()
+    assert show("x", progress=True, live_output=True) == [0, 1, 2, 3]
+    sys.stderr = None
+    assert show("x", progress=True, live_output=True, quiet=False) == [0, 1, 2, 3]
+    print("well")
+    """
+    path = tmp_path / "script.py"
+    path.write_text(MAP + textwrap.dedent(script))
+    done = subprocess.run(
+        [sys.executable, str(path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "well\n"
+
+
+def test_a_script_whose_output_is_kept_is_told_in_lines(tmp_path: Path) -> None:
+    """Its own output stays free of what gridmap shows."""
+    path = tmp_path / "script.py"
+    path.write_text(MAP + "show('log', progress=True)\nprint('mine')\n")
+    done = subprocess.run(
+        [sys.executable, str(path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "mine\n"
+    assert done.stderr.startswith("log: 4 jobs in")
+    assert "\x1b" not in done.stderr
