@@ -30,7 +30,7 @@ from gridmap.monitor.supply import Supply
 from gridmap.protocol import messages as m
 from gridmap.protocol.sessions import Outbox
 from gridmap.retry import Again
-from gridmap.runner.machine import RunnerMachine
+from gridmap.runner.workload import Workload
 from gridmap.verdict import Cause
 
 
@@ -165,7 +165,7 @@ MUTANTS = (
     Mutant("cancel only what waits", Ledger, "_cancel_granted", _never),
     Mutant("do not kill what lingers", Parting, "linger", _never),
     Mutant("runners do not keep what they said", Outbox, "keep", _never),
-    Mutant("jobs of a dead worker are lost", RunnerMachine, "_take_back", _never),
+    Mutant("jobs of a dead worker are lost", Workload, "_take_back", _never),
     Mutant("do not compare what a runner holds", Supply, "compare", _never),
     Mutant("do not take surplus out of the queue", Staffing, "drop_surplus", _never),
     Mutant("number grants anew on resuming", JobTable, "number_grants_from", _never),

@@ -1,9 +1,7 @@
 """The rules of a runner: what it heard in, what it does out. Pure.
 
-The machine holds the grants it was given, feeds its worker a slice at a time, gathers
-results into reports, and keeps what the monitor has not acknowledged. Slices are
-short, so that what is not started can be handed back at any time, and what a dead
-worker was doing is known to the job.
+The machine takes grants into its workload, which feeds the worker, makes reports of
+results, keeps what the monitor has not acknowledged, and knows when to leave.
 """
 
 from __future__ import annotations
@@ -17,9 +15,7 @@ from gridmap.protocol import messages as m
 from gridmap.protocol.sessions import Outbox
 from gridmap.runner.actions import (
     Action,
-    DropGrant,
     Examine,
-    Feed,
     KillWorker,
     Leave,
     Say,
@@ -36,14 +32,12 @@ from gridmap.runner.interruption import (
     Tell,
 )
 from gridmap.runner.live import Live
+from gridmap.runner.workload import Lost, Workload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gridmap.backend import Notice
-
-SLICE_S: Final = 0.01
-"""Seconds of work the worker is handed ahead of what it does."""
 
 _SIGKILL: Final = 9
 
@@ -78,31 +72,6 @@ class _Farewell:
     at: float
 
 
-@attrs.define
-class _Held:
-    """A grant: what of it is not handed to the worker, and what not reported.
-
-    Attributes:
-        work: The grant as it came.
-        next: The first job that is not handed to the worker.
-        stop: One past the last that is to be.
-        unreported: How many are neither reported nor handed back.
-        again: Whether an earlier grant, still held, has some of its jobs.
-        cancelled: Jobs that are no longer wanted.
-    """
-
-    work: m.Work
-    next: int
-    stop: int
-    unreported: int
-    again: bool
-    cancelled: set[int] = attrs.field(factory=set)
-
-    def meets(self, first: int, stop: int) -> bool:
-        """Whether any of these jobs belongs to this grant."""
-        return first < self.work.first + self.work.count and self.work.first < stop
-
-
 class RunnerMachine:
     """The rules of one runner."""
 
@@ -113,11 +82,9 @@ class RunnerMachine:
         self.outbox = Outbox()
         self.live = Live()
         self._hello = hello
-        self._held: dict[int, _Held] = {}
-        self._fed: dict[int, int] = {}  # job -> grant, in the order of execution
-        self._latest = 0
+        self._out: list[Action] = []
+        self._workload = Workload(self._emit)
         self._connections = 0
-        self._mean: float | None = None
         self._ready = False
         self._welcome: m.Welcome | None = None
         self._heard = now
@@ -130,11 +97,13 @@ class RunnerMachine:
         self._killing = False
         self._born = now
         self._interruption = Interruption(hello.remaining, now)
-        self._out: list[Action] = []
 
     def _flush(self) -> list[Action]:
         out, self._out = self._out, []
         return out
+
+    def _emit(self, action: Action) -> None:
+        self._out.append(action)
 
     def _say(self, message: m.FromRunner, frames: Sequence[Any] = ()) -> None:
         self._out.append(Say(message=message, frames=frames))
@@ -157,16 +126,18 @@ class RunnerMachine:
         return self._flush()
 
     def _greet(self, now: float) -> None:
-        holds = tuple(sorted(set(self._held) | self._kept()))
+        holds = self._holds()
         age = now - self._born
         self._say(said_again(self._hello, holds, self._connections, age))
 
-    def _kept(self) -> set[int]:
-        return {
+    def _holds(self) -> tuple[int, ...]:
+        """Return the grants of which something is not done, or not known to be."""
+        kept = {
             message.grant
             for message in self.outbox.messages()
             if not isinstance(message, m.Goodbye | m.Warned)
         }
+        return tuple(sorted(self._workload.grants | kept))
 
     def heard(self, message: m.FromMonitor, now: float) -> list[Action]:
         """Take in a message of the monitor's."""
@@ -181,9 +152,10 @@ class RunnerMachine:
             case m.Ack():
                 self.outbox.acknowledged(message.numbers)
             case m.Recall():
-                self._recall(message.grant, now)
+                self._hand_back(now, message.grant)
             case m.Cancel():
-                self._cancel(message)
+                self._workload.cancel(message)
+                self._end_unwanted(self._workload.current)
             case m.Examine():
                 self._examine(message.job)
             case m.Watch():
@@ -196,7 +168,7 @@ class RunnerMachine:
         return self._flush()
 
     def _examine(self, job: int) -> None:
-        if job in self._fed:
+        if self._workload.with_worker(job) is not None:
             self._out.append(Examine(job=job))
 
     def _welcomed(self, welcome: m.Welcome) -> None:
@@ -210,55 +182,22 @@ class RunnerMachine:
             self._out.append(SetUp(welcome=welcome))
 
     def _work(self, work: m.Work) -> None:
-        if self.phase is not Phase.SERVING or work.grant <= self._latest:
-            return  # grants are numbered as they are given: this is an echo
-        self._latest = work.grant
-        first, stop = work.first, work.first + work.count
-        again = any(held.meets(first, stop) for held in self._held.values())
-        held = self._held[work.grant] = _Held(work, first, stop, work.count, again)
+        if self.phase is not Phase.SERVING or not self._workload.take(work):
+            return
         if self._interruption.closing:
-            self._hand_back(held, self._heard)
+            self._hand_back(self._heard, work.grant)
         self._feed()
 
-    def _recall(self, grant: int, now: float) -> None:
-        held = self._held.get(grant)
-        if held is not None and held.next < held.stop:
-            self._hand_back(held, now)
-
-    def _hand_back_all(self, now: float) -> None:
-        """Hand back all that is not started."""
-        for held in list(self._held.values()):
-            if held.next < held.stop:
-                self._hand_back(held, now)
-
-    def _hand_back(self, held: _Held, now: float) -> None:
-        count = held.stop - held.next
-        message = m.Returned(
-            number=self.outbox.number(),
-            grant=held.work.grant,
-            first=held.next,
-            count=count,
-        )
-        held.stop = held.next
-        self._tell(message, (), now)
-        self._reported(held, count)
-
-    def _cancel(self, cancel: m.Cancel) -> None:
-        held = self._held.get(cancel.grant)
-        if held is None:
-            return
-        work = held.work
-        first = max(cancel.first, work.first)
-        stop = min(cancel.first + cancel.count, work.first + work.count)
-        held.cancelled.update(range(first, stop))
-        self._drop_cancelled(held)
-        self._end_unwanted(next(iter(self._fed), None))
-
-    def _drop_cancelled(self, held: _Held) -> None:
-        """Account for cancelled jobs that are next to be handed to the worker."""
-        while held.next < held.stop and held.next in held.cancelled:
-            held.next += 1
-            self._reported(held, 1)
+    def _hand_back(self, now: float, grant: int | None = None) -> None:
+        """Hand back what is not started, of one grant or of all."""
+        for stretch in self._workload.give_back(grant):
+            message = m.Returned(
+                number=self.outbox.number(),
+                grant=stretch.grant,
+                first=stretch.first,
+                count=stretch.count,
+            )
+            self._tell(message, (), now)
 
     def _end_unwanted(self, job: int | None) -> None:
         """End the worker if the job it runs was cancelled.
@@ -266,18 +205,17 @@ class RunnerMachine:
         That is the first it was handed, or a later one: results of quick jobs gather
         in the worker before they are told.
         """
-        held = self._held.get(self._fed.get(job, 0)) if job is not None else None
-        if held is not None and job in held.cancelled and not self._killing:
+        if self._workload.is_unwanted(job) and not self._killing:
             # Nothing is handed to a worker that is to end, lest it be lost with it.
             self._killing, self._ready = True, False
             self._out.append(KillWorker())
 
     def _stop(self, stop: m.Stop, now: float) -> None:
         text = "the monitor said so"
-        if stop.now or not self._fed:
+        if stop.now or not self._workload.busy:
             self._depart("stopped", text, now)
         else:
-            self._hand_back_all(now)
+            self._hand_back(now)
             self.phase = Phase.LEAVING
 
     # Worker -------------------------------------------------------------------------
@@ -289,38 +227,9 @@ class RunnerMachine:
         return self._flush()
 
     def _feed(self) -> None:
-        """Keep a short slice of work ahead of the worker."""
-        if not self._ready or self._farewell is not None or self._interruption.asking:
-            return
-        for held in list(self._held.values()):
-            while held.next < held.stop:
-                room = self._room()
-                if room < 1:
-                    return
-                stop = min(held.stop, held.next + room)
-                stop = min([stop, *(j for j in held.cancelled if held.next < j < stop)])
-                if held.again and any(j in self._fed for j in range(held.next, stop)):
-                    return  # the worker has it yet, from the grant before
-                self._fed.update(dict.fromkeys(range(held.next, stop), held.work.grant))
-                self._out.append(
-                    Feed(
-                        grant=held.work.grant,
-                        first=held.next,
-                        stop=stop,
-                        function=held.work.function,
-                    )
-                )
-                held.next = stop
-                self._drop_cancelled(held)
-
-    def _room(self) -> int:
-        if not self._fed:
-            return 1 if self._mean is None else max(1, int(2 * SLICE_S / self._mean))
-        if self._mean is None:
-            return 0
-        ahead = int(2 * SLICE_S / max(self._mean, 1e-7))
-        # Refill by halves: a hand-over costs more than a tiny job.
-        return ahead - len(self._fed) if len(self._fed) <= ahead // 2 else 0
+        asking = self._interruption.asking
+        if self._ready and self._farewell is None and not asking:
+            self._workload.feed()
 
     def results(
         self,
@@ -333,16 +242,12 @@ class RunnerMachine:
         peak: int = 0,
     ) -> list[Action]:
         """Take in results of consecutive jobs, packed as they will travel."""
-        grant = self._fed.get(first)
-        held = self._held.get(grant) if grant is not None else None
-        if grant is None or held is None:
-            return self._flush()  # heard before: a dead worker's last words, again
+        grant = self._workload.done(first, count, seconds)
+        if grant is None:
+            return self._flush()
         steps: list[Step] = []
         for job in range(first, first + count):
-            self._fed.pop(job, None)
             steps += self._interruption.ended(job)
-        mean = seconds / count
-        self._mean = mean if self._mean is None else 0.7 * self._mean + 0.3 * mean
         self._idle_deaths = 0
         message = m.Report(
             number=self.outbox.number(),
@@ -354,34 +259,24 @@ class RunnerMachine:
             peak=peak,
         )
         self._tell(message, frames, now)
-        self._reported(held, count)
+        self._workload.account(grant, count)
         self._take(steps, now)
-        self._end_unwanted(next(iter(self._fed), None))
+        self._end_unwanted(self._workload.current)
         self._feed()
         self._go_if_done()
         return self._flush()
-
-    def _reported(self, held: _Held, count: int) -> None:
-        held.unreported -= count
-        if held.unreported <= 0:
-            self._held.pop(held.work.grant, None)
-            self._out.append(DropGrant(grant=held.work.grant))
 
     def worker_ended(self, end: WorkerEnd, now: float) -> list[Action]:
         """Take in the worker's end, after all results it had written."""
         self._ready = False
         killed, self._killing = self._killing and end.signal == _SIGKILL, False
-        job = end.job if end.job in self._fed else None
-        held = self._held.get(self._fed[job]) if job is not None else None
-        if killed and held is not None and job not in held.cancelled:
-            held = None  # it was meant for the job before, which had just ended
-        self._take_back(None if held is None else job)
+        lost = self._workload.worker_ended(end.job, unwanted=killed)
         if self._farewell is not None:
-            self._say_goodbye(None if held is None else job, end.tail, now)
+            self._say_goodbye(None if lost is None else lost.job, end.tail, now)
             return self._flush()
-        if job is not None and held is not None:
+        if lost is not None:
             self._idle_deaths = 0
-            self._job_ended(held, job, end, now)
+            self._job_lost(lost, end, now)
         elif not killed:
             self._idle_deaths += 1
         if self._idle_deaths >= MOST_IDLE_DEATHS:
@@ -398,22 +293,12 @@ class RunnerMachine:
         self._go_if_done()
         return self._flush()
 
-    def _take_back(self, running: int | None) -> None:
-        """Jobs the worker had not begun are as if they had not been handed over."""
-        for job, grant in sorted(self._fed.items(), reverse=True):
-            held = self._held.get(grant)
-            if held is not None and job != running:
-                held.next = min(held.next, job)
-        self._fed.clear()
-        for held in list(self._held.values()):
-            self._drop_cancelled(held)
-
-    def _job_ended(self, held: _Held, job: int, end: WorkerEnd, now: float) -> None:
-        if job not in held.cancelled:
+    def _job_lost(self, lost: Lost, end: WorkerEnd, now: float) -> None:
+        if lost.wanted:
             message = m.WorkerLost(
                 number=self.outbox.number(),
-                grant=held.work.grant,
-                job=job,
+                grant=lost.grant,
+                job=lost.job,
                 status=end.status,
                 signal=end.signal,
                 peak=end.peak,
@@ -422,10 +307,7 @@ class RunnerMachine:
                 tail=end.tail,
             )
             self._tell(message, (), now)
-        if held.next > job:
-            self._reported(held, 1)
-        else:  # jobs before it are to be run again, it is not
-            held.cancelled.add(job)
+        self._workload.give_up(lost)
 
     # Warnings -----------------------------------------------------------------------
 
@@ -449,7 +331,7 @@ class RunnerMachine:
         return self._flush()
 
     def _askable(self, job: int | None) -> int | None:
-        return job if job in self._fed and not self._killing else None
+        return None if self._killing else self._workload.with_worker(job)
 
     def checkpointed(
         self,
@@ -460,7 +342,7 @@ class RunnerMachine:
         now: float,
     ) -> list[Action]:
         """Take in what a job is to go on with; its worker does nothing more."""
-        grant = self._fed.get(job)
+        grant = self._workload.grant_of(job)
         steps = self._interruption.came(job, now) if self._farewell is None else None
         if grant is not None and steps is not None:
             message = m.Checkpoint(
@@ -497,7 +379,7 @@ class RunnerMachine:
                     )
                     self._tell(message, (), now)
                     if step.ending:
-                        self._hand_back_all(now)
+                        self._hand_back(now)
                 case Part():
                     self._depart(step.reason, step.text, now, signal=step.signal)
 
@@ -527,7 +409,7 @@ class RunnerMachine:
         if self._farewell is None and self.phase is not Phase.GREETING:
             job = self._askable(running[0]) if can_save else None
             self._take(self._interruption.tick(job, now), now)
-            if not self._fed:
+            if not self._workload.busy:
                 self._take(self._interruption.spared(now), now)
         if self.beat_due(now):
             self._beat(vitals, running, tail, progress, now)
@@ -549,7 +431,7 @@ class RunnerMachine:
         last: bool = False,
     ) -> None:
         """Tell those who watch what is new."""
-        job = job if job in self._fed else None
+        job = self._workload.with_worker(job)
         for message in self.live.messages(job, progress, now, last=last):
             self._say(message)
 
@@ -594,12 +476,12 @@ class RunnerMachine:
             self._greet(now)
         self._beats += 1
         self._beat_at = max(self._beat_at + self.interval, now)
-        job, seconds = running
+        job, seconds = self._workload.with_worker(running[0]), running[1]
         self._say(
             m.Beat(
                 number=self._beats,
-                holds=tuple(sorted(set(self._held) | self._kept())),
-                job=job if job in self._fed else None,
+                holds=self._holds(),
+                job=job,
                 running=seconds,
                 cpu=vitals.cpu,
                 rss=vitals.rss,
@@ -607,7 +489,7 @@ class RunnerMachine:
                 read=vitals.read,
                 written=vitals.written,
                 processes=vitals.processes,
-                progress=progress if job in self._fed else None,
+                progress=None if job is None else progress,
                 tail=tail,
             )
         )
@@ -618,7 +500,7 @@ class RunnerMachine:
 
     def examined(self, job: int, text: str) -> list[Action]:
         """The worker answered where it is; a job that ended meanwhile is nowhere."""
-        if job in self._fed:
+        if self._workload.with_worker(job) is not None:
             self._say(m.Stack(job=job, text=text))
         return self._flush()
 
@@ -671,7 +553,7 @@ class RunnerMachine:
 
     def _go_if_done(self) -> None:
         """Leave when nothing is left to do and everything said has arrived."""
-        if self.phase is not Phase.LEAVING or self._fed:
+        if self.phase is not Phase.LEAVING or self._workload.busy:
             return
         if self._farewell is None:
             self._depart("stopped", "the monitor said so", self._heard)
