@@ -115,14 +115,23 @@ def test_what_a_person_killed_stays_killed() -> None:
     assert [d.digest for d in desk.take(i.DropContent)] == [ONE]
 
 
-def test_a_runner_about_to_end_is_asked_about_and_given_nothing() -> None:
-    """At once, while the scheduler still shows why; its heartbeats change nothing."""
+@pytest.mark.parametrize("greets", [True, False])
+def test_a_runner_about_to_end_is_asked_about_and_given_nothing(
+    *, greets: bool
+) -> None:
+    """At once, while the scheduler still shows why; what it says changes nothing.
+
+    It says hello again if it was not answered for long. Given work it would hand it
+    back at once, and be given it again.
+    """
     desk = Desk(BOOKS, max_workers=1)
     desk.add(2)
     peer, work = at_work(desk)
     desk.hear(peer, m.Warned(number=1, text="it was warned", ending=True))
     desk.tick()
     assert desk.take(i.Look)
+    if greets:
+        desk.hello(b.Handle("1"), holds=(work.grant,))
     desk.hear(peer, m.Beat(number=1, holds=(work.grant,), job=0))
     desk.report(peer, work)
     assert not desk.work()

@@ -133,6 +133,8 @@ class Greeting:
         books.ask(Send(peer=peer, message=self._welcome(runner.group)))
         if books.watch.live:
             books.ask(Send(peer=peer, message=books.watching()))
+        if runner.ending:  # it would hand back at once whatever it is given
+            self._inquest.doubt(runner)
         if anew:
             self._supply.compare(runner, hello.holds)
         self._supply.supply(runner)
