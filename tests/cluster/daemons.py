@@ -105,3 +105,6 @@ class Scheduler(Protocol):
 
     def clear(self) -> None:
         """Let nodes take jobs again that the scheduler has put aside for some fault."""
+
+    def settle(self) -> None:
+        """Forget jobs that have ended, and that the scheduler takes for alive."""

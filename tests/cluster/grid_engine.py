@@ -29,6 +29,7 @@ DAEMONS: Final = (
     ),
 )
 MASTER_DEADLINE_S: Final = 20.0
+_SETTLED_S: Final = 5.0
 
 _ADMIN: Final = "sgeadmin"
 _CONF: Final = Path(__file__).with_name("conf") / "sge"
@@ -121,6 +122,26 @@ def clear() -> None:
         if "u" in state:
             DAEMONS[1].stop(node)
             DAEMONS[1].start(node)
+
+
+def settle() -> None:
+    """Let the master forget jobs that were deleted, and have ended, unknown to it.
+
+    A node that finds its master again reports no end for minutes ("delayed job
+    reporting", sge_execd(8)), and keeps the slot.
+    """
+    deadline = time.monotonic() + _SETTLED_S
+    while jobs := _deleted():
+        if time.monotonic() > deadline:
+            Host(HEAD).run(["qdel", "-f", *jobs])
+            return
+        time.sleep(0.2)
+
+
+def _deleted() -> list[str]:
+    shown = Host(HEAD).run(["qstat", "-u", "*", "-s", "r"]).stdout
+    rows = [line.split() for line in shown.splitlines()[2:]]
+    return sorted({row[0] for row in rows if "d" in row[4]})
 
 
 def _states() -> dict[str, str]:

@@ -131,6 +131,10 @@ def clear() -> None:
         Host(HEAD).run(["scontrol", "update", f"nodename={node}", "state=resume"])
 
 
+def settle() -> None:
+    """Do nothing: nodes tell by themselves what they have no more."""
+
+
 def _states() -> dict[str, str]:
     """Return for each node its state in the words of sinfo(1)."""
     command = ["sinfo", "--noheader", "--Node", "--partition=main", "--format=%N %T"]

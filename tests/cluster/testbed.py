@@ -134,6 +134,7 @@ def repair(timeout_s: float) -> None:
         if not each.ready():
             each.clear()
         _await_ready(each, deadline)
+        each.settle()
 
 
 def account(*, wanted: bool) -> None:
