@@ -54,9 +54,6 @@ Frame: TypeAlias = bytes | memoryview
 """What receiving gives: bytes if small, a view into libzmq's memory if large."""
 
 _SENDING: Final = zmq.NOBLOCK | zmq.SNDMORE
-_PAUSE_S: Final = 0.02
-"""How long those at the door wait, who come right after others."""
-
 _WATCHED: Final = zmq.EVENT_ACCEPTED | zmq.EVENT_ACCEPT_FAILED | zmq.EVENT_DISCONNECTED
 
 
@@ -156,14 +153,12 @@ class MonitorSocket:
         self._router: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
         self._watch = Watch(self._context, self._router, _WATCHED)
         self._set_options(keys)
-        self._inside, self._everything = zmq.Poller(), zmq.Poller()
-        for poller in (self._inside, self._everything):
-            poller.register(self._router, zmq.POLLIN)
-            poller.register(self._wake_reader.fileno(), zmq.POLLIN)
-        self._everything.register(self._watch.pair, zmq.POLLIN)
+        self._poller = zmq.Poller()
+        self._poller.register(self._router, zmq.POLLIN)
+        self._poller.register(self._watch.pair, zmq.POLLIN)
+        self._poller.register(self._wake_reader.fileno(), zmq.POLLIN)
         if self._door is not None:
-            self._everything.register(self._door.socket, zmq.POLLIN)
-        self._outside_at = 0.0
+            self._poller.register(self._door.socket, zmq.POLLIN)
 
     @classmethod
     def tcp(
@@ -355,15 +350,13 @@ class MonitorSocket:
 
     def _look(self, wait_ms: int | None) -> Wakeup:
         """Wait once and serve the door and the watch."""
-        ready = self._wait(wait_ms)
+        ready = dict(self._poller.poll(wait_ms))
         reasons = Wakeup(0)
         if self._door is not None and self._door.socket in ready:
             self._door.serve()
             self.counters.denied = self._door.denied
-            self._outside_at = time.monotonic()
         if self._watch.pair in ready:
             self._drain_watch()
-            self._outside_at = time.monotonic()
         if self._gone and not readable(self._router):
             self._tell_gone()
         if self._gone or self._gone_told:
@@ -374,18 +367,6 @@ class MonitorSocket:
             self._wake_reader.recv(4096)
             reasons |= Wakeup.WOKEN
         return reasons
-
-    def _wait(self, wait_ms: int | None) -> dict[object, int]:
-        """Wait once, for what comes from outside not at every knock.
-
-        A thousand strangers a second would wake the monitor three thousand times; so
-        what happens at the door is seen to at once, and then again a moment later.
-        """
-        left_ms = int((self._outside_at + _PAUSE_S - time.monotonic()) * 1000 + 0.999)
-        if left_ms <= 0:
-            return dict(self._everything.poll(wait_ms))
-        least = left_ms if wait_ms is None else min(wait_ms, left_ms)
-        return dict(self._inside.poll(least))
 
     def _tell_gone(self) -> None:
         """Release the hints: all that their peers got through has been handed out."""
