@@ -257,10 +257,11 @@ def test_a_failed_map_does_not_spoil_the_next() -> None:
 
 @pytest.mark.slow
 def test_a_map_may_run_in_a_job() -> None:
-    """A job can map in its turn."""
+    """A job can map in its turn, if that is asked for."""
 
     def outer(count: int) -> list[int]:
-        return grid_map(jobs.square, range(count), backend="local")
+        options = {"backend": "local", "settings": {"nested": True}}
+        return grid_map(jobs.square, range(count), **options)
 
     assert grid_map(outer, [3], backend="local", max_workers=1) == [[0, 1, 4]]
 

@@ -75,7 +75,7 @@ def _head(entry: Entry, view: Overview) -> None:
         who += f" is gone; this is how it stood at {_clock(view.at)}"
         if (name := entry.resume_name) is not None:
             who += f". Go on with it: gridmap attach {name!r}"
-    _line("driven by", who)
+    _line("driven by" if state == plain.RUNNING else "was driven by", who)
     _line("directory", view.directory)
 
 

@@ -233,7 +233,8 @@ class Overview:
         self.ended, self.error, self.queries = event.at, event.error, event.queries
         for runner in self.up:
             runner.rss = 0
-        self._note(event, f"the run ended: {event.error or 'all is well'}")
+        ended = "the run ended"
+        self._note(event, f"{ended}: {event.error}" if event.error else ended)
         self._sample()
 
     def _sample(self) -> None:
