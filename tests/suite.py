@@ -84,8 +84,9 @@ def split() -> list[Part]:
     """Return the whole suite in parts.
 
     Tests on clusters wait for most of their time, and break what they stand on: those
-    of each scheduler have a pair of clusters of their own. What fails there is run once
-    more, and told as a rerun: schedulers' daemons have minutes and moods of their own.
+    of each scheduler have a pair of clusters of their own. What fails is run once more,
+    and told as a rerun, to be looked into: daemons have minutes and moods of their own,
+    and a machine that runs three sessions at once has moments in which nothing goes on.
     """
     again = ["--reruns=1", "-rR"]
     own = [os.environ.get(INSTANCE, "") + suffix for suffix in ("", "-2", "-3")]
@@ -93,7 +94,7 @@ def split() -> list[Part]:
         Part([*WHOLE, "-m", "cluster", f"--needing={name}", *again], instance)
         for name, instance in zip(CLUSTERS, own, strict=False)
     ]
-    return [*parts, Part([*WHOLE, "-m", "not cluster"])]
+    return [*parts, Part([*WHOLE, "-m", "not cluster", *again])]
 
 
 def why_no_clusters() -> str:

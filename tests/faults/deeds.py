@@ -49,7 +49,8 @@ def held_to_the_end(place: str, _number: int) -> None:
 
 
 def tell_time(place: str, number: int) -> None:
-    """Leave what this process takes for the time."""
+    """Leave what this process takes for the time, once the clock is set."""
+    jobs.await_file(Path(place, "set"))
     Path(place, f"time{number}").write_text(str(time.time()))
 
 

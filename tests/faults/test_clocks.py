@@ -75,13 +75,14 @@ def test_the_clocks_of_nodes(
     struck.begun(20)
     before = time.time()
     clock.set("-3600")
+    (tmp_path / "set").touch()
     struck.begun(40)
     clock.set("+3600")
     struck.begun(55)
     struck.let_go()
     struck.check()
     told = [float(path.read_text()) for path in tmp_path.glob("time*")]
-    assert [at for at in told if abs(at - before + 3600) < 60], told
+    assert min(told) < before - 3500, told
 
 
 def test_a_walltime_does_not_go_by_the_clock(
