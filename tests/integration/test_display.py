@@ -28,8 +28,13 @@ def show(name, **more):
 """
 
 
-def in_terminal(tmp_path: Path, script: str, **environment: str) -> str:
-    """Run a script in a terminal of 80 columns; return what it shows, exit 0."""
+def in_terminal(
+    tmp_path: Path, script: str, *, awaited: str = "", **environment: str
+) -> str:
+    """Run a script in a terminal of 80 columns; return what it shows, exit 0.
+
+    As soon as it shows what is *awaited*, there is a file ``seen`` where it runs.
+    """
     path = tmp_path / "script.py"
     path.write_text(MAP + textwrap.dedent(script))
     ours, theirs = pty.openpty()
@@ -52,6 +57,8 @@ def in_terminal(tmp_path: Path, script: str, **environment: str) -> str:
         if not data:
             break
         shown += data
+        if awaited and awaited.encode() in shown:
+            (tmp_path / "seen").touch()
     os.close(ours)
     assert process.wait() == 0, shown.decode()
     return shown.decode()
@@ -62,12 +69,21 @@ def test_a_terminal_shows_a_bar_and_gets_its_cursor_back(tmp_path: Path) -> None
     shown = in_terminal(
         tmp_path,
         """
-        thread = threading.Thread(target=show, args=("one",))
+        import os
+
+        def work(number):
+            while not os.path.exists("seen"):
+                time.sleep(0.05)
+            print("from", number)
+
+        told = {"progress": True}
+        thread = threading.Thread(target=show, args=("one",), kwargs=told)
         thread.start()
-        show("two")
+        show("two", **told)
         print("my own line")
         thread.join()
         """,
+        awaited="2 of 2 runners busy",
     )
     assert "\N{BOX DRAWINGS HEAVY HORIZONTAL}" in shown
     assert "2 of 2 runners busy" in shown
