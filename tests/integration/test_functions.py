@@ -260,8 +260,8 @@ def test_a_map_may_run_in_a_job() -> None:
     """A job can map in its turn, if that is asked for."""
 
     def outer(count: int) -> list[int]:
-        options = {"backend": "local", "settings": {"nested": True}}
-        return grid_map(jobs.square, range(count), **options)
+        nested = {"nested": True}
+        return grid_map(jobs.square, range(count), backend="local", settings=nested)
 
     assert grid_map(outer, [3], backend="local", max_workers=1) == [[0, 1, 4]]
 
