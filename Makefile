@@ -76,8 +76,12 @@ simulate: .venv-dev/ready ## Search SEEDS simulated runs for a broken promise
 	PYTHONPATH=. $(DEV)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST) \
 		--jobs $(JOBS) $(ARGS)
 
-bench: .venv-dev/ready ## Measure
-	$(DEV)/python benchmarks $(ARGS)
+bench: .venv-dev/ready ## Measure, beside the peers: make bench PEERS=DIRECTORY
+	@[ -n "$(PEERS)" ] || { echo 'The peers go into an environment of their own, say /var/tmp/peers:'; \
+		echo '  $(PYTHON) -m venv /var/tmp/peers'; \
+		echo '  /var/tmp/peers/bin/pip install -e core -e plugins/local joblib loky distributed parsl ray'; \
+		echo '  make bench PEERS=/var/tmp/peers'; echo 'Going on without them.'; }
+	$(if $(PEERS),$(PEERS)/bin,$(DEV))/python benchmarks $(ARGS)
 
 clean: ## Remove what make made here and under /var/tmp
 	rm -rf .venv .venv-dev docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,6 +7,6 @@ from pathlib import Path
 HERE = Path(__file__).parent
 
 for script in sorted(HERE.glob("*.py")):
-    if script.name != "__main__.py":
+    if not script.name.startswith("_"):
         print(f"==== {script.name}", flush=True)
         subprocess.run([sys.executable, str(script)], check=False)

@@ -1,98 +1,105 @@
-"""No-op jobs a second and round trips, beside what Python itself has.
+"""No-op jobs a second: one map of many, and many submissions, beside the peers.
 
-Usage: ``python benchmarks/throughput.py [JOBS]``
+Usage: ``python benchmarks/throughput.py [JOBS [ROUNDS]]``
 
-Everything runs in one process, in turn, several times over: compare the medians of one
-run, never figures of two. joblib is measured too if it is installed.
+The contenders take turns, several times over; printed are medians and our ratios to
+them. Slow ones are given fewer jobs, submitted one by one. "Cold" is from the call to
+the list, with the start of all processes; the rest is warm.
 """
 
-import contextlib
 import multiprocessing
-import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor
+from importlib import util
 
-from gridmap import GridExecutor, grid_map
+from _figures import Rounds
+from _peers import OURS, PEERS, STANDARD, WORKERS, installed
 
-ROUNDS = 3
-WORKERS = 2
+from gridmap import grid_map
 
-
-def same(number: int) -> int:
-    """Do nothing."""
-    return number
+SUBMITTED = 10_000
 
 
 def rate(run: Callable[[], object], jobs: int) -> float:
-    """Return jobs a second, the median of several rounds."""
-    taken = []
-    for _ in range(ROUNDS):
-        begin = time.perf_counter()
-        run()
-        taken.append(time.perf_counter() - begin)
-    return jobs / statistics.median(taken)
+    """Return jobs a second."""
+    begin = time.perf_counter()
+    run()
+    return jobs / (time.perf_counter() - begin)
 
 
 def gather(executor: Executor, jobs: int) -> list[int]:
     """Submit jobs one by one and wait for all."""
-    futures = [executor.submit(same, number) for number in range(jobs)]
+    futures = [executor.submit(abs, number) for number in range(jobs)]
     return [future.result() for future in futures]
 
 
-def round_trips(executor: Executor) -> tuple[float, float]:
-    """Return median and 99th percentile of one job after the other, milliseconds."""
-    executor.submit(same, 0).result()
-    taken = []
-    for number in range(300):
-        begin = time.perf_counter()
-        executor.submit(same, number).result()
-        taken.append(1000 * (time.perf_counter() - begin))
-    return statistics.median(taken), statistics.quantiles(taken, n=100)[-1]
+def with_joblib(rounds: Rounds, jobs: int) -> None:
+    """Measure joblib's batches, with new processes and again with the same."""
+    from joblib import Parallel, delayed  # noqa: PLC0415 - need not be there
+    from joblib.externals.loky import get_reusable_executor  # noqa: PLC0415 - likewise
 
+    get_reusable_executor().shutdown(wait=True)
 
-def maps(jobs: int) -> Iterator[tuple[str, float]]:
-    """Measure whole maps."""
-    inputs = range(jobs)
-    yield "grid_map, cold", rate(lambda: grid_map(same, inputs, backend="local"), jobs)
-    with GridExecutor(WORKERS, backend="local") as executor:
-        gather(executor, 10)
-        yield "GridExecutor.map", rate(lambda: list(executor.map(same, inputs)), jobs)
-    with multiprocessing.Pool(WORKERS) as pool:
-        yield "Pool.map(chunksize=1)", rate(lambda: pool.map(same, inputs, 1), jobs)
-    with contextlib.suppress(ImportError):
-        from joblib import Parallel, delayed  # noqa: PLC0415 - need not be there
-
+    def run() -> None:
         with Parallel(WORKERS) as parallel:
-            yield (
-                "joblib",
-                rate(lambda: parallel(delayed(same)(n) for n in inputs), jobs),
-            )
+            parallel(delayed(abs)(number) for number in range(jobs))
+
+    rounds.add("joblib, cold", rate(run, jobs))
+    rounds.add("joblib", rate(run, jobs))
 
 
-def main(arguments: list[str]) -> None:
-    """Measure and print."""
-    jobs = int(arguments[0]) if arguments else 100_000
-    found = dict(maps(jobs))
-    base = found["Pool.map(chunksize=1)"]
-    print(f"{jobs:,} no-op jobs, {WORKERS} workers")
-    for name, figure in found.items():
-        print(f"  {name:24} {figure:10,.0f} /s  {figure / base:5.2f} x Pool")
-    print("10,000 submissions, and one job after the other")
-    makers: dict[str, Callable[[], Executor]] = {
-        "GridExecutor": lambda: GridExecutor(WORKERS, backend="local"),
-        "ProcessPoolExecutor": lambda: ProcessPoolExecutor(WORKERS),
-    }
-    for name, make in makers.items():
-        with make() as executor:
-            gather(executor, 10)
-            submitted = rate(lambda: gather(executor, 10_000), 10_000)
-            middle, worst = round_trips(executor)
-        print(
-            f"  {name:24} {submitted:10,.0f} /s  p50 {middle:.2f} ms  p99 {worst:.2f} ms"
+def maps(rounds: Rounds, jobs: int) -> None:
+    """Measure whole maps, once each."""
+    inputs = range(jobs)
+
+    def cold() -> None:
+        grid_map(abs, inputs, backend="local", max_workers=WORKERS)
+
+    rounds.add("grid_map, cold", rate(cold, jobs))
+    with OURS.start() as executor:
+        gather(executor, 100)
+        rounds.add(
+            "GridExecutor.map", rate(lambda: list(executor.map(abs, inputs)), jobs)
+        )
+    if util.find_spec("joblib") is not None:
+        with_joblib(rounds, jobs)
+    with multiprocessing.Pool(WORKERS) as pool:
+        pool.map(abs, range(100), 1)
+        rounds.add(
+            "Pool.map(chunksize=1)", rate(lambda: pool.map(abs, inputs, 1), jobs)
         )
 
 
+def submissions(rates: Rounds) -> None:
+    """Measure submission one by one, once each."""
+    for peer in (OURS, *installed()):
+        with peer.start() as executor:
+            gather(executor, 100)
+            jobs = peer.jobs
+            rates.add(peer.name, rate(lambda: gather(executor, jobs), jobs))  # noqa: B023 - called at once
+
+
+def main(jobs: int, rounds: int) -> None:
+    """Measure and print."""
+    mapped, submitted = Rounds(), Rounds()
+    for _ in range(rounds):
+        maps(mapped, jobs)
+        submissions(submitted)
+    print(f"  {jobs:,} no-op jobs in one map, {WORKERS} workers")
+    for peer in PEERS[2:]:
+        if peer.name in submitted:
+            mapped.add(peer.name, submitted[peer.name])
+    slow = dict.fromkeys([peer.name for peer in PEERS[2:]], 200.0)
+    targets = {"joblib": 1.0, "joblib, cold": 1.0, "Pool.map(chunksize=1)": 3.0, **slow}
+    mapped.print("grid_map, cold", targets, "/s", more=True)
+    print(f"  up to {SUBMITTED:,} submissions, and their futures gathered")
+    submitted.print(OURS.name, {STANDARD.name: 2.0}, "/s", more=True)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(
+        int(sys.argv[1]) if len(sys.argv) > 1 else 100_000,
+        int(sys.argv[2]) if len(sys.argv) > 2 else 3,  # noqa: PLR2004
+    )
