@@ -55,7 +55,7 @@ def visit(page: Page, url: str, rest: str = "") -> None:
 
 
 def test_a_run_is_seen_live_and_ended(
-    page: Page, url: str, library: Killable, told: Story
+    url: str, library: Killable, told: Story, page: Page
 ) -> None:
     """Counts follow the events, names stay text, ending asks first, the end is told."""
     visit(page, url)
@@ -81,7 +81,7 @@ def test_a_run_is_seen_live_and_ended(
 
 
 def test_jobs_are_found_with_the_keyboard_alone(
-    page: Page, url: str, library: Killable
+    url: str, library: Killable, page: Page
 ) -> None:
     """Search, open, read why it failed, and end another."""
     visit(page, url, "/jobs")
@@ -122,7 +122,7 @@ def test_every_page_fits_a_phone_and_can_be_read(
     visit(page, url)
     for rest in ("", "/jobs", "/job/2", "/runners", "/activity"):
         page.evaluate("hash => { location.hash = hash; }", f"#/run/r1{rest}")
-        page.wait_for_selector("main .card")
+        page.wait_for_selector("main .card:not([hidden])")
         assert page.evaluate("document.documentElement.scrollWidth") <= 375, rest
         assert page.evaluate(NAMELESS) == [], rest
         assert page.evaluate(FAINT) == [], rest
@@ -158,7 +158,7 @@ FAINT = """() => {
 }"""
 
 
-def test_a_hundred_thousand_jobs_are_paged(page: Page, url: str, told: Story) -> None:
+def test_a_hundred_thousand_jobs_are_paged(url: str, told: Story, page: Page) -> None:
     """Fifty rows are on the page, whatever there is."""
     told.tell(ev.JobsQueued, 9.0, first=100, stop=100_000)
     visit(page, url, "/jobs?state=queued&page=1000")

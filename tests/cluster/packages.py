@@ -31,6 +31,8 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
     ),
     # A third scheduler, the simplest there is; `up` does not need it.
     "spooler": ("task-spooler",),
+    # What the dashboard is tried in.
+    "browser": ("chromium", "chromium-sandbox", "fonts-dejavu-core"),
 }
 """Name of a group to its packages."""
 

@@ -47,6 +47,7 @@ _TYPES: Final = {
 }
 _ENTRANCE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>gridmap</title>
+<link rel="icon" href="/static/icon.svg" type="image/svg+xml">
 <meta http-equiv="refresh" content="0; url={{place}}"></head>
 <body><p><a href="{{place}}">Go on to the dashboard</a></p></body></html>
 """
