@@ -241,6 +241,25 @@ class RunHooks:
         raise NotImplementedError
 
     @_spec(firstresult=True)
+    def gridmap_request(self, resources: Resources, context: RunContext) -> Resources:
+        """Return what runners ask the scheduler for; core's default is *resources*.
+
+        Made to be wrapped by a site: an account that is added, memory that is capped, a
+        queue that is forbidden. Called before each `gridmap_render` and
+        `gridmap_submit`, for what is asked for in another attempt too; so it answers
+        at once, and the same to the same.
+
+        Args:
+            resources: What the user asked for, with the settings' defaults.
+            context: The run.
+
+        Raises:
+            InvalidRequestError: If this must not be asked for. The user sees the text
+                as it is, before anything is submitted.
+        """
+        raise NotImplementedError
+
+    @_spec(firstresult=True)
     def gridmap_launch(
         self, command: tuple[str, ...], resources: Resources, context: RunContext
     ) -> tuple[str, ...] | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from gridmap.backend import (
@@ -22,7 +23,7 @@ from gridmap.backend import (
     Seen,
     SeenState,
 )
-from gridmap.errors import PluginError
+from gridmap.errors import InvalidRequestError, PluginError
 from gridmap.explanation import Explanation
 from gridmap.hookspecs import REQUIRED, hookimpl
 from gridmap.plugins import RunPlugins, identify
@@ -300,6 +301,37 @@ def test_wrappers_wrap_every_backend() -> None:
     answer = run.submit(BATCH)
     assert audit.seen == [(1, 2), answer]
     assert run.render(BATCH).command == ("site", "true")
+
+
+class Charge:
+    """A site's wrapper that changes what is asked for."""
+
+    @hookimpl(wrapper=True)
+    def gridmap_request(self) -> Generator[None, Resources, Resources]:
+        asked = yield
+        return attrs.evolve(asked, account=f"{asked.account or ''}x")
+
+
+def test_what_is_asked_for_goes_through_every_wrapper() -> None:
+    """Each sees what the one inside of it made; without any nothing changes."""
+    asked = Resources(account="a", cores=2)
+    assert relay(Good()).request(asked) == asked
+    twice = relay(Good(), one=Charge(), two=Charge()).request(asked)
+    assert twice == Resources(account="axx", cores=2)
+
+
+def test_a_site_refuses_a_request_in_its_own_words() -> None:
+    """It is the user's mistake, not a plugin's."""
+
+    class Forbid:
+        @hookimpl(wrapper=True)
+        def gridmap_request(self) -> Generator[None, Resources, Resources]:
+            yield
+            msg = "not this queue"
+            raise InvalidRequestError(msg)
+
+    with pytest.raises(InvalidRequestError, match=r"^not this queue$"):
+        relay(Good(), site=Forbid()).request(Resources())
 
 
 def test_a_wrapper_may_have_the_name_of_the_backend() -> None:

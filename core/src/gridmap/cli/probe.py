@@ -147,6 +147,7 @@ def _prepare(
     copy = place / "probe.py"
     shutil.copyfile(script.__file__, copy)
     python, *_ = runner_command(settings, "", "")
+    resources = opened.plugins.request(resources)
     return Batch(
         runners=(1,),
         command=opened.plugins.launch((python, str(copy)), resources),

@@ -103,7 +103,7 @@ class Rehearsal:
 
     def batches(self, jobs: int, request: Resources) -> list[Batch]:
         """Return the submissions for so many equal jobs: one, or as few as may be."""
-        resources = apply_settings(request, self.settings)
+        resources = self.plugins.request(apply_settings(request, self.settings))
         largest = self.capabilities.largest_fleet
         fleet = max(1, largest // resources.cores) if largest else jobs
         fleet = self.settings.max_workers or fleet

@@ -134,24 +134,28 @@ class ErrandRunner:
         size = self._capabilities.largest_array or len(errand.runners)
         for start in range(0, len(errand.runners), size):
             runners = errand.runners[start : start + size]
-            answers.update(self._submit_batch(self.batch(errand, runners)))
+            answers.update(self._submit_batch(errand, runners))
         return facts.Submitted(answers=answers)
 
     def batch(self, errand: SubmitRunners, runners: tuple[int, ...]) -> Batch:
         """Return the batch that is submitted for these runners."""
         launch = self._launch
+        resources = self._plugins.request(errand.resources)
         return Batch(
             runners=runners,
-            command=self._plugins.launch(launch.command, errand.resources),
+            command=self._plugins.launch(launch.command, resources),
             environment=launch.environment,
             directory=launch.directory,
             name=launch.name,
-            resources=errand.resources,
+            resources=resources,
             avoid=errand.avoid,
         )
 
-    def _submit_batch(self, batch: Batch) -> Submission:
+    def _submit_batch(
+        self, errand: SubmitRunners, runners: tuple[int, ...]
+    ) -> Submission:
         try:
+            batch = self.batch(errand, runners)
             with self._desk.visit(Purpose.SUBMIT):
                 answers = self._plugins.submit(batch)
                 return {
@@ -161,7 +165,7 @@ class ErrandRunner:
         except GridMapError as error:
             _log.exception("a submission failed")
             rejected = Rejected(transient=False, text=str(error))
-            return dict.fromkeys(batch.runners, rejected)
+            return dict.fromkeys(runners, rejected)
 
     def _kill(self, errand: KillRunners) -> facts.Fact:
         try:

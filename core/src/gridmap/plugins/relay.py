@@ -33,12 +33,12 @@ from gridmap.errors import (
 )
 from gridmap.explanation import Explanation
 from gridmap.hookspecs import PROJECT, REQUIRED, RunHooks
+from gridmap.resources import Resources
 from gridmap.retry import Again, Decision, GiveUp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gridmap.resources import Resources
     from gridmap.verdict import Cause, Verdict
 
 _POLICIES: Final = ("gridmap_close", "gridmap_launch", "gridmap_retry")
@@ -226,6 +226,17 @@ class RunPlugins:
         self._check_mapping("gridmap_attach", answer, set(), (Seen,))
         return answer
 
+    def request(self, resources: Resources) -> Resources:
+        """Return what is asked of the scheduler, as a site's wrappers want it.
+
+        Raises:
+            InvalidRequestError: If one of them refuses it.
+        """
+        answer: Resources = self._call(
+            "gridmap_request", Resources, resources=resources
+        )
+        return answer
+
     def launch(self, command: tuple[str, ...], resources: Resources) -> tuple[str, ...]:
         """Return the command as wrappers want it."""
         answer: tuple[str, ...] | None = self._call(
@@ -320,6 +331,11 @@ class _Defaults:
     """What core does where the backend says nothing; registered first, so asked last."""
 
     impl = pluggy.HookimplMarker(PROJECT)
+
+    @impl(trylast=True)
+    def gridmap_request(self, resources: Resources) -> Resources:
+        """Ask for what the user asked for."""
+        return resources
 
     @impl(trylast=True)
     def gridmap_postmortem(self) -> Mapping[Handle, Autopsy]:

@@ -1,0 +1,72 @@
+"""What the site wants, and what that makes of a request. Reads one file, else pure."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from gridmap.errors import InvalidRequestError
+from gridmap.resources import parse_memory
+
+if TYPE_CHECKING:
+    from gridmap.resources import Resources
+
+PLACE: Final = "/etc/gridmap/site-policy.toml"
+
+
+@attrs.frozen(kw_only=True)
+class Policy:
+    """The site's rules; the defaults want nothing.
+
+    Attributes:
+        account: Charged where the user names none; None: nobody.
+        memory: The most a job may ask for, in bytes; None: no bound.
+        forbidden: Queues that gridmap must not use, each with the reason.
+        audit: The file in which submissions are written down; None: nowhere.
+    """
+
+    account: str | None = None
+    memory: int | None = None
+    forbidden: dict[str, str] = attrs.field(factory=dict)
+    audit: Path | None = None
+
+
+def load() -> Policy:
+    """Return the site's rules, as they are now."""
+    path = Path(os.environ.get("GRIDMAP_SITE_POLICY", PLACE))
+    if not path.exists():
+        return Policy()
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    audit = table.get("audit")
+    return Policy(
+        account=table.get("account"),
+        memory=parse_memory(table.get("memory")),
+        forbidden=table.get("forbidden_queues", {}),
+        audit=Path(audit) if audit else None,
+    )
+
+
+def apply(policy: Policy, resources: Resources) -> Resources:
+    """Return what is asked for under these rules.
+
+    Raises:
+        InvalidRequestError: If the queue is forbidden.
+    """
+    queue = resources.queue
+    if queue in policy.forbidden:
+        msg = f"this site forbids the queue {queue!r}: {policy.forbidden[queue]}"
+        raise InvalidRequestError(msg)
+    return attrs.evolve(
+        resources,
+        account=resources.account or policy.account,
+        memory=_capped(resources.memory, policy.memory),
+        memory_limit=_capped(resources.memory_limit, policy.memory),
+    )
+
+
+def _capped(amount: int | None, most: int | None) -> int | None:
+    return amount if amount is None or most is None else min(amount, most)
