@@ -1,14 +1,18 @@
 """How runner and worker cut a stream into records, however it arrives."""
 
+import gc
 import socket
 import threading
+from pathlib import Path
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridmap.payload import memory
 from gridmap.runner import records
+from gridmap.runner.link import Link
 from gridmap.runner.records import Reader, Record, RecordType
 
 RECORDS = st.builds(
@@ -111,3 +115,63 @@ def test_too_many_frames_are_refused() -> None:
     """The header counts with sixteen bits."""
     with pytest.raises(ValueError, match="65536 frames"):
         records.pack(Record(RecordType.RESULT, (b"",) * 65_536))
+
+
+LARGE = (b"a" * memory.LEAST_BYTES, b"small", b"b" * (memory.LEAST_BYTES + 1), b"")
+
+
+def test_large_frames_go_beside_the_stream_either_way() -> None:
+    """They come as memory that can be written to, in their place, record by record."""
+    ours, theirs = socket.socketpair()
+    first = Record(RecordType.RESULT, LARGE, 3)
+    second = Record(RecordType.JOBS, LARGE[::-1], 4)
+    with ours, theirs:
+        records.send(ours, first)  # blocks for ever if it goes through the socket
+        records.send(ours, second)
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        taken = list(Link(theirs).receive())
+        assert taken == [first, second]
+        Link(theirs).send(first)
+        Link(theirs).send(second)
+        ours.setblocking(True)
+        assert records.receive(ours) == first
+        assert records.receive(ours) == second
+    assert not memoryview(taken[0].frames[0]).readonly
+
+
+def test_more_large_frames_than_descriptors_pass_at_a_time() -> None:
+    """The others go through the socket."""
+    ours, theirs = socket.socketpair()
+    record = Record(RecordType.RESULT, (LARGE[0],) * 66, 3)
+    received = []
+    with ours, theirs:
+        reader = threading.Thread(
+            target=lambda: received.append(records.receive(theirs))
+        )
+        reader.start()
+        records.send(ours, record)
+        reader.join()
+    assert received == [record]
+
+
+def test_a_sender_killed_in_the_middle_leaves_no_memory() -> None:
+    """What had been handed over goes with the line."""
+    ours, theirs = socket.socketpair()
+    apart = records.put_apart(Record(RecordType.RESULT, LARGE, 3))
+    first, *_ = records.pack(Record(RecordType.RESULT, LARGE, 3), apart)
+    with ours, theirs:
+        theirs.setblocking(False)
+        records.send_with(ours, bytes(first)[:20], apart.values())
+        link = Link(theirs)
+        assert not list(link.receive())
+        del apart
+        assert frames_held()
+        del link
+    assert not frames_held()
+
+
+def frames_held() -> int:
+    """Return how many mappings of handed over memory this process has."""
+    gc.collect()
+    return Path("/proc/self/maps").read_text().count("memfd:gridmap-frame")

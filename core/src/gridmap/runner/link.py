@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import select
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gridmap.runner import records
 
@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
+    from gridmap.payload.memory import Sealed
+
 _CHUNK: Final = 1 << 20
+
+
+class _Part(NamedTuple):
+    """What is still to be written, and the memory to hand over with its first byte."""
+
+    view: memoryview
+    apart: tuple[Sealed, ...] = ()
 
 
 class Link:
@@ -26,7 +35,7 @@ class Link:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._reader = records.Reader()
-        self._pending: deque[memoryview] = deque()
+        self._pending: deque[_Part] = deque()
 
     @property
     def waiting(self) -> bool:
@@ -35,9 +44,10 @@ class Link:
 
     def send(self, record: records.Record) -> None:
         """Write a record, now as far as the worker takes it, the rest later."""
-        self._pending.extend(
-            memoryview(part).cast("B") for part in records.pack(record)
-        )
+        apart = records.put_apart(record)
+        first, *rest = records.pack(record, apart)
+        self._pending.append(_Part(memoryview(first), tuple(apart.values())))
+        self._pending.extend(_Part(memoryview(part).cast("B")) for part in rest)
         self.flush(0.0)
 
     def flush(self, patience_s: float) -> None:
@@ -48,16 +58,17 @@ class Link:
         """
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             while self._pending:
+                view, apart = self._pending[0]
                 try:
-                    sent = self._sock.send(self._pending[0])
+                    sent = records.send_with(self._sock, view, apart)
                 except BlockingIOError:
                     if not select.select([], [self._sock], [], patience_s)[1]:
                         return
                     continue
-                if sent == len(self._pending[0]):
+                if sent == len(view):
                     self._pending.popleft()
                 else:
-                    self._pending[0] = self._pending[0][sent:]
+                    self._pending[0] = _Part(view[sent:])
             return
         self._pending.clear()  # nobody is there to read it: its end is told elsewhere
 
@@ -66,11 +77,14 @@ class Link:
         while True:
             size = max(_CHUNK, min(self._reader.missing(), 16 * _CHUNK))
             try:
-                data = self._sock.recv(size)
+                data, ancillary, flags, _ = self._sock.recvmsg(
+                    size, records.ROOM, records.CLOEXEC
+                )
             except (BlockingIOError, ConnectionResetError):
                 return
             if not data:
                 return
-            yield from self._reader.feed(data)
-            if len(data) < _CHUNK:
+            apart = records.received(ancillary, flags)
+            yield from self._reader.feed(data, apart)
+            if len(data) < _CHUNK and not apart:
                 return

@@ -1,20 +1,24 @@
 """How runner and worker speak over their socket pair.
 
-A record is a fixed header, the sizes of its frames, and the frames. Both ends are the
+A record is a fixed header, the sizes of its frames, and the frames. Large frames are
+not written into the socket: their memory goes along with the header. Both ends are the
 same program on the same machine and trust each other; nothing here crosses a network.
 """
 
 from __future__ import annotations
 
 import enum
+import socket
 import struct
+from collections import deque
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 
+from gridmap.payload import memory
+
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
 Frame: TypeAlias = "bytes | bytearray | memoryview"
 
@@ -22,10 +26,22 @@ _HEADER: Final = struct.Struct("<BBHiIqqd")
 _SIZE: Final = struct.Struct("<Q")
 _LARGE: Final = 65_536
 _MOST_FRAMES: Final = 65_535
+_APART: Final = 1 << 63
+"""Marks the size of a frame whose memory goes along with the header."""
+
+_MOST_APART: Final = 64
+"""The kernel passes 253 descriptors at a time, see ``SCM_MAX_FD`` in unix(7)."""
+
+ROOM: Final = socket.CMSG_SPACE(_MOST_APART * struct.calcsize("i"))
+"""Bytes of ancillary data that descriptors need."""
 
 
 ONCE: Final = 1
 """``kind`` of a content that is to be forgotten after the next jobs."""
+
+
+CLOEXEC: Final = 0x40000000
+"""``MSG_CMSGCLOEXEC`` of recvmsg(2), which not every build of Python names."""
 
 
 class RecordType(enum.IntEnum):
@@ -74,30 +90,91 @@ class Record:
     grant: int = 0
 
 
-def pack(record: Record) -> list[Frame]:
+def pack(record: Record, apart: Collection[int] = ()) -> list[Frame]:
     """Return a record as byte strings to be written one behind the other.
+
+    Args:
+        record: The record.
+        apart: Indexes of frames that go another way, and of which only the size is
+            told: as memory, whose descriptors have to go along with the first string.
 
     Raises:
         ValueError: If it has more frames than a header can count.
     """
-    frames = record.frames
-    if len(frames) > _MOST_FRAMES:
-        msg = f"a record of {len(frames)} frames"
+    if len(record.frames) > _MOST_FRAMES:
+        msg = f"a record of {len(record.frames)} frames"
         raise ValueError(msg)
-    sizes = [memoryview(frame).nbytes for frame in frames]
+    sizes = [memoryview(frame).nbytes for frame in record.frames]
+    frames = [f for index, f in enumerate(record.frames) if index not in apart]
+    together = sum(sizes[index] for index in range(len(sizes)) if index not in apart)
+    for index in apart:
+        sizes[index] |= _APART
     head = _HEADER.pack(
         record.type,
         record.kind,
-        len(frames),
+        len(sizes),
         record.status,
         record.count,
         record.job,
         record.grant,
         record.seconds,
     ) + struct.pack(f"<{len(sizes)}Q", *sizes)
-    if sum(sizes) <= _LARGE:
+    if together <= _LARGE:
         return [b"".join((head, *frames))]
     return [head, *frames]
+
+
+def put_apart(record: Record) -> dict[int, memory.Sealed]:
+    """Copy large frames of a record into memory that can be handed over.
+
+    Returns:
+        By the frame's index; empty if no frame is large or memory cannot be had.
+    """
+    apart: dict[int, memory.Sealed] = {}
+    for index, frame in enumerate(record.frames):
+        if len(apart) < _MOST_APART and (sealed := memory.seal(frame)) is not None:
+            apart[index] = sealed
+    return apart
+
+
+def send_with(
+    sock: socket.socket, part: Frame, apart: Collection[memory.Sealed]
+) -> int:
+    """Write the start of a part, with memory; return how many bytes were written.
+
+    Raises:
+        BlockingIOError: If nothing was, nor was the memory handed over.
+    """
+    if not apart:
+        return sock.send(part)
+    descriptors = [sealed.descriptor for sealed in apart]
+    packed = struct.pack(f"{len(descriptors)}i", *descriptors)
+    return sock.sendmsg([part], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, packed)])
+
+
+def received(
+    ancillary: Sequence[tuple[int, int, bytes]], flags: int
+) -> list[memoryview]:
+    """Return the memory that came along with bytes.
+
+    Args:
+        ancillary: As `socket.socket.recvmsg` returned it.
+        flags: Likewise.
+
+    Raises:
+        OSError: If this process has no descriptors left to take it.
+    """
+    taken: list[memoryview] = []
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            size = struct.calcsize("i")
+            count = len(data) // size
+            descriptors = struct.unpack(f"{count}i", data[: count * size])
+            taken += map(memory.take, descriptors)
+    if flags & socket.MSG_CTRUNC:
+        msg = "large data cannot be taken over: this process has too many open files"
+        raise OSError(msg)
+    return taken
 
 
 class Reader:
@@ -105,14 +182,16 @@ class Reader:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._apart: deque[memoryview] = deque()
 
-    def feed(self, data: Frame) -> Iterator[Record]:
-        """Take in bytes and yield the records they complete."""
+    def feed(self, data: Frame, apart: Sequence[memoryview] = ()) -> Iterator[Record]:
+        """Take in bytes, and the memory that came along; yield what is complete."""
         self._buffer += data
+        self._apart.extend(apart)
         view = memoryview(self._buffer)
         at = 0
         try:
-            while (parsed := _parse(view, at)) is not None:
+            while (parsed := _parse(view, at, self._apart)) is not None:
                 record, at = parsed
                 yield record
         finally:
@@ -124,7 +203,7 @@ class Reader:
         sizes = _sizes(memoryview(self._buffer), 0)
         if sizes is None:
             return 0
-        needed = _HEADER.size + _SIZE.size * len(sizes) + sum(sizes)
+        needed = _HEADER.size + _SIZE.size * len(sizes) + _inline(sizes)
         return max(0, needed - len(self._buffer))
 
 
@@ -137,17 +216,27 @@ def _sizes(view: memoryview, at: int) -> tuple[int, ...] | None:
     return struct.unpack_from(f"<{count}Q", view, at + _HEADER.size)
 
 
-def _parse(view: memoryview, at: int) -> tuple[Record, int] | None:
+def _inline(sizes: Sequence[int]) -> int:
+    """Return how many bytes follow the sizes."""
+    return sum(size for size in sizes if not size & _APART)
+
+
+def _parse(
+    view: memoryview, at: int, apart: deque[memoryview]
+) -> tuple[Record, int] | None:
     sizes = _sizes(view, at)
     if sizes is None:
         return None
     start = at + _HEADER.size + _SIZE.size * len(sizes)
-    if len(view) < start + sum(sizes):
+    if len(view) < start + _inline(sizes):
         return None
-    frames = []
+    frames: list[Frame] = []
     for size in sizes:
-        frames.append(bytes(view[start : start + size]))
-        start += size
+        if size & _APART:
+            frames.append(_next(apart, size))
+        else:
+            frames.append(bytes(view[start : start + size]))
+            start += size
     kind_of, kind, _, status, jobs, job, grant, seconds = _HEADER.unpack_from(view, at)
     record = Record(
         RecordType(kind_of), tuple(frames), job, jobs, kind, status, seconds, grant
@@ -155,27 +244,47 @@ def _parse(view: memoryview, at: int) -> tuple[Record, int] | None:
     return record, start
 
 
+def _next(apart: deque[memoryview], size: int) -> memoryview:
+    """Return the memory of the next frame that came apart."""
+    frame = apart.popleft()
+    if len(frame) != size ^ _APART:
+        msg = f"a frame of {size ^ _APART} bytes came as {len(frame)}"
+        raise OSError(msg)
+    return frame
+
+
 def send(sock: socket.socket, record: Record) -> None:
     """Write a record, blocking until it is written."""
-    for part in pack(record):
+    apart = put_apart(record)
+    first, *rest = pack(record, apart)
+    sent = send_with(sock, first, apart.values())
+    sock.sendall(memoryview(first)[sent:])
+    for part in rest:
         sock.sendall(part)
 
 
 def receive(sock: socket.socket) -> Record | None:
     """Read one record, blocking; None if the other end is gone.
 
-    Large frames are read straight into writable memory of their own, so that arrays
-    made from them need no copy.
+    Large frames are memory of their own and writable, so that arrays made from them
+    need no copy.
+
+    Raises:
+        OSError: If large data cannot be taken over.
     """
-    head = _read(sock, _HEADER.size)
+    apart: deque[memoryview] = deque()
+    head = _read(sock, _HEADER.size, apart)
     if head is None:
         return None
     kind_of, kind, count, status, jobs, job, grant, seconds = _HEADER.unpack(head)
     table = _read(sock, count * _SIZE.size)
     if table is None:
         return None
-    frames = []
+    frames: list[Frame] = []
     for size in struct.unpack(f"<{count}Q", table):
+        if size & _APART:
+            frames.append(_next(apart, size))
+            continue
         frame = _read(sock, size)
         if frame is None:
             return None
@@ -185,11 +294,18 @@ def receive(sock: socket.socket) -> Record | None:
     )
 
 
-def _read(sock: socket.socket, size: int) -> bytearray | None:
+def _read(
+    sock: socket.socket, size: int, apart: deque[memoryview] | None = None
+) -> bytearray | None:
+    """Return so many bytes, None at the end; memory that comes along is kept."""
     data = bytearray(size)
     view, at = memoryview(data), 0
     while at < size:
-        count = sock.recv_into(view[at:])
+        if apart is None:
+            count = sock.recv_into(view[at:])
+        else:
+            count, ancillary, flags, _ = sock.recvmsg_into([view[at:]], ROOM, CLOEXEC)
+            apart.extend(received(ancillary, flags))
         if count == 0:
             return None
         at += count
