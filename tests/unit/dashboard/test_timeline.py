@@ -1,5 +1,7 @@
 """Who was busy when is what the events say, in memory that does not grow with jobs."""
 
+import json
+import math
 import tracemalloc
 
 import pytest
@@ -7,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridmap import events as ev
+from gridmap_dashboard import pages, views
 from gridmap_dashboard.lanes import MOST_SEGMENTS, Kind, Lane, Segment
 from gridmap_dashboard.series import MOST_BINS, Bins, Point, Readings
 from gridmap_dashboard.timeline import Timeline
 
-from .conftest import Story
+from .conftest import BEGAN, Story
 
 
 def pieces(timeline: Timeline, lane: int = 0) -> list[tuple[float, float, Kind]]:
@@ -144,3 +147,28 @@ def test_a_million_jobs_take_a_few_bytes_each() -> None:
     pieces = sum(len(lane.segments) for lane in story.state.timeline.lanes.lanes)
     assert pieces <= MOST_SEGMENTS
     assert held < 40 * 2**20
+
+
+def test_progress_is_of_the_job_that_runs(story: Story) -> None:
+    """What a job said goes with it, and numbers that are none are no part of a whole."""
+    story.tell(ev.JobsQueued, 0.0, first=0, stop=9)
+    story.up(1)
+    story.give(0, 3, 1)
+
+    def told(job: int) -> object:
+        return pages.one(story.state, job, BEGAN + 5.0)["progress"]
+
+    assert told(0) is None
+    story.tell(ev.JobProgress, 2.0, runner=1, job=0, done=3, total=12, text="fold")
+    assert told(0) == {"part": 0.25, "text": "3 of 12 fold"}
+    assert views.runners(story.state, BEGAN + 5.0)["runners"][0]["progress"] == told(0)
+    assert told(1) is None
+    story.done(0, 1, 1, at=3.0)
+    assert told(0) is None
+    assert told(1) is None
+    for done, total in ((math.nan, 1.0), (math.inf, 2.0), (1.0, None), (1.0, 0.0)):
+        story.tell(ev.JobProgress, 4.0, runner=1, job=1, done=done, total=total)
+        found = told(1)
+        assert isinstance(found, dict)
+        assert found["part"] is None
+        json.dumps(found, allow_nan=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket as sockets
 from typing import TYPE_CHECKING, Final
@@ -50,6 +51,11 @@ class Control:
     ) -> None:
         """Hang up."""
         self._socket.close()
+
+    def hang_up(self) -> None:
+        """End what waits for an answer or an event; from any thread, idempotent."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(sockets.SHUT_RDWR)
 
     def look(self) -> Record:
         """Return how the run stands now.

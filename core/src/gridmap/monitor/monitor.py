@@ -160,7 +160,8 @@ class JobMonitor:
         self._surroundings: list[Surroundings] = []
         self._jobs = 0
         self._lock = threading.Lock()
-        self._looks: list[_Look] = []
+        # Who opens a page wants to see it move.
+        self._looks = [_Look(output=False)] if self.settings.dashboard else []
         self._checked: set[Resources] = set()
         self._opened: Opened | None = None
         self._desk: Desk | None = None

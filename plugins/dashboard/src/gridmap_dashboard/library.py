@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gridmap.control.client import Control
 from gridmap.errors import GridMapError
 from gridmap.lifecycle import JobState
+from gridmap_dashboard.listener import Listener
 from gridmap_dashboard.state import RunState
 
 if TYPE_CHECKING:
@@ -102,6 +103,16 @@ class Library:
     def can_kill(self, state: RunState) -> bool:
         """Return whether `kill` would probably be heard."""
         return not state.ended and (state.whole or state.followed)
+
+    def listen(self, state: RunState, job: int) -> Listener | None:
+        """Return who hears what a job prints; None: it is over, or out of reach."""
+        if not self.can_kill(state):
+            return None
+        try:
+            return Listener(state.overview.token, job)
+        except GridMapError as error:
+            _log.info("nobody hears what job %d prints: %s", job, error)
+            return None
 
     def kill(self, state: RunState, job: int | None) -> None:
         """End a job, or all of a run if it is None.

@@ -161,6 +161,7 @@ def row(
         "seconds": seconds,
         "attempt": view.attempt,
         "ended": ended,
+        "progress": running[job].progress if job in running else None,
         "cause": CAUSES[cause].value if cause < len(CAUSES) else "",
     }
 

@@ -7,6 +7,7 @@ as much as a screen can show. Times are seconds since the run began.
 from __future__ import annotations
 
 import itertools
+import math
 from array import array
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -47,6 +48,7 @@ class Visit:
         failed: How many ended badly on it.
         beat: Its last heartbeat.
         cores: Processor seconds a second, at its last heartbeat.
+        said: What a job on it said last of how far it is; None: nothing.
     """
 
     lane: Lane
@@ -55,11 +57,25 @@ class Visit:
     failed: int = 0
     beat: ev.RunnerVitals | None = None
     cores: float = 0.0
+    said: ev.JobProgress | None = None
 
     @property
     def job(self) -> int | None:
         """The job that runs on it; None: it is idle."""
         return self.spans[0][0] if self.spans else None
+
+    @property
+    def progress(self) -> dict[str, Any] | None:
+        """How far its job is, by its own account, as plain data; None: it did not say."""
+        said = self.said
+        if said is None or said.job != self.job:
+            return None
+        of = f" of {said.total:g}" if said.total else ""
+        part = said.done / said.total if said.total else math.nan
+        return {
+            "part": min(1.0, max(0.0, part)) if math.isfinite(part) else None,
+            "text": f"{said.done:g}{of} {said.text}".rstrip(),
+        }
 
     def settle(self, first: int, stop: int) -> None:
         """Note that jobs given to it are over."""
@@ -127,6 +143,7 @@ class Timeline:
             ev.RunnerUp: self._up,
             ev.RunnerGone: self._gone,
             ev.RunnerVitals: self._vitals,
+            ev.JobProgress: self._progressed,
             ev.JobsGranted: self._granted,
             ev.JobsDone: self._done,
             ev.JobFailed: self._failed,
@@ -271,6 +288,10 @@ class Timeline:
             job=-1 if event.job is None else event.job,
         )
         visit.lane.readings.add(point, self.lanes.share(MOST_READINGS))
+
+    def _progressed(self, event: ev.JobProgress) -> None:
+        if (visit := self.visits.get(event.runner)) is not None:
+            visit.said = event
 
     def _count(self, seconds: float, count: int) -> None:
         place = next((n for n, most in enumerate(DURATIONS_S) if seconds <= most), -1)

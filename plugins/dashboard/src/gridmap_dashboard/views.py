@@ -220,6 +220,7 @@ def _runner(state: RunState, view: RunnerView, now: float) -> Plain:
         "node": view.node,
         "job": job,
         "running": since - visit.since if visit and job is not None else None,
+        "progress": visit.progress if visit else None,
         "done": view.done,
         "failed": visit.failed if visit else 0,
         "cores": visit.cores if visit else 0.0,

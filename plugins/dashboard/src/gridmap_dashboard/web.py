@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 
     from gridmap_dashboard.library import Library
+    from gridmap_dashboard.listener import Listener
     from gridmap_dashboard.state import RunState
 
     Scope = MutableMapping[str, Any]
@@ -217,16 +218,38 @@ class _Answers:
     async def events(self, request: Request) -> Response:
         state = await self._run(request)
         return StreamingResponse(
-            self._tell(state),
+            self._tell(state, _watched(request)),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
 
-    async def _tell(self, state: RunState) -> AsyncIterator[str]:
-        """Yield how the run stands whenever that has changed, until it is over."""
+    async def _tell(self, state: RunState, job: int | None) -> AsyncIterator[str]:
+        """Yield how the run stands whenever that has changed, until it is over.
+
+        Args:
+            state: The run.
+            job: The job whose prints are told too; None: no job's are.
+        """
+        listener = None
+        if job is not None:
+            listener = await asyncio.to_thread(self._library.listen, state, job)
+        try:
+            async for words in self._words(state, listener):
+                yield words
+        finally:
+            if listener is not None:
+                listener.close()
+
+    async def _words(
+        self, state: RunState, listener: Listener | None
+    ) -> AsyncIterator[str]:
         told, silence = -1, 0.0
         while not self._library.closing:
             ended = state.ended
+            if ended and listener is not None:
+                await asyncio.to_thread(listener.wait, _LOOK_S)
+            if listener is not None and (printed := listener.take()) is not None:
+                yield f"event: printed\ndata: {json.dumps(printed)}\n\n"
             if state.version != told or silence >= _BEAT_S:
                 told, silence = state.version, 0.0
                 yield f"data: {json.dumps(self._stands(state))}\n\n"
@@ -284,6 +307,12 @@ def _query(request: Request) -> pages.Query:
         offset=_whole(asked.get("offset", "0")),
         limit=_whole(asked.get("limit", "50")),
     )
+
+
+def _watched(request: Request) -> int | None:
+    """Return the job a page looks at; None: it looks at the run."""
+    asked = request.query_params.get("job")
+    return None if asked is None else _whole(asked)
 
 
 def _whole(text: str) -> int:

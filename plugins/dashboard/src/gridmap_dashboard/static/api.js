@@ -19,10 +19,11 @@ export const post = async (path, body) => answer(await fetch(path, {
 
 export const runPath = (run, rest = "") => `/api/runs/${encodeURIComponent(run)}${rest}`;
 
-/** Hear how a run stands; returns what ends that. */
-export function listen(run, { stands, lost, over }) {
-  const source = new EventSource(runPath(run, "/events"));
+/** Hear how a run stands, and what a job prints if one is named; returns what ends that. */
+export function listen(run, job, { stands, printed, lost, over }) {
+  const source = new EventSource(runPath(run, `/events${job === null ? "" : `?job=${job}`}`));
   source.onmessage = (event) => stands(JSON.parse(event.data));
+  source.addEventListener("printed", (event) => printed(JSON.parse(event.data)));
   source.addEventListener("over", () => { source.close(); over(); });
   source.onerror = () => lost();
   return () => source.close();

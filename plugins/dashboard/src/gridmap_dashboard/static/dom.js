@@ -41,6 +41,14 @@ const STATES = {
 };
 export const chip = (state, text) => h("span", { class: `chip ${state}` }, text ?? STATES[state] ?? state);
 
+/** How far a job is by its own account: a bar where that is a part of something, and words. */
+export function said(progress) {
+  if (!progress) return null;
+  const { part, text } = progress;
+  const bar = part === null ? null : h("progress", { max: 1, value: part, "aria-label": "By its own account" });
+  return h("span", { class: "said" }, bar, h("span", { class: "soft" }, text));
+}
+
 export const whole = (number) => Math.round(number).toLocaleString("en");
 
 export function number(value) {

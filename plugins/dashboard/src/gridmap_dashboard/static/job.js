@@ -2,19 +2,20 @@
 
 import { get, runPath } from "./api.js";
 import { chart } from "./charts.js";
-import { bytes, card, chip, clock, facts, h, number, put, span } from "./dom.js";
+import { bytes, card, chip, clock, facts, h, number, put, said, span, whole } from "./dom.js";
 import { askToKill } from "./kill.js";
 
 export function job(main, { run, job: wanted }) {
   const head = h("div", { class: "head" });
   const rest = h("div", { class: "stack" });
-  const vitals = h("div"), log = h("div");
+  const vitals = h("div"), log = h("div"), live = transcript();
   main.replaceChildren(
     h("p", null, h("a", { href: `#/run/${run}/jobs` }, "All jobs")), head, rest,
-    h("div", { class: "columns" }, vitals), log);
+    live.card, h("div", { class: "columns" }, vitals), log);
   let stands = null, killable = false;
   return {
     title: `Job ${wanted}`,
+    printed: live.add,
     update(latest) {
       stands = latest;
       killable = latest.killable && latest.ended === null;
@@ -26,7 +27,8 @@ export function job(main, { run, job: wanted }) {
         h("div", null, h("div", { class: "title" }, h("h1", { tabindex: -1 }, found.name), chip(found.state)),
           h("p", null, `job ${found.job} of ${stands?.name ?? "the run"}`)),
         open && killable ? h("button", { type: "button", class: "danger", "data-key": "kill", onclick: () => askToKill(stands, found) }, "End this job …") : null);
-      put(rest, card("What is known", null, facts(
+      live.waits(open);
+      put(rest, card("What is known", said(found.progress), facts(
         ["Node", found.node || "–"],
         ["Runner", found.runner.handle || found.runner.number || "–"],
         ["Attempt", found.attempt],
@@ -40,10 +42,42 @@ export function job(main, { run, job: wanted }) {
       ] : card("Processors and memory", null, h("p", { class: "empty" }, "No heartbeats of this job: it was over before two came.")));
       vitals.className = points.length > 1 ? "columns" : "";
       vitals.parentElement.className = "stack";
-      const said = await get(runPath(run, `/jobs/${wanted}/log`));
-      put(log, card("Log", said.path ?? "", said.text
-        ? h("pre", { tabindex: 0, role: "region", "aria-label": "Log of the job's runner", "data-key": "log" }, said.text)
-        : h("p", { class: "empty" }, said.text === "" ? "Nothing was written." : "There is no log, or no longer.")));
+      const written = await get(runPath(run, `/jobs/${wanted}/log`));
+      put(log, card("Log", written.path ?? "", written.text
+        ? h("pre", { tabindex: 0, role: "region", "aria-label": "Log of the job's runner", "data-key": "log" }, written.text)
+        : h("p", { class: "empty" }, written.text === "" ? "Nothing was written." : "There is no log, or no longer.")));
+    },
+  };
+}
+
+const MOST_LINES = 2000;
+
+/** What the job prints while it is looked at; hidden until the server says that it listens. */
+function transcript() {
+  const text = h("pre", { tabindex: 0, role: "log", "aria-live": "off", "aria-label": "What the job prints" });
+  const note = h("p", null), box = card("Prints", note, text);
+  let lines = [], begun = "", lost = 0, open = true, heard = false;
+  box.hidden = true;
+  function draw() {
+    const low = text.scrollTop + text.clientHeight >= text.scrollHeight - 8;
+    text.textContent = [...lines, ...(begun ? [begun] : [])].join("\n");
+    text.hidden = !text.textContent;
+    box.hidden = !heard || (text.hidden && !open);
+    if (low) text.scrollTop = text.scrollHeight;
+    note.textContent = lost ? `${whole(lost)} earlier lines left out` : text.hidden ? "nothing yet" : "since this page was opened";
+  }
+  return {
+    card: box,
+    add(more) {
+      heard = true;
+      lines.push(...more.lines);
+      [begun, lost] = [more.begun, lost + more.lost + Math.max(0, lines.length - MOST_LINES)];
+      lines = lines.slice(-MOST_LINES);
+      draw();
+    },
+    waits(still) {
+      open = still;
+      draw();
     },
   };
 }

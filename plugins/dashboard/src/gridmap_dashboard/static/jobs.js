@@ -1,7 +1,7 @@
 // The table of jobs: the server searches, sorts and sends one page of rows.
 
 import { get, runPath } from "./api.js";
-import { chip, clock, h, put, say, span, whole } from "./dom.js";
+import { chip, clock, h, put, said, say, span, whole } from "./dom.js";
 
 const ROWS = 50;
 const FILTERS = ["", "running", "queued", "done", "failed", "cancelled"];
@@ -85,7 +85,7 @@ export function jobs(main, { run, query, replace }) {
 function line(run, row) {
   return h("tr", null,
     h("td", null, h("a", { href: `#/run/${run}/job/${row.job}`, "data-key": `job ${row.job}` }, row.name)),
-    h("td", null, chip(row.state), row.cause && row.state !== "done" ? h("span", { class: "soft" }, ` ${row.cause}`) : null),
+    h("td", null, chip(row.state), row.cause && row.state !== "done" ? h("span", { class: "soft" }, ` ${row.cause}`) : null, said(row.progress)),
     h("td", { class: "wide" }, row.node || "–"),
     h("td", { class: "number" }, span(row.seconds)),
     h("td", { class: "number wide" }, row.attempt),

@@ -15,7 +15,7 @@ const main = document.getElementById("main");
 const nav = document.getElementById("nav");
 const link = document.getElementById("link");
 
-let page = null, stands = null, hush = null, heard = null, over = false;
+let page = null, stands = null, hush = null, heard = null, over = false, watched = null;
 let seen = -1, busy = false, late = 0;
 
 function parse() {
@@ -35,12 +35,12 @@ async function route(first) {
       replace(`#/run/${encodeURIComponent(found[0].id)}`);
       return route(true);
     }
-    follow(null);
+    follow(null, null);
     page = runs(main);
     put(nav);
   } else {
-    follow(at.run);
     page = PAGES[at.name](main, { ...at, go, replace });
+    follow(at.run, at.name === "job" && Number.isSafeInteger(at.job) ? at.job : null);
     put(nav, ...[["", "Overview"], ["jobs", "Jobs"], ["runners", "Runners"], ["activity", "Activity"]].map(([name, text]) =>
       h("a", { href: `#/run/${encodeURIComponent(at.run)}${name && `/${name}`}`, "data-key": `nav ${name}`, "aria-current": name === (at.name === "job" ? "jobs" : at.name) ? "page" : null }, text)));
     if (stands) page.update(stands);
@@ -58,13 +58,17 @@ function title() {
   document.title = stands ? `${share}${page.title} – ${stands.name} – gridmap` : `${page.title} – gridmap`;
 }
 
-function follow(run) {
-  if (run === heard) return;
+function follow(run, job) {
+  if (run === heard && (job === watched || over)) return;
   hush?.();
-  [heard, stands, hush, over] = [run, null, null, false];
+  if (run !== heard) stands = null;
+  [heard, watched, hush, over] = [run, job, null, false];
   tell("", "");
   if (run === null) return;
-  hush = listen(run, {
+  hush = listen(run, job, {
+    printed(latest) {
+      page?.printed?.(latest);
+    },
     stands(latest) {
       stands = latest;
       tell(latest.ended === null ? "live" : "", latest.ended === null ? "live" : "over");

@@ -1,7 +1,7 @@
 // The runners: a table, which is also the timeline for those who cannot see it.
 
 import { get, runPath } from "./api.js";
-import { bytes, chip, h, number, plural, put, span, whole } from "./dom.js";
+import { bytes, chip, h, number, plural, put, said, span, whole } from "./dom.js";
 
 const COLUMNS = [["Runner", ""], ["Node", ""], ["State", ""], ["Job", "number"], ["For", "number wide"], ["Done", "number"], ["Cores", "number wide"], ["Memory", "number wide"], ["Last heard", "number wide"]];
 const CHIPS = { up: ["running", "up"], queued: ["queued", "waiting"], gone: ["cancelled", "gone"] };
@@ -26,7 +26,7 @@ function line(run, one) {
   return h("tr", null,
     h("td", { class: "mono" }, one.handle || one.number),
     h("td", null, one.node || "–"),
-    h("td", null, chip(...CHIPS[one.state]), one.reason ? h("span", { class: "soft wide" }, ` ${one.reason}`) : null),
+    h("td", null, chip(...CHIPS[one.state]), one.reason ? h("span", { class: "soft wide" }, ` ${one.reason}`) : null, said(one.progress)),
     h("td", { class: "number" }, one.job === null ? "–" : h("a", { href: `#/run/${run}/job/${one.job}`, "data-key": `runner ${one.number}` }, one.job)),
     h("td", { class: "number wide" }, span(one.running)),
     h("td", { class: "number" }, whole(one.done), one.failed ? h("span", { class: "bad" }, ` +${whole(one.failed)} failed`) : null),
