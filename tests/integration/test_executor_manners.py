@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from tests import jobs
 from tests.driver import driving
+from tests.unit.dashboard.conftest import Browser
 
 from gridmap import GridExecutor, grid_map
 from gridmap.errors import InvalidRequestError
+from gridmap.testing import eventually
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +160,22 @@ def test_a_script_without_a_guard_runs_once(tmp_path: Path) -> None:
     """
     with driving(tmp_path, text) as driver:
         assert driver.output() == "once\n90\n"
+
+
+def test_an_executors_run_has_a_page(capfd: pytest.CaptureFixture[str]) -> None:
+    """From its first call until it is shut down, at the address that is printed."""
+    with GridExecutor(1, backend="local", name="mine", dashboard=True) as executor:
+        assert executor.submit(pow, 2, 10).result() == 1024
+        said: list[str] = []
+
+        def printed() -> bool:
+            said.append(capfd.readouterr().err)
+            return "&run=" in "".join(said)
+
+        eventually(printed, within_s=10, what="the address")
+        url = "".join(said).partition("dashboard of mine: ")[2].split()[0]
+        page = Browser(url)
+        page.enter()
+        assert "mine" in {run["name"] for run in page.json("/api/runs")["runs"]}
+    with pytest.raises(OSError, match="refused"):
+        page.ask("/")

@@ -61,6 +61,8 @@ class GridExecutor(Executor):
             `gridmap.grid_map`.
         temp_dir: As for `gridmap.grid_map`.
         require_cluster: As for `gridmap.grid_map`.
+        dashboard: Whether to show the run on a web page from the first call to
+            `shutdown`, as `gridmap.grid_map` does. None: the settings.
         settings: Any settings, by name.
 
     Raises:
@@ -84,8 +86,11 @@ class GridExecutor(Executor):
         retry: RetryRules = None,
         temp_dir: str | None = None,
         require_cluster: bool = False,
+        dashboard: bool | None = None,
         settings: Mapping[str, object] | None = None,
     ) -> None:
+        if dashboard is not None:
+            settings = {**(settings or {}), "dashboard": dashboard}
         resources = make_resources(resources)
         monitor = JobMonitor(
             temp_dir,
