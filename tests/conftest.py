@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,14 @@ def pytest_collection_modifyitems(
     left_out = [item for item in items if needed(item) != name]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if needed(item) == name]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Show why a test was tried again: its race is to be found."""
+    if str(report.outcome) == "rerun":
+        sys.stderr.write(
+            f"\n---- tried again: {report.nodeid}\n{report.longreprtext}\n"
+        )
 
 
 def needed(item: pytest.Item) -> str | None:

@@ -85,7 +85,7 @@ def test_a_terminal_shows_a_bar_and_gets_its_cursor_back(tmp_path: Path) -> None
         """,
         awaited="2 of 2 runners busy",
     )
-    assert "\N{BOX DRAWINGS HEAVY HORIZONTAL}" in shown
+    assert "\N{BOX DRAWINGS LIGHT HORIZONTAL}" in shown  # what is not yet done
     assert "2 of 2 runners busy" in shown
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
     for name in ("one", "two"):

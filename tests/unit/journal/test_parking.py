@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.others import OtherUser
 
 from gridmap.journal import parking
 from gridmap.protocol import messages as m
@@ -56,3 +58,21 @@ def test_a_link_planted_in_its_place_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="File exists"):
         parking.park(tmp_path, "abc", [(REPORT, [b"x"])])
     assert victim.read_text() == "precious"
+
+
+def test_what_is_no_file_of_the_user_is_not_read(
+    tmp_path: Path, other_user: OtherUser, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A link, a pipe that would never end, another user's file: each is named."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    whole = parking.park(elsewhere, "whole", [(REPORT, [b"x"])])
+    link, pipe = tmp_path / "link.parked", tmp_path / "pipe.parked"
+    link.symlink_to(whole)
+    os.mkfifo(pipe)
+    theirs = parking.park(tmp_path, "theirs", [(REPORT, [b"x"])])
+    other_user.own(theirs)
+    with caplog.at_level(logging.WARNING):
+        assert list(parking.find(tmp_path)) == []
+    for path in (link, pipe, theirs):
+        assert str(path) in caplog.text

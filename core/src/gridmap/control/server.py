@@ -34,6 +34,9 @@ _CHUNK: Final = 2**16
 _FAREWELL_S: Final = 0.5
 """For those who follow to be told of the end."""
 
+_DEAF_S: Final = 1.0
+"""Until the door is tried again, once a connection could not be taken."""
+
 
 class Orders(Protocol):
     """What a run can be ordered. Called in the server's thread; returns at once."""
@@ -80,6 +83,7 @@ class ControlServer:
         self._events: deque[Event] = deque()
         self._followed = False
         self._ending = False
+        self._deaf = False
         self._listener = door.listen(folder, token)
         self._waker, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)[::-1]
         self._selector = selectors.DefaultSelector()
@@ -110,6 +114,10 @@ class ControlServer:
         try:
             while not self._ending:
                 self._turn(None)
+                if self._deaf:
+                    self._turn(_DEAF_S)
+                    self._selector.register(self._listener, selectors.EVENT_READ)
+                    self._deaf = False
             self._turn(0.0)
             for peer in list(self._peers.values()):
                 self._farewell(peer)
@@ -139,8 +147,14 @@ class ControlServer:
             self._spread(self._events.popleft())
 
     def _accept(self) -> None:
-        with contextlib.suppress(OSError):
+        try:
             connection, _ = self._listener.accept()
+        except OSError as error:  # no descriptors: it would be ready for ever
+            _log.info("a connection to the control socket is not taken: %s", error)
+            self._selector.unregister(self._listener)
+            self._deaf = True
+            return
+        with contextlib.suppress(OSError):
             connection.setblocking(False)
             own = door.user_of(connection) == os.geteuid()
             if not own or len(self._peers) >= _MOST_PEERS:

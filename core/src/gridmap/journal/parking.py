@@ -3,7 +3,8 @@
 A runner that waited in vain for somebody to take its results puts them into a file of
 its own in the run directory; the next driver takes in what it said by the same rules as
 if it had said it. The files lie in the run's own 0700 directory, so they are as
-trustworthy as its journal.
+trustworthy as its journal; all the same none is read through a link, or if another user
+owns it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -105,7 +107,7 @@ def find(directory: Path) -> Iterator[Parked]:
     """
     for path in sorted(directory.glob(f"*{_SUFFIX}")):
         try:
-            file = msgspec.msgpack.decode(path.read_bytes(), type=_File)
+            file = msgspec.msgpack.decode(_read(path), type=_File)
             messages = [
                 (codec.decode_from_runner(body), frames)
                 for body, frames in file.messages
@@ -114,3 +116,13 @@ def find(directory: Path) -> Iterator[Parked]:
             _log.warning("what a runner left in %s cannot be read: %s", path, error)
             continue
         yield Parked(file.nonce, messages, path)
+
+
+def _read(path: Path) -> bytes:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags), "rb") as stream:
+        info = os.fstat(stream.fileno())
+        if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid():
+            msg = f"not a file of user {os.geteuid()} but one of user {info.st_uid}"
+            raise OSError(msg)
+        return stream.read()
