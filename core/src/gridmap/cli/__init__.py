@@ -3,8 +3,8 @@
 ::
 
     program     the command itself: finds the others, turns errors into exit statuses
-    backends, settings, doctor, demo, render, completion, runs, status, logs, kill,
-                map, exec, top, replay
+    backends, settings, doctor, conform, demo, render, completion, runs, status, logs,
+                kill, map, exec, top, replay
                 one command each, in a module of that name, imported when it is called
     examination what the doctor looks at
     watching    which run a command is about, and how it stands

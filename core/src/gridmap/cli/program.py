@@ -30,6 +30,7 @@ COMMANDS: Final = (
     "attach",
     "backends",
     "completion",
+    "conform",
     "demo",
     "doctor",
     "exec",
