@@ -72,6 +72,24 @@ def test_what_was_taken_is_left_out_when_it_is_sent(outbox: Outbox) -> None:
     assert collector.early() is None  # sent, and not cleared yet
 
 
+def test_what_was_taken_is_known_whatever_is_read_first(outbox: Outbox) -> None:
+    """A runner that was kept from reading finds an older batch's record first.
+
+    Else it would take the next record for news, which its first job is not any more,
+    and the rest of it would be lost.
+    """
+    collector = Collector(outbox)
+    for first in (4, 6):  # each is taken in part before the record of the last is read
+        outbox.put(first, b"ab", 0.1)
+        begin(outbox, first + 1, seconds_ago=LONG_S)
+        assert collector.early() == Gathered(first, (2,), b"ab", 0.1)
+        outbox.put(first + 1, b"c", 9.0)
+        outbox.clear()
+    assert collector.sent(2, 2) == (0, 0.0)
+    assert collector.sent(4, 2) == (1, 0.1)
+    assert collector.sent(6, 2) == (1, pytest.approx(0.1))
+
+
 def test_a_job_that_is_run_again_is_news(outbox: Outbox) -> None:
     """What was taken before it was sent is over then."""
     collector = Collector(outbox)

@@ -170,9 +170,10 @@ class Collector:
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._first = -1
-        self._taken = 0
-        self._seconds = 0.0
+        # What was taken of batches whose record was not read yet, by first job. There
+        # may be several: a worker sends one and gathers the next while a busy machine
+        # keeps its runner from reading.
+        self._taken: dict[int, tuple[int, float]] = {}
         self._sent = (-1, 0)
 
     def early(self) -> Gathered | None:
@@ -197,19 +198,14 @@ class Collector:
 
     def sent(self, first: int, count: int) -> tuple[int, float]:
         """Return how many of the results just sent were taken, and their seconds."""
-        known = self._known(first)
-        self._first, self._sent = -1, (first, count)
-        return known
-
-    def _known(self, first: int) -> tuple[int, float]:
-        return (self._taken, self._seconds) if first == self._first else (0, 0.0)
+        self._sent = (first, count)
+        return self._taken.pop(first, (0, 0.0))
 
     def _take(self, gathered: Gathered) -> Gathered | None:
-        known, seconds = self._known(gathered.first)
+        known, seconds = self._taken.get(gathered.first, (0, 0.0))
         if known >= len(gathered.sizes):
             return None
-        self._first, self._taken = gathered.first, len(gathered.sizes)
-        self._seconds = gathered.seconds
+        self._taken[gathered.first] = (len(gathered.sizes), gathered.seconds)
         return Gathered(
             gathered.first + known,
             gathered.sizes[known:],
