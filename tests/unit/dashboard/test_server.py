@@ -49,8 +49,11 @@ def test_the_token_becomes_a_cookie_and_leaves_the_address(
     assert status == 200
     flags = {part.strip().lower() for part in headers["set-cookie"].split(";")[1:]}
     assert {"httponly", "samesite=strict"} <= flags
-    assert 'content="0; url=/"' in text
+    path = headers["set-cookie"].partition("Path=")[2].partition(";")[0]
+    assert len(path) > 30
+    assert f'content="0; url={path}"' in text
     assert browser.token not in text
+    assert browser.ask(path, cookie=headers["set-cookie"].partition(";")[0])[0] == 200
     browser.enter()
     status, headers, text = browser.ask("/")
     assert status == 200

@@ -5,6 +5,9 @@ looked at with a browser that is on other people's pages at the same time:
 
 - Every request has to show the token: once in the address that was printed, then in a
   cookie that scripts cannot read and other sites cannot make the browser send.
+- The cookie is for a path that nobody can guess. Cookies do not tell ports apart (RFC
+  6265, 8.5): for all of 127.0.0.1 the browser would send it to whatever another user
+  of the machine serves there, too.
 - The host that is asked for has to be this machine by a name nobody else can give it,
   or a page could have its own name point here (DNS rebinding) and read what we answer.
 - What changes something needs, besides, the page's own origin and a second token that
@@ -101,6 +104,12 @@ class Guard:
     def cookie(self) -> str:
         """Name of the cookie: cookies are not kept apart by port, so each has its own."""
         return f"gridmap-{hashlib.sha256(self.token.encode()).hexdigest()[:8]}"
+
+    @property
+    def door(self) -> str:
+        """Where the page is, below ``/``: what the cookie is for."""
+        key = self.token.encode()
+        return hmac.new(key, b"gridmap dashboard door", hashlib.sha256).hexdigest()[:32]
 
     @property
     def order(self) -> str:

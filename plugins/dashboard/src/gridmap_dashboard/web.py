@@ -48,9 +48,9 @@ _TYPES: Final = {
 }
 _ENTRANCE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>gridmap</title>
-<link rel="icon" href="/static/icon.svg" type="image/svg+xml">
-<meta http-equiv="refresh" content="0; url={{place}}"></head>
-<body><p><a href="{{place}}">Go on to the dashboard</a></p></body></html>
+<link rel="icon" href="/{{door}}/static/icon.svg" type="image/svg+xml">
+<meta http-equiv="refresh" content="0; url=/{{door}}/{{place}}"></head>
+<body><p><a href="/{{door}}/{{place}}">Go on to the dashboard</a></p></body></html>
 """
 """Takes the token out of the address bar. A page, since a browser that was sent here by
 another site would follow a redirect without the strict cookie it has just been given."""
@@ -85,7 +85,10 @@ def make_app(library: Library, guard: guards.Guard) -> Guarded:
 
 
 class Guarded:
-    """Lets through what the guard does not refuse; marks every answer."""
+    """Lets through what the guard does not refuse; marks every answer.
+
+    What is there is below the guard's door, for browsers, and at ``/`` for others.
+    """
 
     def __init__(self, app: Starlette, guard: guards.Guard) -> None:
         self._app = app
@@ -105,6 +108,9 @@ class Guarded:
                 message["headers"] = [*message.get("headers", []), *marks]
             await send(message)
 
+        path, door = scope["path"], f"/{self._guard.door}"
+        if path.startswith(f"{door}/"):
+            scope = {**scope, "path": path.removeprefix(door)}
         request = Request(scope)
         refusal = self._guard.judge(_seen(request, self._guard))
         if refusal is not None:
@@ -156,11 +162,16 @@ class _Answers:
     async def page(self, request: Request) -> Response:
         if "token" in request.query_params:
             asked = request.query_params.get("run", "")
-            place = f"/#/run/{asked}" if _TOKEN.fullmatch(asked) else "/"
-            entrance = _ENTRANCE.replace("{{place}}", place)
+            place = f"#/run/{asked}" if _TOKEN.fullmatch(asked) else ""
+            door = self._guard.door
+            entrance = _ENTRANCE.replace("{{place}}", place).replace("{{door}}", door)
             answer = Response(entrance, media_type="text/html")
             answer.set_cookie(
-                self._guard.cookie, self._guard.token, httponly=True, samesite="strict"
+                self._guard.cookie,
+                self._guard.token,
+                path=f"/{door}/",
+                httponly=True,
+                samesite="strict",
             )
         else:
             content = (_file("index.html") or b"").replace(

@@ -17,7 +17,7 @@ export const post = async (path, body) => answer(await fetch(path, {
   body: JSON.stringify(body),
 }));
 
-export const runPath = (run, rest = "") => `/api/runs/${encodeURIComponent(run)}${rest}`;
+export const runPath = (run, rest = "") => `api/runs/${encodeURIComponent(run)}${rest}`;
 
 /** Hear how a run stands, and what a job prints if one is named; returns what ends that. */
 export function listen(run, job, { stands, printed, lost, over }) {

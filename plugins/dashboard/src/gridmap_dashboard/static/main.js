@@ -30,7 +30,7 @@ const replace = (hash) => history.replaceState(null, "", hash);
 async function route(first) {
   const at = parse();
   if (at.kind !== "run") {
-    const found = (await get("/api/runs")).runs;
+    const found = (await get("api/runs")).runs;
     if (first && found.length === 1) {
       replace(`#/run/${encodeURIComponent(found[0].id)}`);
       return route(true);
@@ -50,7 +50,8 @@ async function route(first) {
   await refresh();
   if (first) return;
   scrollTo(0, 0);
-  (main.querySelector("h1") ?? main).focus({ preventScroll: true });
+  // Who was quick has gone on to a button meanwhile, and stays there.
+  if (!main.contains(document.activeElement)) (main.querySelector("h1") ?? main).focus({ preventScroll: true });
 }
 
 function title() {

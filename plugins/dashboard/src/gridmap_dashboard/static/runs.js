@@ -12,7 +12,7 @@ export function runs(main) {
     title: "Runs",
     update() {},
     async refresh() {
-      const found = (await get("/api/runs")).runs;
+      const found = (await get("api/runs")).runs;
       caption.textContent = plural(found.length, "run");
       put(body, ...(found.length ? found.map(line) : [h("tr", null, h("td", { colspan: 7, class: "empty" }, "There is no run yet."))]));
     },
