@@ -159,3 +159,30 @@ def test_the_environment_can_stay_behind() -> None:
     assert found.pop("GM_ADDED") == "x"
     assert found.pop("GM_COLOUR") is None
     assert found == {name: os.environ.get(name) for name in ("HOME", "PATH")}
+
+
+THREADS = ["GRIDMAP_CORES", "OMP_NUM_THREADS", "MKL_NUM_THREADS"]
+
+
+@pytest.fixture
+def unbounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process say nothing of threads."""
+    for name in THREADS:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("unbounded")
+def test_libraries_start_as_many_threads_as_there_are_cores() -> None:
+    """Each job of one map as it asked, in a new worker too, unless the user said."""
+    said = {"OMP_NUM_THREADS": "3"}
+    made = [
+        Job(jobs.environment, THREADS),
+        Job(jobs.environment, THREADS, num_slots=2),
+        Job(jobs.environment, THREADS, num_slots=2, add_env=said),
+    ]
+    seen = process_jobs(made, backend="local", max_workers=2)
+    assert [tuple(one.values()) for one in seen] == [
+        ("1", "1", "1"),
+        ("2", "2", "2"),
+        ("2", "3", None),
+    ]

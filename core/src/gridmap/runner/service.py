@@ -44,6 +44,7 @@ from gridmap.runner.output import Output
 from gridmap.runner.reach import Reach
 from gridmap.runner.records import Record, RecordType
 from gridmap.runner.supplies import Supplies
+from gridmap.runner.threads import bounded
 from gridmap.runner.vitals import Meter
 from gridmap.runner.worker import Raised, Setup
 from gridmap.version import __version__
@@ -150,6 +151,7 @@ class RunnerService:
         )
         self._socket = self._reach.connect()
         self._warnings = identity.warnings
+        self._cores = identity.slots
         self._machine = RunnerMachine(_hello(identity, nonce), time.monotonic())
 
     def _log(self, text: str) -> None:
@@ -446,7 +448,7 @@ class RunnerService:
     def _set_up(self, welcome: m.Welcome) -> None:
         path = () if self._job_path in ("", "-") else (self._job_path,)
         setup = Setup(
-            environment=welcome.environment,
+            environment=bounded(welcome.environment, os.environ, self._cores),
             directory=welcome.directory,
             path=(*path, *welcome.path),
             warnings=tuple(self._warnings),

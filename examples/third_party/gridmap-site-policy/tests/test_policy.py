@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gridmap import Escalate, JobException, grid_map
+from gridmap import Escalate, Job, JobException, grid_map, process_jobs
 from gridmap.errors import InvalidRequestError
 from gridmap.resources import Resources
 
@@ -48,6 +48,15 @@ def test_what_is_submitted_is_written_down(audit: Path) -> None:
     (entry,) = entries(audit)
     assert (entry["account"], entry["memory"]) == ("physics", 2**30)
     assert (len(entry["runners"]), entry["refused"]) == (1, 0)
+
+
+def test_jobs_that_ask_for_the_same_are_submitted_together(audit: Path) -> None:
+    """One submission for each kind of request in a list, however they are mixed."""
+    kinds = ["256M", "512M", "256M", "512M", "256M"]
+    jobs = [Job(abs, [-n], mem_free=kind) for n, kind in enumerate(kinds)]
+    made = process_jobs(jobs, backend="local", quiet=True, max_workers=5)
+    assert made == [0, 1, 2, 3, 4]
+    assert sorted(entry["memory"] for entry in entries(audit)) == [2**28, 2**29]
 
 
 def test_the_users_account_stays(audit: Path) -> None:
