@@ -10,6 +10,7 @@ import importlib.metadata
 import os
 import subprocess
 import sys
+import tarfile
 import venv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -35,6 +36,26 @@ def build_wheel(source: Path, place: Path) -> Path:
     _run(*_PIP, "wheel", *_OFFLINE, *options, str(source))
     (wheel,) = out.glob("*.whl")
     return wheel
+
+
+def build_sdist(source: Path, place: Path) -> Path:
+    """Build a distribution's source archive below *place*; return it unpacked."""
+    out = place / f"sdist-{source.name}"
+    command = (
+        sys.executable,
+        "-m",
+        "hatchling",
+        "build",
+        "-t",
+        "sdist",
+        "-d",
+        str(out),
+    )
+    _run(*command, cwd=source)
+    (archive,) = out.glob("*.tar.gz")
+    with tarfile.open(archive) as tar:
+        tar.extractall(out, filter="data")
+    return out / archive.name.removesuffix(".tar.gz")
 
 
 def make_environment(place: Path, wheels: Sequence[Path], *extra: str) -> Path:
@@ -88,8 +109,13 @@ def _link(distribution: importlib.metadata.Distribution, site: Path) -> None:
             (site / top).symlink_to(here / top)
 
 
-def _run(*command: str) -> None:
+def _run(*command: str, cwd: Path | None = None) -> None:
     done = subprocess.run(
-        command, check=False, capture_output=True, text=True, env=clean_environ()
+        command,
+        check=False,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env=clean_environ(),
     )
     assert done.returncode == 0, done.stdout + done.stderr
