@@ -19,7 +19,7 @@ NEW_ENOUGH = import sys; sys.version_info >= (3, 11) or sys.exit( \
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format types imports docs check bench simulate clean \
-	lock audit \
+	pictures lock audit \
 	cluster-up cluster-down cluster-shell
 
 help: ## Say what there is
@@ -52,6 +52,9 @@ imports: .venv-dev/ready ## Check that imports point one way
 
 docs: .venv-dev/ready ## Build the documentation, warnings are errors
 	$(DEV)/sphinx-build -n -W --keep-going -b html docs docs/_build/html
+
+pictures: .venv-dev/ready ## Take the dashboard's pictures anew, after a change to it
+	$(DEV)/python docs/_ext/pictures.py
 
 lock: .venv-dev/ready ## Resolve requirements/ anew, with hashes, after a change to them
 	@$(DEV)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9

@@ -172,3 +172,16 @@ def test_progress_is_of_the_job_that_runs(story: Story) -> None:
         assert isinstance(found, dict)
         assert found["part"] is None
         json.dumps(found, allow_nan=False)
+
+
+def test_curves_do_not_drop_at_their_end(story: Story) -> None:
+    """What was heard last holds to the end of the chart, wherever that is."""
+    story.tell(ev.JobsQueued, 0.0, first=0, stop=9)
+    story.up(1)
+    for second in range(1, 10):
+        story.beat(1, 1.0 + second, 0.8 * second, 2**20)
+    for tenth in range(300):
+        at = 11.0 + 0.1 * tenth
+        (node,) = views.charts(story.state, BEGAN + at)["nodes"]
+        assert node["cores"][-1] == pytest.approx(0.8), at
+        assert node["memory"][-1] == 2**20, at

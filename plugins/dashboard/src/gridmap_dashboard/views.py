@@ -153,7 +153,8 @@ def _usage(lanes: list[Lane], end: float) -> Plain:
         filled = 0
         for point, until in zip(points, nexts, strict=True):
             first = max(filled, min(_BINS - 1, int(point.at / step)))
-            stop = int(min(until, point.at + _HOLDS_S) / step)
+            # The end lies a rounding error before the last bin's, or behind it.
+            stop = int(min(until, point.at + _HOLDS_S) / step + 1e-6)
             filled = min(_BINS, max(first + 1, stop))
             for place in range(first, filled):
                 cores[place] += point.cores

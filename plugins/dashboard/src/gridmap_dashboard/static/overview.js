@@ -63,8 +63,9 @@ export function overview(main, { run, go }) {
 /** Lines for the seven nodes that did most, and one for all others together. */
 function busiest(nodes, what) {
   const sum = (values) => values.reduce((one, two) => one + two, 0);
-  const sorted = nodes.map((node) => ({ name: node.node, values: node[what] })).sort((one, two) => sum(two.values) - sum(one.values));
-  const [first, rest] = [sorted.slice(0, 7), sorted.slice(7)];
+  const sorted = nodes.map((node, place) => ({ name: node.node, values: node[what], place })).sort((one, two) => sum(two.values) - sum(one.values));
+  // In the order of nodes, so that a node has the same colour in all charts.
+  const [first, rest] = [sorted.slice(0, 7).sort((one, two) => one.place - two.place), sorted.slice(7)];
   if (rest.length === 0) return first;
   const values = rest[0].values.map((_, place) => sum(rest.map((one) => one.values[place] ?? 0)));
   return [...first, { name: `${rest.length} more`, values }];
