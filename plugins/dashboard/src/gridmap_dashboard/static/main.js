@@ -108,7 +108,7 @@ async function refresh() {
   const mine = page;
   try {
     await mine.refresh();
-    seen = version;
+    if (mine === page) seen = version; // else the page that came meanwhile has seen nothing
   } catch (error) {
     if (error instanceof TypeError) tell("lost", `not connected; as of ${clock(stands?.elapsed ?? 0)}`);
     else if (mine === page) put(main, h("h1", { tabindex: -1 }, "This cannot be shown"), h("p", { class: "note bad", role: "alert" }, error.message), h("p", null, h("a", { href: "#/" }, "All runs")));
