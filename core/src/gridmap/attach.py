@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from gridmap.events import AnyEvent
     from gridmap.monitor.past import Restored
-    from gridmap.payload import Parcel
+    from gridmap.payload import Frame, Parcel
     from gridmap.protocol.messages import Failure
     from gridmap.settings import Settings
     from gridmap.verdict import Verdict
@@ -135,7 +135,7 @@ class _Count:
     def results(
         self,
         first: int,
-        parcels: Sequence[Parcel],
+        parcels: Sequence[Frame | Parcel],
         failures: Sequence[Failure],
         verdict: Verdict | None,
     ) -> None:

@@ -278,7 +278,7 @@ class MonitorService:
             msg = f"jobs {deliver.first}-{deliver.stop - 1} delivered without a report"
             raise LocalProtocolError(msg)
         stop = deliver.offset + deliver.stop - deliver.first
-        parcels = self._batch.parcels(deliver.offset, stop)
+        parcels = self._batch.pieces(deliver.offset, stop)
         self._gate.note(_result(deliver), self._batch.take(deliver.offset, stop))
         self._store.drop(deliver.first, deliver.stop)
         self._gate.do(

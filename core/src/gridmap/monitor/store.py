@@ -22,8 +22,8 @@ def encode_call(
     Raises:
         UnpicklableError: If one of them cannot; it names which, and what of it.
     """
-    call = (args, kwargs)
-    return payload.dump_plain(call) or payload.dump(call, what=f"input {number}")
+    plain = payload.dump_call(args, kwargs)
+    return plain or payload.dump((args, kwargs), what=f"input {number}")
 
 
 class Store:

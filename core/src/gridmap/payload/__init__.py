@@ -27,6 +27,7 @@ from gridmap.payload.pickling import (
     Parcel,
     describe,
     dump,
+    dump_call,
     dump_plain,
     load,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "describe",
     "digest",
     "dump",
+    "dump_call",
     "dump_exception",
     "dump_plain",
     "encode",

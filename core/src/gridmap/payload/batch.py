@@ -18,8 +18,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
-from functools import partial
-from itertools import accumulate, islice, pairwise, repeat
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final, cast
 
 import attrs
@@ -39,7 +38,6 @@ OWN: Final = 0xFFFF_FFFF
 _VERSION: Final = 1
 _HEADER: Final = struct.Struct("<BxxxII")  # version, parcels, parcels with own frames
 _SLICE_BYTES: Final = 512
-_make_parcel = cast("type[Parcel]", partial(tuple.__new__, Parcel))
 
 
 def pack(parcels: Sequence[bytes | Parcel]) -> list[Frame]:
@@ -161,19 +159,30 @@ class Batch:
 
     def parcels(self, start: int = 0, stop: int | None = None) -> list[Parcel]:
         """Return the parcels from *start* up to *stop* (None: the end), in order."""
+        pieces = self.pieces(start, stop)
+        return [p if type(p) is Parcel else Parcel(cast("bytes", p)) for p in pieces]
+
+    def pieces(self, start: int = 0, stop: int | None = None) -> list[Frame | Parcel]:
+        """Return the same as `parcels`, but bare streams for those that are no more.
+
+        A map's jobs mostly are, and a tuple for each is work for the garbage
+        collector besides.
+        """
         start, stop, _ = slice(start, stop).indices(len(self))
-        bounds = pairwise(islice(self.offsets, start, stop + 1))
+        offsets = self.offsets[start : stop + 1]
         joined = self.joined
-        heads = [joined[begin:end] for begin, end in bounds]
-        parcels = list(map(_make_parcel, zip(heads, repeat(()))))
+        pieces: list[Frame | Parcel] = [
+            joined[begin:end] for begin, end in pairwise(offsets)
+        ]
         for owner in range(*self._owners(start, stop)):
             index = self.owners[owner]
             frames = tuple(self.own[self.firsts[owner] : self.firsts[owner + 1]])
             if self.sizes[index] == OWN:
-                parcels[index - start] = Parcel(cast("bytes", frames[0]), frames[1:])
+                pieces[index - start] = Parcel(cast("bytes", frames[0]), frames[1:])
             else:
-                parcels[index - start] = Parcel(heads[index - start], frames)
-        return parcels
+                head = cast("bytes", pieces[index - start])
+                pieces[index - start] = Parcel(head, frames)
+        return pieces
 
     def take(self, start: int, stop: int) -> list[Frame]:
         """Return the frames of a batch of the parcels from *start* up to *stop*.

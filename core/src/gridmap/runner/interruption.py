@@ -226,10 +226,10 @@ class Interruption:
         text, number = asked.text + more, asked.signal
         return [Tell(text=text, job=job, signal=number, ending=self.closing)]
 
-    def ended(self, job: int) -> list[Step]:
-        """A job ended while it was being asked."""
+    def ended(self, first: int, count: int = 1) -> list[Step]:
+        """Jobs ended, one of which may be the one that was being asked."""
         asked = self._asked
-        if asked is None or asked.job != job:
+        if asked is None or not first <= asked.job < first + count:
             return []
         self._asked = None
         leaves = asked.notice.coming is Coming.END and not asked.notice.stay

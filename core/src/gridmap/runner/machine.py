@@ -245,9 +245,7 @@ class RunnerMachine:
         grant = self._workload.done(first, count, seconds)
         if grant is None:
             return self._flush()
-        steps: list[Step] = []
-        for job in range(first, first + count):
-            steps += self._interruption.ended(job)
+        steps = self._interruption.ended(first, count)
         self._idle_deaths = 0
         message = m.Report(
             number=self.outbox.number(),
