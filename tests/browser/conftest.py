@@ -41,9 +41,13 @@ def launch(playwright: Playwright, path: str) -> Browser:
     raise AssertionError  # the loop returns or raises
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Return a browser; where there is none, skip the test, or fail it if CI=true."""
+    """Return a browser; where there is none, skip the test, or fail it if CI=true.
+
+    Not one for the whole session: as long as Playwright is there, an event loop runs in
+    the main thread, and no test of anything else could start one.
+    """
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         missing = "no Chromium here: apt install chromium"

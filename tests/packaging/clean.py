@@ -10,7 +10,6 @@ import importlib.metadata
 import os
 import subprocess
 import sys
-import tarfile
 import venv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -53,8 +52,7 @@ def build_sdist(source: Path, place: Path) -> Path:
     )
     _run(*command, cwd=source)
     (archive,) = out.glob("*.tar.gz")
-    with tarfile.open(archive) as tar:
-        tar.extractall(out, filter="data")
+    _run("tar", "-xzf", str(archive), cwd=out)
     return out / archive.name.removesuffix(".tar.gz")
 
 

@@ -722,6 +722,29 @@ def test_a_busy_group_makes_room_after_a_while() -> None:
     assert submission.resources == OTHER
 
 
+def test_no_place_is_given_up_where_it_would_not_do() -> None:
+    """Its group would ask for it again and lose it again, and none would ever come."""
+    desk = Desk(b.Capabilities(largest_fleet=2))
+    desk.add(2, final=False)
+    desk.tick(1.0)
+    desk.accept()
+    desk.add(1, Resources(cores=2))
+    desk.tick(1.0)
+    assert not desk.take(i.KillRunners)
+    assert not desk.take(i.SubmitRunners)
+
+
+def test_of_those_in_the_queue_the_last_one_goes() -> None:
+    """The first may be about to come."""
+    desk = Desk(max_workers=2)
+    desk.add(9, final=False)
+    desk.tick(1.0)
+    handles = desk.accept()
+    desk.add(1, OTHER)
+    (kill,) = desk.take(i.KillRunners)
+    assert kill.handles == {handles[-1]}
+
+
 def test_a_group_in_the_queue_gives_up_a_place() -> None:
     """One whose runners all wait, and would take every place."""
     desk = Desk(max_workers=3)

@@ -206,9 +206,25 @@ class Staffing:
             return
         others = [r for r in books.fleet if r.group is not group]
         queued = [r for r in others if r.state is RunnerState.QUEUED]
-        spare = max(queued, key=lambda r: r.group.crew.living, default=None)
-        if spare is not None and spare.group.crew.living > 1:
+        # The newest of them: the others may be about to come.
+        spare = max(queued, key=lambda r: (r.group.crew.living, r.number), default=None)
+        if spare is None or spare.group.crew.living <= 1:
+            return
+        if self._fits(group, instead=spare):
             self.kill([spare])
+
+    def _fits(self, group: Group, *, instead: Runner) -> bool:
+        """Tell whether a runner finds room where another one goes.
+
+        If it did not, that one's own group would ask for another in its place, which
+        would be killed likewise, and so for ever.
+        """
+        policy, capabilities = self._books.policy, self._books.capabilities
+        largest = capabilities.largest_fleet if capabilities else None
+        if policy.max_workers is not None or largest is None:
+            return True
+        left = largest - self._books.fleet.cores.living
+        return group.resources.cores <= left + instead.group.resources.cores
 
     def dismiss(self, runner: Runner, *, now: bool = False) -> None:
         """Tell a runner that is up to end itself."""
