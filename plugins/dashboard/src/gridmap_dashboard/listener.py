@@ -81,12 +81,10 @@ class Listener:
         self._job = job
         self._transcript = Transcript()
         self._lock = threading.Lock()
-        self._control = Control(token)
-        try:
+        with contextlib.ExitStack() as undo:
+            self._control = undo.enter_context(Control(token))
             events = self._control.follow(output=True)
-        except GridMapError:
-            self._control.hang_up()
-            raise
+            undo.pop_all()
         self._thread = threading.Thread(
             target=self._run, args=(events,), name="gridmap-listener", daemon=True
         )
