@@ -23,6 +23,7 @@ import attrs
 
 from gridmap.control import door, record
 from gridmap.control.record import Record
+from gridmap.desk import place
 from gridmap.errors import RunError
 from gridmap.rundir import RunDirectory, slug
 
@@ -161,9 +162,7 @@ def _read(folder: int, name: str) -> Record | None:
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with os.fdopen(os.open(name, flags, dir_fd=folder), "rb") as stream:
-            info = os.fstat(stream.fileno())
-            if info.st_uid != os.geteuid() or not stat.S_ISREG(info.st_mode):
-                return None
+            place.check_own(stream.fileno(), name)
             return record.decode(stream.read(record.MOST_BYTES))
     except (OSError, RunError):
         return None

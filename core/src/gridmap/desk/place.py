@@ -206,7 +206,7 @@ class Shared:
         except FileNotFoundError:
             return {}, ""
         with os.fdopen(descriptor, "rb") as stream:
-            _check(descriptor, name)
+            check_own(descriptor, name)
             data = stream.read(MOST_BYTES + 1)
         line, _, rest = data.partition(b"\n")
         try:
@@ -227,7 +227,7 @@ class Shared:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _OPEN
         descriptor = os.open(f"{name}.new", flags, 0o600, dir_fd=folder)
         with os.fdopen(descriptor, "wb") as stream:
-            _check(descriptor, name)
+            check_own(descriptor, name)
             stream.write(data)
         os.replace(f"{name}.new", name, src_dir_fd=folder, dst_dir_fd=folder)
 
@@ -238,7 +238,7 @@ def _locked(folder: int, name: str, patience_s: float) -> Iterator[bool]:
     flags = os.O_RDWR | os.O_CREAT | _OPEN
     descriptor = os.open(name, flags, 0o600, dir_fd=folder)
     try:
-        _check(descriptor, name)
+        check_own(descriptor, name)
         held = _lock(descriptor, time.monotonic() + patience_s)
         try:
             yield held
@@ -262,7 +262,16 @@ def _lock(descriptor: int, deadline: float) -> bool:
             return True
 
 
-def _check(descriptor: int, name: str) -> None:
+def check_own(descriptor: int, name: str) -> None:
+    """See that what was opened is a file of the user's own, and a regular one.
+
+    Args:
+        descriptor: What was opened, with O_NOFOLLOW and O_NONBLOCK.
+        name: What it is called, for the error.
+
+    Raises:
+        PermissionError: If it is not.
+    """
     info = os.fstat(descriptor)
     if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid():
         raise PermissionError(errno.EPERM, "not a file of ours", name)

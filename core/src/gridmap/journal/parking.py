@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import msgspec
 
+from gridmap.desk import place
 from gridmap.errors import RemoteProtocolError
 from gridmap.protocol import codec
 from gridmap.protocol.messages import FromRunner
@@ -121,8 +121,5 @@ def find(directory: Path) -> Iterator[Parked]:
 def _read(path: Path) -> bytes:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags), "rb") as stream:
-        info = os.fstat(stream.fileno())
-        if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid():
-            msg = f"not a file of user {os.geteuid()} but one of user {info.st_uid}"
-            raise OSError(msg)
+        place.check_own(stream.fileno(), path.name)
         return stream.read()
