@@ -15,10 +15,13 @@ STALL_S = 100.0
 class Stalling:
     """One runner that beats now and then, in one job."""
 
-    def __init__(self, interval_s: float = 10.0) -> None:
+    def __init__(self, interval_s: float = 10.0, resubmits: int = 0) -> None:
         self.interval_s = interval_s
         self.desk = Desk(
-            stall_s=STALL_S, resubmits=0, interval_s=interval_s, silence_s=999.0
+            stall_s=STALL_S,
+            resubmits=resubmits,
+            interval_s=interval_s,
+            silence_s=999.0,
         )
         self.desk.add(1)
         (self.peer,) = self.desk.start()
@@ -30,10 +33,8 @@ class Stalling:
         for _ in range(count):
             self.beats += 1
             self.desk.tick(self.interval_s)
-            beat = m.Beat(
-                number=self.beats, holds=(self.work.grant,), job=0, running=1.0, **used
-            )
-            self.desk.hear(self.peer, beat)
+            said = {"holds": (self.work.grant,), "job": 0, "running": 1.0, **used}
+            self.desk.hear(self.peer, m.Beat(number=self.beats, **said))
 
     @property
     def verdicts(self) -> list[Any]:
@@ -106,3 +107,36 @@ def test_where_heartbeats_are_rarer_than_the_limit_it_is_asked_all_the_same() ->
     assert stalling.verdicts == []
     stalling.beat()
     assert len(stalling.verdicts) == 1
+
+
+def test_who_holds_work_and_begins_none_of_it_is_replaced() -> None:
+    """Not before the limit; its jobs are not to blame and go to another."""
+    stalling = Stalling(resubmits=1)
+    stalling.beat(count=9, job=None)
+    assert stalling.desk.take(i.KillRunners) == []
+    stalling.beat(count=3, job=None)
+    assert len(stalling.desk.take(i.KillRunners)) == 1
+    assert stalling.verdicts == []
+    stalling.desk.tick(10.0)
+    stalling.desk.start()
+    (again,) = stalling.desk.work()
+    assert (again.first, again.count) == (0, 1)
+
+
+def test_who_begins_to_work_after_a_while_is_left_alone() -> None:
+    """To load a large function takes processor time."""
+    stalling = Stalling()
+    stalling.beat(count=9, job=None)
+    stalling.beat(job=None, cpu=5.0)
+    stalling.beat(count=9, job=None, cpu=5.0)
+    assert stalling.desk.take(i.KillRunners) == []
+
+
+def test_who_knows_of_no_work_does_not_stall() -> None:
+    """What it was sent and never got goes another way."""
+    stalling = Stalling()
+    stalling.beat(count=1, job=None, holds=())
+    stalling.beat(count=2, job=None, holds=())
+    stalling.desk.take(i.KillRunners)
+    stalling.beat(count=20, job=None, holds=())
+    assert stalling.desk.take(i.KillRunners) == []

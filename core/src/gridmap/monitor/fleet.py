@@ -12,7 +12,7 @@ from gridmap.explanation import Explanation
 from gridmap.lifecycle import RunnerState, RunnerStep, move_runner
 from gridmap.monitor.crew import Crew
 from gridmap.monitor.jobs import Grant, Group
-from gridmap.protocol.messages import Progress
+from gridmap.protocol.messages import Beat, Progress
 from gridmap.verdict import Statement
 
 if TYPE_CHECKING:
@@ -145,6 +145,10 @@ class Runner:
     def holding(self, job: int) -> Grant | None:
         """Return the grant in which it holds a job; None if it does not."""
         return next((g for g in self.grants.values() if g.holds(job)), None)
+
+    def has_none(self, beat: Beat) -> bool:
+        """Tell whether it runs no job and, as far as it knows, has none to run."""
+        return beat.job is None and self.grants.keys().isdisjoint(beat.holds)
 
     def strains(self) -> None:
         """Count one word more that is kept and leads nowhere.

@@ -110,7 +110,7 @@ class Hearing:
         )
         if beat.job is not None and beat.progress is not None:
             self._progressed(runner, beat.job, beat.progress)
-        if beat.job is None or beat.job != runner.job or self._moved(runner, beat):
+        if beat.job != runner.job or runner.has_none(beat) or self._moved(runner, beat):
             runner.vitals, runner.vitals_since = (beat.cpu, io_bytes), books.now
             runner.asked_at = runner.stack = None
         runner.job, runner.beat = beat.job, beat.number
@@ -120,7 +120,11 @@ class Hearing:
         idle = books.now - runner.vitals_since
         if policy.stall_s is None or idle <= _ASK_WHERE * policy.stall_s:
             return
-        if runner.asked_at is None:
+        if runner.job is None:
+            if idle > policy.stall_s:
+                self._inquest.idles(runner, idle)
+                self._supply.dispatch(runner.group)
+        elif runner.asked_at is None:
             self._ask_where(runner)
         elif idle > policy.stall_s:
             late = books.now - runner.asked_at > _ANSWER_S

@@ -337,6 +337,21 @@ class Inquest:
         self._failed_start(runner, [statement])
         self._staffing.staff(runner.group)
 
+    def idles(self, runner: Runner, idle_s: float) -> None:
+        """A runner that is up holds jobs and begins none: give them to others.
+
+        Whatever its reason, a fault of ours among them, the map must not wait for it.
+
+        Args:
+            runner: The runner.
+            idle_s: How long it has used no processor time and done no I/O, seconds.
+        """
+        text = f"it held jobs and began none, without doing anything, for {idle_s:.0f} s"
+        said = Statement(witness=Witness.HEARTBEAT, text=text, cause=Cause.STALLED)
+        self._staffing.kill([runner])
+        self._failed_start(runner, [said])
+        self._staffing.staff(runner.group)
+
     def _failed_start(
         self, runner: Runner, said: list[Statement], *, final: bool = False
     ) -> None:
