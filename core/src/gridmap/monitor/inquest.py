@@ -346,7 +346,9 @@ class Inquest:
             runner: The runner.
             idle_s: How long it has used no processor time and done no I/O, seconds.
         """
-        text = f"it held jobs and began none, without doing anything, for {idle_s:.0f} s"
+        text = (
+            f"it held jobs and began none, without doing anything, for {idle_s:.0f} s"
+        )
         said = Statement(witness=Witness.HEARTBEAT, text=text, cause=Cause.STALLED)
         self._staffing.kill([runner])
         self._failed_start(runner, [said])
