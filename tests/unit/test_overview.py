@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from gridmap import events as ev
 from gridmap import overview as o
 from gridmap.lifecycle import JobState
-from gridmap.overview import Overview
+from gridmap.overview import Overview, Readings
 from gridmap.verdict import Cause, Verdict
 
 JOBS = 12
@@ -184,3 +185,52 @@ def test_what_is_held_is_bounded() -> None:
     assert len(overview.samples) < o.MOST_SAMPLES
     assert overview.samples[0].at == 0.0
     assert overview.count(JobState.FAILED) == 3 * o.MOST_FAILURES
+
+
+def test_what_is_held_of_bad_ends_is_bounded() -> None:
+    """The latest thousand are known, and of the latest of these where they were."""
+    overview = Overview()
+    overview.take(queued(3000))
+    for job in range(3000):
+        event = failed(job)
+        overview.take(attrs.evolve(event, traceback=f"line {job}"))
+        overview.take(attrs.evolve(event, traceback=f"line {job}"))
+    traced = [job for job, end in overview.failures.items() if end.traceback]
+    assert list(overview.failures) == [*range(2000, 3000)]
+    assert traced == [*range(2900, 3000)]  # each counts twice
+    assert overview.failures[2999].traceback == "line 2999"
+
+
+def test_heartbeats_that_are_kept_are_bounded() -> None:
+    """However many runners there are, and however long they run."""
+    overview = Overview()
+    for beat in range(300):
+        for runner in range(200):
+            overview.take(
+                ev.RunnerVitals(
+                    run="r",
+                    at=10.0 * beat,
+                    runner=runner,
+                    cpu_s=beat,
+                    rss=beat,
+                    peak_rss=beat,
+                    io_bytes=0,
+                    job=runner,
+                    running_s=0.0,
+                )
+            )
+    kept = sum(map(len, overview.readings.values()))
+    assert 5_000 < kept <= o.MOST_READINGS + 200 * 24
+    assert Readings.from_bytes(overview.readings[0].to_bytes()) == overview.readings[0]
+    with pytest.raises(ValueError, match="no readings"):
+        Readings.from_bytes(b"x")
+
+
+def test_names_are_those_of_the_jobs_that_have_some() -> None:
+    """Whoever hands jobs in one by one is told of once."""
+    overview = Overview()
+    overview.take(queued(2))
+    overview.take(attrs.evolve(queued(4, first=2), names=("c", "d")))
+    assert overview.names == ["", "", "c", "d"]
+    assert [overview.job(n).name for n in (1, 3)] == ["", "d"]
+    assert [notice.text for notice in overview.notices] == ["4 jobs were handed in"]

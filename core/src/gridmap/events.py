@@ -67,11 +67,20 @@ class RunEnded(Event):
 
 @attrs.frozen(kw_only=True)
 class JobsQueued(Event):
-    """Jobs were handed in; ``resources`` is what each of them needs."""
+    """Jobs were handed in.
+
+    Attributes:
+        first: The first.
+        stop: One past the last.
+        resources: What each of them needs.
+        names: What their user calls them, one name for each; empty if he gave them
+            none of their own.
+    """
 
     first: int
     stop: int
     resources: Resources | None = None
+    names: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -184,6 +184,7 @@ class Map:
             for number, (job, call) in enumerate(zip(jobs, encoded, strict=True))
         ]
         monitor.expect(expected, complete=True)
+        named = len({job.name for job in jobs}) > 1
         with _finishing(finish), monitor:
             gathered = _Gathered(return_exceptions=self.return_exceptions, jobs=jobs)
             for call in expected:
@@ -195,6 +196,7 @@ class Map:
                     surroundings=monitor.surround(call.environment, call.directory),
                     more=not last,
                     final=last,
+                    names=[jobs[call.first].name] if named else (),
                 )
             while len(gathered.values) < len(jobs):
                 gathered.gather(monitor)

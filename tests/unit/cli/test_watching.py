@@ -51,7 +51,9 @@ def sweep(directory: str) -> list[ev.Event]:
         ev.JobsGranted(run=r, at=AT + 3, first=0, stop=2, runner=1, attempt=1),
         ev.JobsGranted(run=r, at=AT + 3, first=2, stop=3, runner=2, attempt=1),
         ev.JobsDone(run=r, at=AT + 9, first=0, stop=2, runner=1, seconds=8.0),
-        ev.JobFailed(run=r, at=AT + 9, job=2, verdict=KILLED, again=False),
+        ev.JobFailed(
+            run=r, at=AT + 9, job=2, verdict=KILLED, again=False, traceback="in fit()"
+        ),
     ]
 
 
@@ -179,6 +181,11 @@ def test_status_of_a_job_tells_all_that_is_known(over: Past) -> None:
     assert "job 2 of sweep: failed" in text
     assert "oom_kill rose by 1" in text
     assert "42.2 on node2" in text
+    assert "  traceback:\n    in fit()\n" in text
+    assert "9.0 s after the run began" in text
+    whole = over.shell.run("status", "sweep").stdout
+    assert "node1  2     0       8.0 s" in whole
+    assert "█" in whole
     done = over.shell.json("status", "sweep", "1")
     assert (done["state"], done["seconds"], done["node"]) == ("done", 4.0, "node1")
     result = over.shell.run("status", "sweep", "5")
@@ -209,7 +216,9 @@ def test_logs_are_shown_whole_or_of_one_job(over: Past) -> None:
 
 def test_without_logs_the_verdict_is_shown_or_why_there_are_none(over: Past) -> None:
     """Logs of a run that went well are not kept."""
-    assert "oom_kill" in over.shell.run("logs", "sweep", "2").stdout
+    known = over.shell.run("logs", "sweep", "2").stdout
+    assert "oom_kill" in known
+    assert "in fit()" in known
     result = over.shell.run("logs", "sweep")
     assert "keep_logs" in result.stderr
     assert "no runner yet" in over.shell.run("logs", "sweep", "4").stderr

@@ -30,12 +30,27 @@ def overview(run: str = "0123456789abcdef") -> Overview:
     )
     for event in (
         ev.RunStarted(run=run, at=1e9, name="sweep", backend="local", directory="/d"),
-        ev.JobsQueued(run=run, at=1e9, first=0, stop=5),
+        ev.JobsQueued(
+            run=run, at=1e9, first=0, stop=5, names=("a", "b", "c", "d", "é")
+        ),
         ev.RunnersSubmitted(run=run, at=1e9, runners=(1, 2), handles=("7", "8")),
         ev.RunnerUp(run=run, at=1e9 + 1, runner=1, handle="7", node="n", pid=3),
         ev.JobsGranted(run=run, at=1e9 + 1, first=0, stop=3, runner=1, attempt=2),
         ev.JobsDone(run=run, at=1e9 + 2, first=0, stop=1, runner=1, seconds=0.5),
-        ev.JobFailed(run=run, at=1e9 + 3, job=1, verdict=verdict, again=False),
+        ev.RunnerVitals(
+            run=run,
+            at=1e9 + 2,
+            runner=1,
+            cpu_s=1,
+            rss=5,
+            peak_rss=5,
+            io_bytes=0,
+            job=1,
+            running_s=0.5,
+        ),
+        ev.JobFailed(
+            run=run, at=1e9 + 3, job=1, verdict=verdict, again=False, traceback="here"
+        ),
     ):
         made.take(event)
     return made
@@ -52,7 +67,8 @@ def test_a_record_tells_all_that_the_overview_knew() -> None:
     after = record.decode(record.encode(made(before))).overview()
     for name in (
         "token", "name", "started", "at", "states", "holders", "seconds", "runners",
-        "failures", "causes", "notices", "samples", "attempts",
+        "failures", "causes", "notices", "samples", "attempts", "ends", "peaks", "names",
+        "readings",
     ):  # fmt: skip
         assert getattr(after, name) == getattr(before, name), name
     after.take(ev.JobsDone(run="r", at=1e9 + 4, first=2, stop=3, runner=1, seconds=1))

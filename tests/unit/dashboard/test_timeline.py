@@ -9,9 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridmap import events as ev
+from gridmap.connection import Driver
+from gridmap.control import record
+from gridmap.overview import Point, Readings
 from gridmap_dashboard import pages, views
 from gridmap_dashboard.lanes import MOST_SEGMENTS, Kind, Lane, Segment
-from gridmap_dashboard.series import MOST_BINS, Bins, Point, Readings
+from gridmap_dashboard.series import MOST_BINS, Bins
+from gridmap_dashboard.state import RunState
 from gridmap_dashboard.timeline import Timeline
 
 from .conftest import BEGAN, Story
@@ -185,3 +189,67 @@ def test_curves_do_not_drop_at_their_end(story: Story) -> None:
         (node,) = views.charts(story.state, BEGAN + at)["nodes"]
         assert node["cores"][-1] == pytest.approx(0.8), at
         assert node["memory"][-1] == 2**20, at
+
+
+def past(story: Story) -> RunState:
+    """Return a run as its record tells it."""
+    driver = Driver.here()
+    kept = record.make(story.state.overview, driver, "1.0", kept=False)
+    return RunState.of(record.decode(record.encode(kept)).overview())
+
+
+def rounded(state: RunState) -> object:
+    """Return a timeline with times that a record keeps."""
+    shown = views.timeline(state, BEGAN + 20.0)
+    return json.loads(json.dumps(shown), parse_float=lambda text: round(float(text), 1))
+
+
+def test_a_run_that_is_over_has_the_timeline_it_had(story: Story) -> None:
+    """Its record tells where and when jobs ran, its curves, and why jobs failed."""
+    for runner, node in ((1, "n1"), (2, "n1"), (3, "n2")):
+        story.up(runner, node)
+        story.give(10 * runner - 10, 10 * runner, runner, at=1.0)
+        for second in range(1, 8):
+            story.beat(runner, 1.0 + second, 0.5 * second, second * 2**20, job=10)
+        story.done(10 * runner - 10, 10 * runner - 4, runner, at=7.0, seconds=6.0)
+    story.fail(6, at=8.5, ran_s=1.0)
+    for runner in (1, 2, 3):
+        story.tell(ev.RunnerGone, 9.0, runner=runner, text="it left")
+    story.up(4, "n1", at=9.5)
+    story.give(7, 9, 4, at=9.5)
+    story.done(7, 9, 4, at=11.5, seconds=2.0)
+    story.tell(ev.RunEnded, 12.0, error=None)
+    watched, after = story.state, past(story)
+    lanes = views.timeline(after, BEGAN + 20.0)["nodes"]
+    assert [node["node"] for node in lanes] == ["n1", "n2"]
+    assert rounded(after) == rounded(watched)
+    for now in (BEGAN + 12.0, BEGAN + 20.0):
+        one, two = views.charts(after, now), views.charts(watched, now)
+        assert [node["node"] for node in one["nodes"]] == ["n1", "n2"]
+        assert one["nodes"] == two["nodes"]
+    job = pages.one(after, 6, BEGAN + 20.0)
+    assert job["traceback"] == pages.one(watched, 6, BEGAN + 20.0)["traceback"] != ""
+    assert len(pages.one(after, 10, BEGAN + 20.0)["vitals"]) == 7
+    stands = views.summary(after, BEGAN + 20.0)
+    assert stands["causes"] == views.summary(watched, BEGAN + 20.0)["causes"]
+
+
+def test_a_run_is_joined_where_it_stands(story: Story) -> None:
+    """What runs when a page is opened is drawn on, behind what was before."""
+    story.up(1)
+    story.give(0, 4, 1, at=1.0)
+    story.done(0, 2, 1, at=3.0, seconds=2.0)
+    joined = past(story)
+    assert [visit.spans for visit in joined.timeline.visits.values()] == [[(2, 4)]]
+    joined.take(
+        ev.JobsDone(run="r1", at=BEGAN + 5.0, first=2, stop=4, runner=1, seconds=2.0)
+    )
+    assert len(joined.timeline.lanes.lanes) == 1
+    assert sum(one.jobs for one in joined.timeline.lanes.lanes[0].segments) == 4
+
+
+def test_jobs_are_found_by_their_own_names(story: Story) -> None:
+    """Where their user gave them some."""
+    story.tell(ev.JobsQueued, 0.0, first=0, stop=2, names=("fit-red", "fit-blue"))
+    found = pages.table(story.state, pages.Query(text="Blue"), BEGAN)
+    assert [(row["job"], row["name"]) for row in found["rows"]] == [(1, "fit-blue")]

@@ -47,7 +47,7 @@ def command(
     its number; with JOB what that job prints. A line that is printed at the seam may
     come twice.
     """
-    from gridmap.cli import text, watching  # noqa: PLC0415 - see gridmap.cli
+    from gridmap.cli import failing, text, watching  # noqa: PLC0415 - see gridmap.cli
 
     entry = watching.find(run, records)
     view = watching.look(entry)
@@ -63,7 +63,7 @@ def command(
     if shown:
         return
     if job is not None and job in view.failures:
-        text.paragraph(view.failures[job].verdict.explain())
+        failing.tell(view.failures[job])
     else:
         text.complain(f"gridmap: {_nothing(view, folder, over=entry.over)}")
 

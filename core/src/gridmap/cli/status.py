@@ -46,6 +46,7 @@ def command(
         _head(entry, view)
         _jobs(view)
         _runners(view)
+        _nodes(view, most)
         _lists(view, most)
 
 
@@ -115,6 +116,31 @@ def _runners(view: Overview) -> None:
             _line("waits for", f"{reason} ({count:,} runner{'s' * (count != 1)})")
 
 
+def _nodes(view: Overview, most: int) -> None:
+    """Show where and when jobs that are over ran."""
+    from gridmap.cli import text, watching, where  # noqa: PLC0415 - see gridmap.cli
+
+    nodes = where.nodes(view)
+    if not nodes or not most:
+        return
+    took = watching.span(max(0.0, (view.ended or view.at) - (view.started or view.at)))
+    click.echo()
+    rows = [
+        (
+            one.name,
+            f"{one.jobs:,}",
+            f"{one.failed:,}",
+            watching.span(one.busy_s),
+            one.bars,
+        )
+        for one in nodes[:most]
+    ]
+    heading = f"Running, over {took}"
+    text.table(("Node", "Jobs", "Failed", "Took", heading), rows)
+    if len(nodes) > most:
+        text.paragraph(f"… and {len(nodes) - most:,} nodes more", style="faint")
+
+
 def _lists(view: Overview, most: int) -> None:
     from gridmap.cli import text  # noqa: PLC0415 - see gridmap.cli
 
@@ -150,9 +176,10 @@ def _after(*, again: bool) -> str:
 
 def _one(view: Overview, job: int, *, as_json: bool) -> None:
     """Show one job."""
-    from gridmap.cli import text, watching  # noqa: PLC0415 - see gridmap.cli
+    from gridmap.cli import failing, text, watching  # noqa: PLC0415 - see gridmap.cli
     from gridmap.control import plain  # noqa: PLC0415
     from gridmap.errors import InvalidRequestError  # noqa: PLC0415
+    from gridmap.resources import format_memory  # noqa: PLC0415
 
     try:
         one = view.job(job)
@@ -166,16 +193,22 @@ def _one(view: Overview, job: int, *, as_json: bool) -> None:
         found = plain.job(one, runner)
         text.as_json(found | {"failure": plain.failure(failure) if failure else None})
         return
-    click.echo(f"{text.paint(f'job {job}', 'strong')} of {view.name}: {_told(one)}")
+    called = f"job {job}" + (f", {one.name}," if one.name else "")
+    click.echo(f"{text.paint(called, 'strong')} of {view.name}: {_told(one)}")
     if one.seconds is not None:
         _line("took", f"about {watching.span(one.seconds)}")
+    if one.ended is not None:
+        at = _clock((view.started or 0.0) + one.ended)
+        _line("ended", f"{at}, {watching.span(one.ended)} after the run began")
+    if one.peak is not None:
+        _line("memory", f"seen to hold {format_memory(one.peak)} at most")
     if runner is not None:
         _line("runner", f"{runner.handle} on {runner.node or 'a node'}, {runner.state}")
         if runner.job == job:
             _line("running for", watching.span(runner.running_s))
     if failure is not None:
         click.echo()
-        text.paragraph(failure.verdict.explain())
+        failing.tell(failure)
 
 
 def _told(one: JobView) -> str:

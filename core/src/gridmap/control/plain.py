@@ -74,6 +74,7 @@ def failure(one: Failure) -> dict[str, Any]:
         "job": one.job,
         "at": one.at,
         "again": one.again,
+        "traceback": one.traceback,
         **verdict(one.verdict),
     }
 
@@ -95,8 +96,11 @@ def job(view: JobView, runner: RunnerView | None) -> dict[str, Any]:
     return {
         "job": view.job,
         "state": view.state.name.lower(),
+        "name": view.name,
         "attempt": view.attempt,
         "seconds": view.seconds,
+        "ended_s": view.ended,
+        "peak_memory": view.peak,
         "runner": runner.handle if runner else None,
         "node": runner.node if runner else None,
     }

@@ -17,8 +17,11 @@ from gridmap.errors import RunError
 from gridmap.overview import (
     MOST_NOTICES,
     Failure,
+    Failures,
+    Heartbeats,
     Notice,
     Overview,
+    Readings,
     Request,
     RunnerView,
     Sample,
@@ -67,6 +70,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     ends: bytes
     peaks: bytes
     requests: list[Request]
+    names: list[str] = []
+    readings: dict[int, bytes] = {}
 
     def overview(self) -> Overview:
         """Return the overview that was written down."""
@@ -81,8 +86,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         if {len(each) for each in (self.states, holders, *floats)} != {
             len(self.states)
         }:
-            msg = f"the record of run {self.name!r} is damaged"
-            raise RunError(msg)
+            raise self._damaged()
         return Overview(
             token=self.token,
             name=self.name,
@@ -100,13 +104,29 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             peaks=peaks,
             requests=list(self.requests),
             runners={runner.number: runner for runner in self.runners},
-            failures={failure.job: failure for failure in self.failures},
+            failures=Failures({failure.job: failure for failure in self.failures}),
             causes=Counter(self.causes),
             notices=deque(self.notices, maxlen=MOST_NOTICES),
             samples=list(self.samples),
             attempts=self.attempts,
             lost_cpu_s=self.lost_cpu_s,
+            names=list(self.names),
+            readings=self._readings(),
         )
+
+    def _readings(self) -> Heartbeats:
+        try:
+            return Heartbeats(
+                {
+                    runner: Readings.from_bytes(data)
+                    for runner, data in self.readings.items()
+                }
+            )
+        except ValueError as error:
+            raise self._damaged() from error
+
+    def _damaged(self) -> RunError:
+        return RunError(f"the record of run {self.name!r} is damaged")
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -142,6 +162,10 @@ def make(overview: Overview, driver: Driver, gridmap: str, *, kept: bool) -> Rec
         samples=list(overview.samples),
         attempts=dict(overview.attempts),
         lost_cpu_s=overview.lost_cpu_s,
+        names=list(overview.names),
+        readings={
+            runner: kept.to_bytes() for runner, kept in overview.readings.items()
+        },
     )
 
 

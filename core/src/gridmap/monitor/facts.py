@@ -42,6 +42,7 @@ class JobsAdded:
         surroundings: Which of the policy's surroundings they run in.
         more: Whether others follow at once, so that runners are asked for then.
         final: Whether these are the last.
+        names: What their user calls them, one name for each; empty: nothing.
     """
 
     first: int
@@ -51,6 +52,7 @@ class JobsAdded:
     surroundings: int = 0
     more: bool = False
     final: bool = False
+    names: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -180,7 +180,11 @@ class Ledger:
             group.dismissed = False  # whoever killed runners did not mean these jobs
         books.jobs.add(fact.first, fact.stop, fact.function, group)
         books.publish(
-            JobsQueued, first=fact.first, stop=fact.stop, resources=fact.resources
+            JobsQueued,
+            first=fact.first,
+            stop=fact.stop,
+            resources=fact.resources,
+            names=fact.names,
         )
         if fact.final:
             self._seal()

@@ -397,6 +397,7 @@ class JobMonitor:
         surroundings: int = 0,
         more: bool = False,
         final: bool = False,
+        names: Sequence[str] = (),
     ) -> range:
         """Hand in calls whose arguments were encoded before.
 
@@ -408,6 +409,7 @@ class JobMonitor:
                 run was opened.
             more: Whether others follow at once; runners are asked for then.
             final: Whether these are the last, as after `seal`.
+            names: What observers are to call them, one name for each; empty: nothing.
 
         Returns:
             The numbers of the jobs.
@@ -442,6 +444,7 @@ class JobMonitor:
                     surroundings=surroundings,
                     more=more,
                     final=final,
+                    names=tuple(names[-len(fresh) :]),
                 )
                 if self._resumption is not None:
                     self._resumption.added(added, fresh)

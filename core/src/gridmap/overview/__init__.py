@@ -2,16 +2,20 @@
 
 ::
 
-    fold    `Overview`, which takes in events
-    views   what it shows
+    failures  bad ends
+    fold      `Overview`, which takes in events
+    readings  heartbeats over time
+    views     what it shows
 """
 
-from gridmap.overview.fold import (
-    MOST_FAILURES,
-    MOST_GONE,
-    MOST_NOTICES,
-    MOST_SAMPLES,
-    Overview,
+from gridmap.overview.failures import MOST_FAILURES, MOST_TRACEBACKS, Failures
+from gridmap.overview.fold import MOST_GONE, MOST_NOTICES, MOST_SAMPLES, Overview
+from gridmap.overview.readings import (
+    MOST_READINGS,
+    Heartbeats,
+    Point,
+    Readings,
+    cores_between,
 )
 from gridmap.overview.views import Failure, JobView, Notice, Request, RunnerView, Sample
 
@@ -19,12 +23,19 @@ __all__ = [
     "MOST_FAILURES",
     "MOST_GONE",
     "MOST_NOTICES",
+    "MOST_READINGS",
     "MOST_SAMPLES",
+    "MOST_TRACEBACKS",
     "Failure",
+    "Failures",
+    "Heartbeats",
     "JobView",
     "Notice",
     "Overview",
+    "Point",
+    "Readings",
     "Request",
     "RunnerView",
     "Sample",
+    "cores_between",
 ]

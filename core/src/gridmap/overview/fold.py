@@ -3,7 +3,7 @@
 `Overview` takes in a run's events one by one, in their order, and can be looked at
 between any two of them. A status line, a full-screen view, a web page and the record of
 a run that is over are all made of one. It reads no clock, and what it holds is bounded:
-17 bytes a job, and for everything else the latest of it.
+17 bytes a job and its name, and for everything else the latest of it.
 
 A thread that takes in events and one that looks need a lock around both.
 """
@@ -20,10 +20,12 @@ import attrs
 from gridmap import events as ev
 from gridmap.lifecycle import JobState
 from gridmap.overview import views as v
-from gridmap.overview.views import Failure, JobView, Notice, RunnerView, Sample
+from gridmap.overview.failures import Failures
+from gridmap.overview.readings import Heartbeats
+from gridmap.overview.views import JobView, Notice, RunnerView, Sample
 
-MOST_FAILURES: Final = 1_000
-"""Jobs whose last bad end is remembered with its verdict; of others it is counted."""
+MOST_NAMES: Final = 100_000
+"""Jobs whose own names are remembered, the first of them."""
 
 MOST_GONE: Final = 1_000
 """Runners that are remembered when they are gone."""
@@ -65,6 +67,9 @@ class Overview:
         peaks: Most bytes it was seen to hold, by heartbeats; 0: none saw it.
         requests: What was asked for, by stretches of jobs, the first of them.
         attempts: Jobs whose attempt is not the first.
+        names: What jobs are called, by number, as far as they have names of their own;
+            empty: it has none.
+        readings: Heartbeats, by runner.
         lost_cpu_s: Processor seconds of runners that are forgotten.
 
     Example:
@@ -89,7 +94,7 @@ class Overview:
     queries: Mapping[str, int] = attrs.field(factory=dict)
     states: bytearray = attrs.field(factory=bytearray)
     runners: dict[int, RunnerView] = attrs.field(factory=dict)
-    failures: dict[int, Failure] = attrs.field(factory=dict)
+    failures: Failures = attrs.field(factory=Failures)
     causes: Counter[str] = attrs.field(factory=Counter)
     notices: deque[Notice] = attrs.field(factory=lambda: deque(maxlen=MOST_NOTICES))
     samples: list[Sample] = attrs.field(factory=list)
@@ -99,6 +104,9 @@ class Overview:
     peaks: array[float] = attrs.field(factory=lambda: array("f"))
     requests: list[v.Request] = attrs.field(factory=list)
     attempts: dict[int, int] = attrs.field(factory=dict)
+    names: list[str] = attrs.field(factory=list)
+    readings: Heartbeats = attrs.field(factory=Heartbeats)
+    _handed_in: tuple[Notice | None, int] = (None, 0)
     _gone: deque[int] = attrs.field(factory=deque)
     lost_cpu_s: float = 0.0
     _pause_s: float = _FIRST_PAUSE_S
@@ -205,6 +213,9 @@ class Overview:
             runner=None if holder == _NOBODY else holder,
             seconds=self.seconds[number] if state is JobState.DONE else None,
             attempt=self.attempts.get(number, 1),
+            name=self.names[number] if number < len(self.names) else "",
+            ended=self.ends[number] or None,
+            peak=int(self.peaks[number]) or None,
         )
 
     def find(
@@ -270,7 +281,16 @@ class Overview:
     def _queued(self, event: ev.JobsQueued) -> None:
         self._grow(event.stop)
         v.Request.add(event, self.requests)
-        self._note(event, f"{event.stop - event.first:,} jobs were handed in")
+        if event.names:
+            unnamed = max(0, min(event.first, MOST_NAMES) - len(self.names))
+            self.names += [""] * unnamed
+            self.names += event.names[: MOST_NAMES - len(self.names)]
+        count = event.stop - event.first
+        if self.notices and self.notices[-1] is self._handed_in[0]:
+            self.notices.pop()  # some call each job in by itself
+            count += self._handed_in[1]
+        self._note(event, f"{count:,} jobs were handed in")
+        self._handed_in = self.notices[-1], count
 
     def _restored(self, event: ev.JobsRestored) -> None:
         self._grow(event.jobs)
@@ -321,12 +341,7 @@ class Overview:
             self.seconds[event.job] = verdict.ran_s or 0.0
         self._peak(event.job, verdict.peak_memory or 0)
         self.causes[verdict.cause.value] += 1
-        self.failures.pop(event.job, None)
-        self.failures[event.job] = Failure(
-            job=event.job, at=event.at, verdict=verdict, again=event.again
-        )
-        if len(self.failures) > MOST_FAILURES:
-            del self.failures[next(iter(self.failures))]
+        self.failures.take(event)
         after = ", is run again" if event.again else ""
         self._note(event, f"job {event.job}, {verdict.summary()}{after}")
 
@@ -364,39 +379,27 @@ class Overview:
         self._note(event, f"runner {runner.handle or runner.number} up on {event.node}")
 
     def _vitals(self, event: ev.RunnerVitals) -> None:
-        runner = self._runner(event.runner, None, event.at)
-        runner.heard = event.at
-        runner.cpu_s = max(runner.cpu_s, event.cpu_s)
-        runner.rss, runner.io_bytes = event.rss, event.io_bytes
-        runner.peak_rss = max(runner.peak_rss, event.peak_rss)
-        if event.job != runner.job:
-            runner.progress = ""
-        runner.job, runner.running_s = event.job, event.running_s
+        self._runner(event.runner, None, event.at).beat(event)
         if event.job is not None:
             self._grow(event.job + 1)
             self._peak(event.job, event.peak_rss)
+        self.readings.take(event, max(0.0, event.at - (self.started or event.at)))
 
     def _peak(self, job: int, held: int) -> None:
         self.peaks[job] = max(self.peaks[job], held)
 
     def _progressed(self, event: ev.JobProgress) -> None:
-        runner = self._runner(event.runner, None, event.at)
-        if event.total:
-            told = f"{event.done:g} of {event.total:g}"
-        else:
-            told = f"{event.done:g}"
-        runner.progress = f"{told} {event.text}".rstrip()
-        runner.job = event.job
+        self._runner(event.runner, None, event.at).told(event)
 
     def _runner_gone(self, event: ev.RunnerGone) -> None:
         runner = self._runner(event.runner, None, event.at)
-        runner.state, runner.since, runner.reason = "gone", event.at, event.text
-        runner.rss, runner.job, runner.running_s = 0, None, 0.0
-        runner.progress = ""
+        runner.go(event)
         self._put_back(event.runner)
         self._gone.append(event.runner)
         if len(self._gone) > MOST_GONE:
-            old = self.runners.pop(self._gone.popleft(), None)
+            number = self._gone.popleft()
+            old = self.runners.pop(number, None)
+            self.readings.forget(number)
             self.lost_cpu_s += old.cpu_s if old else 0.0
         self._note(event, f"runner {runner.handle or runner.number}: {event.text}")
 

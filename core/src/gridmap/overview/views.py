@@ -10,7 +10,7 @@ from gridmap.lifecycle import JobState
 from gridmap.verdict import Verdict
 
 if TYPE_CHECKING:
-    from gridmap.events import JobsQueued
+    from gridmap.events import JobProgress, JobsQueued, RunnerGone, RunnerVitals
 
 MOST_REQUESTS: Final = 1_000
 
@@ -58,6 +58,28 @@ class RunnerView:
     done: int = 0
     busy_s: float = 0.0
 
+    def beat(self, event: RunnerVitals) -> None:
+        """Take in a heartbeat."""
+        self.heard = event.at
+        self.cpu_s = max(self.cpu_s, event.cpu_s)
+        self.rss, self.io_bytes = event.rss, event.io_bytes
+        self.peak_rss = max(self.peak_rss, event.peak_rss)
+        if event.job != self.job:
+            self.progress = ""
+        self.job, self.running_s = event.job, event.running_s
+
+    def told(self, event: JobProgress) -> None:
+        """Take in how far its job is."""
+        of = f" of {event.total:g}" if event.total else ""
+        self.progress = f"{event.done:g}{of} {event.text}".rstrip()
+        self.job = event.job
+
+    def go(self, event: RunnerGone) -> None:
+        """Note that it is gone."""
+        self.state, self.since, self.reason = "gone", event.at, event.text
+        self.rss, self.job, self.running_s = 0, None, 0.0
+        self.progress = ""
+
 
 @attrs.frozen(kw_only=True)
 class Request:
@@ -104,12 +126,15 @@ class Failure:
         at: When.
         verdict: Why.
         again: Whether it is run once more.
+        traceback: Where its exception was raised; empty if none was, or if so many
+            others were raised since.
     """
 
     job: int
     at: float
     verdict: Verdict
     again: bool
+    traceback: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -157,6 +182,10 @@ class JobView:
         seconds: How long it took, about: jobs that are reported together share their
             time; None if it has not returned.
         attempt: Its attempt now, from 1.
+        name: Its own name; empty if it has none.
+        ended: When it was over, seconds since the run's start; None if it is not, or
+            nobody knows.
+        peak: Most bytes it was seen to hold; None if no heartbeat saw it.
     """
 
     job: int
@@ -164,3 +193,6 @@ class JobView:
     runner: int | None
     seconds: float | None
     attempt: int
+    name: str = ""
+    ended: float | None = None
+    peak: int | None = None

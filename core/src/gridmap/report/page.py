@@ -146,7 +146,10 @@ def _causes(summary: Summary) -> Iterator[str]:
             yield f"<p>Next step: {_e(one.advice)}.</p>"
         if one.example:
             yield "<details><summary>What is known of the last</summary>"
-            yield f"<pre>{_e(one.example)}</pre></details>"
+            yield f"<pre>{_e(one.example)}</pre>"
+            if one.traceback:
+                yield f"<p>Traceback:</p><pre>{_e(one.traceback)}</pre>"
+            yield "</details>"
 
 
 def _jobs(summary: Summary) -> Iterator[str]:
@@ -182,7 +185,8 @@ def _row(row: Row) -> str:
     took = "" if row.seconds is None else span(row.seconds)
     held = "" if row.peak is None else memory(row.peak)
     again = f"attempt {row.attempt}" if row.attempt > 1 else ""
-    cells = (str(row.job), row.state, row.node, began, took, held, row.why or again)
+    called = f"{row.job} {row.name}".rstrip()
+    cells = (called, row.state, row.node, began, took, held, row.why or again)
     return f"<tr>{''.join(f'<td>{_e(cell)}</td>' for cell in cells)}</tr>"
 
 

@@ -41,6 +41,9 @@ class Row:
         peak: Most bytes it was seen to hold; None if no heartbeat saw it.
         cause: Why it ended badly, in a word; empty if it did not.
         why: The same in a line.
+        name: Its own name; empty if it has none.
+        traceback: Where its exception was raised; empty if none was, or if it was
+            long ago.
     """
 
     job: int
@@ -54,6 +57,8 @@ class Row:
     peak: int | None
     cause: str
     why: str
+    name: str = ""
+    traceback: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -80,12 +85,14 @@ class Failing:
         attempts: How many attempts ended so.
         example: What is known of the last of them.
         advice: The next step; empty if there is none.
+        traceback: Where the exception of the last was raised; empty if none was.
     """
 
     cause: str
     attempts: int
     example: str
     advice: str
+    traceback: str
 
 
 @attrs.frozen(kw_only=True)
@@ -175,18 +182,21 @@ def rows(overview: Overview) -> Iterator[Row]:
             peak=int(overview.peaks[job]) or None,
             cause=failure.verdict.cause.value if bad and failure else "",
             why=failure.verdict.summary() if bad and failure else "",
+            name=overview.names[job] if job < len(overview.names) else "",
+            traceback=failure.traceback if bad and failure else "",
         )
 
 
 def _failing(overview: Overview) -> Iterator[Failing]:
-    last = {one.verdict.cause.value: one.verdict for one in overview.failures.values()}
+    last = {one.verdict.cause.value: one for one in overview.failures.values()}
     for cause, attempts in overview.causes.most_common():
-        verdict = last.get(cause)
+        failure = last.get(cause)
         yield Failing(
             cause=cause,
             attempts=attempts,
-            example=verdict.explain() if verdict else "",
-            advice=verdict.advise() if verdict else "",
+            example=failure.verdict.explain() if failure else "",
+            advice=failure.verdict.advise() if failure else "",
+            traceback=failure.traceback if failure else "",
         )
 
 

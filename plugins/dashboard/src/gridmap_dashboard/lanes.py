@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from gridmap_dashboard.series import Readings
+from gridmap.overview import Readings
 
 MOST_SEGMENTS: Final = 60_000
 """Pieces of all lanes together; see `Lane.add`."""

@@ -107,6 +107,7 @@ def _matching(state: RunState, jobs: Iterable[int], text: str) -> Iterator[int]:
     causes = {n for n, cause in enumerate(CAUSES) if text in cause.value}
     lanes = {one.number for one in timeline.lanes.lanes if text in one.node.lower()}
     named = {n for n, one in failures.items() if text in _words(one.verdict).lower()}
+    named |= {n for n, name in enumerate(state.overview.names) if text in name.lower()}
     runners = {
         one.number
         for one in state.overview.runners.values()
@@ -155,7 +156,7 @@ def row(
         ended = timeline.since(failure.at) if failure else None
     return {
         "job": job,
-        "name": (failure.verdict.job if failure else "") or f"job {job}",
+        "name": view.name or (failure.verdict.job if failure else "") or f"job {job}",
         "state": name,
         "node": state.node(job),
         "seconds": seconds,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 import attrs
 
 from gridmap.overview import Overview
+from gridmap_dashboard.past import rebuild
 from gridmap_dashboard.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ class RunState:
     Attributes:
         overview: How it stands.
         timeline: How it came there.
-        whole: Whether it was watched from its beginning; else there is no timeline of
-            what was before.
+        whole: Whether it was watched from its beginning; else it is made of an
+            overview, which knows no retries of a job but the last.
         followed: Whether events of another process's run come in.
         version: Grows with every change.
         lock: Held by whoever takes in events or looks.
@@ -39,7 +40,7 @@ class RunState:
     def of(cls, overview: Overview) -> Self:
         """Return a run of which only its overview is known."""
         state = cls(overview=overview, whole=False)
-        state.timeline.join(overview)
+        rebuild(state.timeline, overview)
         return state
 
     def take(self, event: AnyEvent) -> None:

@@ -6,7 +6,6 @@ as much as a screen can show. Times are seconds since the run began.
 
 from __future__ import annotations
 
-import itertools
 import math
 from array import array
 from collections.abc import Callable
@@ -15,14 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from gridmap import events as ev
-from gridmap.lifecycle import JobState
-from gridmap.overview import MOST_FAILURES
+from gridmap.overview import MOST_FAILURES, Point, cores_between
 from gridmap.verdict import Cause
 from gridmap_dashboard.lanes import MOST_SEGMENTS, Kind, Lane, Lanes, Segment
-from gridmap_dashboard.series import Bins, Point
+from gridmap_dashboard.series import Bins
 
 if TYPE_CHECKING:
-    from gridmap.overview import Overview
     from gridmap.verdict import Verdict
 
 MOST_READINGS: Final = 100_000
@@ -149,25 +146,6 @@ class Timeline:
             ev.JobFailed: self._failed,
         }
 
-    def join(self, overview: Overview) -> None:
-        """Begin in the middle of a run, with what an overview knows of it."""
-        self.began = overview.started or overview.at
-        now = self.since(overview.at)
-        for runner in overview.up:
-            lane = self.lanes.take(runner.node, runner.number)
-            since = max(0.0, now - runner.running_s)
-            self.visits[runner.number] = Visit(lane=lane, since=since)
-        table = bytes(state == JobState.GRANTED for state in range(256))
-        granted = overview.states.translate(table)
-        for job in itertools.compress(range(len(granted)), granted):
-            visit = self.visits.get(overview.holders[job])
-            if visit is None:
-                continue
-            if visit.spans and visit.spans[-1][1] == job:
-                visit.spans[-1] = (visit.spans[-1][0], job + 1)
-            else:
-                visit.spans.append((job, job + 1))
-
     def take(self, event: ev.Event) -> None:
         """Take in one event; those of no interest here are passed over."""
         taker = self._takers.get(type(event))
@@ -219,13 +197,14 @@ class Timeline:
         if visit is None:
             return
         first, stop = event.first, event.stop
-        self._grow(stop)
+        self.grow(stop)
         self.job_lanes[first:stop] = array("i", (visit.lane.number,)) * (stop - first)
         if not visit.spans:
             visit.since = self.since(event.at)
         visit.spans.append((first, stop))
 
-    def _grow(self, stop: int) -> None:
+    def grow(self, stop: int) -> None:
+        """Have room for jobs up to one."""
         more = stop - len(self.job_lanes)
         if more > 0:
             self.job_lanes.extend(array("i", (_NOWHERE,)) * more)
@@ -234,11 +213,9 @@ class Timeline:
 
     def _done(self, event: ev.JobsDone) -> None:
         count, at = event.stop - event.first, self.since(event.at)
-        self._grow(event.stop)
+        self.grow(event.stop)
         self.job_ends[event.first : event.stop] = array("f", (at,)) * count
-        self.done.add(at, count)
-        self.busy_s += event.seconds
-        self._count(event.seconds / count, count)
+        self.count(at, event.seconds, count)
         if (visit := self.visits.get(event.runner)) is not None:
             start = max(visit.since, at - event.seconds)
             piece = Segment(start, at, Kind.DONE, event.first, count)
@@ -248,7 +225,7 @@ class Timeline:
         at, cause = self.since(event.at), event.verdict.cause
         tally = self.retries if event.again else self.failures
         tally[cause.value] = tally.get(cause.value, 0) + 1
-        self._grow(event.job + 1)
+        self.grow(event.job + 1)
         self.job_ends[event.job] = at
         self.job_causes[event.job] = CAUSES.index(cause)
         start = at
@@ -279,7 +256,7 @@ class Timeline:
         visit = self.visits.get(event.runner)
         if visit is None:
             return
-        visit.cores = _cores(visit.beat, event)
+        visit.cores = cores_between(visit.beat, event)
         visit.beat = event
         point = Point(
             at=self.since(event.at),
@@ -293,21 +270,15 @@ class Timeline:
         if (visit := self.visits.get(event.runner)) is not None:
             visit.said = event
 
-    def _count(self, seconds: float, count: int) -> None:
-        place = next((n for n, most in enumerate(DURATIONS_S) if seconds <= most), -1)
+    def count(self, at: float, seconds: float, count: int) -> None:
+        """Count jobs that returned, and how long they took together."""
+        self.done.add(at, count)
+        self.busy_s += seconds
+        mean = seconds / count
+        place = next((n for n, most in enumerate(DURATIONS_S) if mean <= most), -1)
         self.durations[place] += count
 
 
 def _began(verdict: Verdict, since: float, at: float) -> float:
     """Return when an attempt that ended badly began, as well as that is known."""
     return since if verdict.ran_s is None else max(0.0, at - verdict.ran_s)
-
-
-def _cores(before: ev.RunnerVitals | None, event: ev.RunnerVitals) -> float:
-    """Return processor seconds a second between two heartbeats."""
-    if before is None or event.at <= before.at:
-        return 0.0
-    used = event.cpu_s - before.cpu_s
-    if used < 0:  # another worker, whose count began anew
-        used = event.cpu_s
-    return max(0.0, used / (event.at - before.at))

@@ -39,8 +39,6 @@ def summary(state: RunState, now: float) -> Plain:
     elapsed = timeline.since(end)
     left = overview.total - sum(map(overview.count, _OVER))
     rate = timeline.done.recent(elapsed, max(_RECENT_S, elapsed / 10))
-    if not state.whole:
-        rate = overview.rate() or 0.0
     causes = timeline.failures if state.whole else overview.causes
     return {
         "id": overview.token,
@@ -65,8 +63,7 @@ def summary(state: RunState, now: float) -> Plain:
         "rate": 0.0 if overview.ended is not None else rate,
         "mean_rate": counts["done"] / elapsed if elapsed > 0 else 0.0,
         "remaining": left / rate if rate > 0 and overview.ended is None else None,
-        "busy": timeline.busy_s if state.whole else sum(overview.seconds),
-        "whole": state.whole,
+        "busy": timeline.busy_s,
         "runners": _runner_counts(state),
         "cores": sum(visit.cores for visit in timeline.visits.values()),
         "memory": overview.rss,
@@ -102,7 +99,9 @@ def charts(state: RunState, now: float) -> Plain:
     for lane in timeline.lanes.lanes:
         nodes.setdefault(lane.node, []).append(lane)
     end = max(end, 0.001)
-    if not state.whole:
+    if (
+        not state.whole and overview.lost_cpu_s
+    ):  # of so many runners only sums are known
         return sampled(overview, timeline.began, end)
     return {
         "end": end,
@@ -118,7 +117,7 @@ def charts(state: RunState, now: float) -> Plain:
 
 
 def sampled(overview: Overview, began: float, end: float) -> Plain:
-    """Return the same of a run that was not watched, from its overview's samples."""
+    """Return the same for all nodes together, from an overview's samples."""
     step = end / _BINS
     rate, cores, memory = ([0.0] * _BINS for _ in range(3))
     for one, two in itertools.pairwise(overview.samples):
@@ -180,7 +179,6 @@ def timeline(state: RunState, now: float) -> Plain:
     return {
         "end": end,
         "hidden": hidden,
-        "whole": state.whole,
         "nodes": [{"node": node, "lanes": rows} for node, rows in nodes.items()],
     }
 

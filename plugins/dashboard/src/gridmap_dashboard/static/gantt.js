@@ -18,7 +18,7 @@ export function gantt(place, data, seconds, choose) {
   ]);
   const scrolled = place.querySelector(".gantt")?.scrollTop ?? 0;
   put(place,
-    data.nodes.length === 0 ? h("p", { class: "empty" }, data.whole ? "No runner has come up yet." : "What is written down of a run has no timeline: only a page that watches it does.") : data.whole ? null : h("p", { class: "soft" }, "As far as it was watched from here."),
+    data.nodes.length === 0 ? h("p", { class: "empty" }, "No runner has come up yet.") : null,
     h("div", { class: "gantt" }, ...rows,
       h("div", { class: "axis" }, ...[0, 0.25, 0.5, 0.75, 1].map((part) => h("span", null, clock(start + part * (end - start)))))),
     readout,
