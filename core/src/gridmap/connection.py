@@ -96,13 +96,18 @@ class Driver:
             machine=_machine(),
         )
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it was started where this process cannot see it: on another host."""
+        return self.machine != _machine()
+
     def gone(self) -> bool:
         """Say whether the driver is certainly dead.
 
         Costs the reading of one small file; does not block. False means "alive,
         or this machine cannot know", so on another host it is always False.
         """
-        if self.machine != _machine():
+        if self.elsewhere:
             return False
         return _start_of(self.pid) != self.start
 

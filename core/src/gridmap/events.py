@@ -278,6 +278,13 @@ class RunnerGone(Event):
     text: str
 
 
+@attrs.frozen(kw_only=True)
+class EventsMissed(Event):
+    """So many events were left out here, for their observer was far behind."""
+
+    count: int
+
+
 AnyEvent: TypeAlias = (
     RunStarted
     | RunEnded
@@ -294,4 +301,5 @@ AnyEvent: TypeAlias = (
     | JobProgress
     | JobOutput
     | RunnerGone
+    | EventsMissed
 )

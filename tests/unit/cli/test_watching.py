@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -84,12 +85,19 @@ class Past:
     records: Register
     directory: Path
 
-    def keep(self, name: str, events: list[ev.Event], *, kept: bool = False) -> None:
+    def keep(
+        self,
+        name: str,
+        events: list[ev.Event],
+        *,
+        kept: bool = False,
+        driver: Driver = GONE,
+    ) -> None:
         """Put a run into the register."""
         view = Overview()
         for event in events:
             view.take(event)
-        data = record.encode(record.make(view, GONE, "1.0", kept=kept))
+        data = record.encode(record.make(view, driver, "1.0", kept=kept))
         self.records.write(name, data)
 
 
@@ -229,6 +237,23 @@ def test_what_is_over_cannot_be_killed(died: Past) -> None:
     result = died.shell.run("kill", "sweep", "-y")
     assert result.returncode == 1
     assert "gridmap forget 'sweep-7'" in result.stderr
+
+
+@pytest.mark.parametrize("host", ["login7", socket.gethostname()])
+def test_a_run_of_another_host_is_ordered_about_there(past: Past, host: str) -> None:
+    """The error says what to type, and `status` as of when it tells."""
+    there = attrs.evolve(GONE, machine="another boot", host=host)
+    events = sweep(str(past.directory))
+    past.keep("20231114-221320-sweep-3f9a1c2e", events, driver=there)
+    result = past.shell.run("kill", "sweep", "3", "1-2", "-y")
+    assert result.returncode == 1
+    way = host != socket.gethostname()  # else in another container of this host
+    assert (f"ssh -t {host} gridmap kill 3f9a1c2e 3 1-2" in result.stderr) is way
+    assert f"process {GONE.pid} on {host}" in result.stderr
+    text = past.shell.run("status", "sweep").stdout
+    assert "on sge: running" in text
+    assert "as it was written down last" in text
+    assert (f"ssh {host} gridmap status 3f9a1c2e" in text) is way
 
 
 @pytest.mark.parametrize("word", ["x", "-3", "5-3", "1,2"])

@@ -34,7 +34,8 @@ def command(
     and its runners are gone a moment later. A job that is killed ends with the verdict
     "cancelled" and is not run again; that stops a map that does not keep exceptions.
 
-    Has to be called on the host of the script, by the same user.
+    Has to be called on the host of the script, by the same user; `gridmap status` tells
+    which that is.
     """
     from gridmap.cli import text, watching  # noqa: PLC0415 - see gridmap.cli
     from gridmap.control.client import Control  # noqa: PLC0415
@@ -43,7 +44,9 @@ def command(
     entry = watching.find(run, records)
     if entry.over:
         raise InvalidRequestError(_over(entry))
-    with Control(entry.record.token) as control:
+    spans = " ".join(_span(first, stop) for first, stop in jobs)
+    words = f"kill {entry.short} {spans}".rstrip()
+    with Control(entry.record.token, entry.record.driver, words) as control:
         view = control.look().overview()
         count = _counted(view, jobs)
         if not yes:
@@ -58,6 +61,10 @@ def command(
         text.paragraph(f"{_count(count)} of run {view.name} will end now.")
     else:
         text.paragraph(f"Run {view.name} will end now, and its runners with it.")
+
+
+def _span(first: int, stop: int) -> str:
+    return str(first) if stop == first + 1 else f"{first}-{stop - 1}"
 
 
 def _over(entry: Entry) -> str:

@@ -172,7 +172,7 @@ def _follow(
 
     with Tails(Path(entry.record.directory) / "logs", None) as tails:
         try:
-            with Control(entry.record.token) as control:
+            with Control(entry.record.token, entry.record.driver) as control:
                 # First of all: what is printed while the logs are read is in these.
                 events = control.follow(output=True)
                 for line in tails.first(lines) if job is None else ():

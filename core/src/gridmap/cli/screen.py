@@ -215,6 +215,10 @@ class Top(App[None]):
         bar.update(total=max(1, view.total), progress=over)
         self.query_one("#counts", Static).update(panels.counts(view))
         note = view.error or panels.reasons(view) or panels.speed(view)
+        if state == plain.RUNNING and entry.record.driver.elsewhere:
+            note = (
+                f"as of {panels.clock(view.at)}: it runs on {entry.record.driver.host}"
+            )
         self.query_one("#note", Static).update(note.splitlines()[0] if note else "")
         self._curves(view)
         self._fill("runners", panels.runners(view, now))
@@ -263,7 +267,10 @@ class Top(App[None]):
         if event.data_table.id == "failures-table" and self._view is not None:
             failure = self._view.failures.get(int(cells[0]))
             if failure is not None:
-                self.push_screen(Verdict(failure.verdict.explain()))
+                text = failure.verdict.explain()
+                if failure.traceback:
+                    text += f"\n  traceback:\n{failure.traceback}"
+                self.push_screen(Verdict(text))
         elif event.data_table.id == "runs-table":
             found = watching.find(str(cells[0]), str(self._records.path))
             self._entry = found
@@ -294,14 +301,15 @@ class Top(App[None]):
     def _ask(self, text: str, job: int | None) -> None:
         def decide(answer: bool | None) -> None:
             if answer:
-                self._kill(self._entry.record.token, job)
+                self._kill(self._entry, job)
 
         self.push_screen(Question(text), decide)
 
     @work(thread=True)
-    def _kill(self, token: str, job: int | None) -> None:
+    def _kill(self, entry: Entry, job: int | None) -> None:
+        words = f"kill {entry.short}" + ("" if job is None else f" {job}")
         try:
-            with Control(token) as control:
+            with Control(entry.record.token, entry.record.driver, words) as control:
                 if job is None:
                     control.kill_run()
                 else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -77,6 +78,13 @@ def _head(entry: Entry, view: Overview) -> None:
         if (name := entry.resume_name) is not None:
             who += f". Go on with it: gridmap attach {name!r}"
     _line("driven by" if state == plain.RUNNING else "was driven by", who)
+    if state == plain.RUNNING and driver.elsewhere:
+        told = (
+            f"{_clock(view.at)}, as it was written down last; this host cannot ask it"
+        )
+        if driver.host != socket.gethostname():
+            told += f": ssh {driver.host} gridmap status {entry.short}"
+        _line("as of", told, "doubtful")
     _line("directory", view.directory)
 
 

@@ -137,7 +137,7 @@ def look(entry: Entry) -> Overview:
 
     if not entry.over:
         try:
-            with Control(entry.record.token) as control:
+            with Control(entry.record.token, entry.record.driver) as control:
                 return control.look().overview()
         except RunError:
             pass  # it ended just now, or is on another host

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from gridmap.connection import Driver
     from gridmap.control.messages import Answer, Question
     from gridmap.control.record import Record
     from gridmap.events import Event
@@ -27,12 +28,19 @@ class Control:
 
     Args:
         token: The run's token.
+        driver: The process that drives it, if that is known.
+        words: What to say to ``gridmap`` on its host, for the error.
 
     Raises:
-        RunError: If nobody answers: the run is over, or on another host.
+        RunError: If nobody answers: the run is over, or its process is on another
+            host, which is then named.
     """
 
-    def __init__(self, token: str) -> None:
+    def __init__(
+        self, token: str, driver: Driver | None = None, words: str = "…"
+    ) -> None:
+        if driver is not None and driver.elsewhere:
+            raise RunError(_elsewhere(driver, words))
         try:
             self._socket = door.connect(door.directory(), token, _PATIENCE_S)
         except OSError as error:
@@ -150,6 +158,21 @@ class Control:
                 return None
             data += part
         return bytes(data)
+
+
+def _elsewhere(driver: Driver, words: str) -> str:
+    """Say where a run can be asked and ordered about."""
+    here = sockets.gethostname()
+    told = f"the run is driven by process {driver.pid} on {driver.host}"
+    if driver.host == here:
+        return (
+            f"{told}, and cannot be reached from here: it is in another container, or "
+            "was there before the host was started anew, and is dead"
+        )
+    return (
+        f"{told}, and this is {here}: it can be asked, and given orders, on its own "
+        f"host only: ssh -t {driver.host} gridmap {words}"
+    )
 
 
 def _who() -> str:

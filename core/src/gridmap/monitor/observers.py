@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from gridmap import plugins
 from gridmap.errors import InvalidRequestError
-from gridmap.events import JobOutput, JobProgress, RunnerVitals
+from gridmap.events import (
+    EventsMissed,
+    JobOutput,
+    JobProgress,
+    RunEnded,
+    RunnerVitals,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,8 +26,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_MOST_WAITING: Final = 10_000
+_MOST_PASSING: Final = 10_000
 """Events that one has not seen yet, beyond which it is told of nothing that goes on."""
+
+_MOST_WAITING: Final = 250_000
+"""Events that one has not seen yet, beyond which it misses what comes: some 50 MB."""
 
 
 def installed_observers(
@@ -60,12 +69,12 @@ class Observers:
         """Pass an event on; returns at once.
 
         Of heartbeats, progress and output there is no end: who does not look at them
-        misses what is too much, and nothing else.
+        misses what is too much. Who is far behind misses the rest too, but for the
+        run's end, and is told how much.
         """
         passing = isinstance(event, JobOutput | JobProgress | RunnerVitals)
         for watch in self._watches:
-            if not passing or watch.events.qsize() < _MOST_WAITING:
-                watch.events.put(event)
+            watch.tell(event, passing=passing)
 
     def finish(self, patience_s: float) -> None:
         """Let them see what is waiting, for so long at most, all together."""
@@ -90,10 +99,32 @@ class _Watch:
         self.name = name
         self.events: queue.SimpleQueue[AnyEvent | None] = queue.SimpleQueue()
         self._observer = observer
+        self._missed = 0
         self.thread = threading.Thread(
             target=self._run, name=f"gridmap-observer-{name}", daemon=True
         )
         self.thread.start()
+
+    def tell(self, event: AnyEvent, *, passing: bool) -> None:
+        """Put an event where it waits, if there is room; one thread at a time."""
+        waiting = self.events.qsize()
+        if passing and waiting >= _MOST_PASSING:
+            return
+        if waiting >= _MOST_WAITING and not isinstance(event, RunEnded):
+            if not self._missed:
+                _log.warning(
+                    "observer %s is %d events behind and misses what comes: it hangs, "
+                    "or is too slow",
+                    self.name,
+                    waiting,
+                )
+            self._missed += 1
+            return
+        if self._missed:
+            missed = EventsMissed(run=event.run, at=event.at, count=self._missed)
+            self.events.put(missed)
+            self._missed = 0
+        self.events.put(event)
 
     def _run(self) -> None:
         while (event := self.events.get()) is not None:

@@ -129,6 +129,7 @@ class Overview:
             ev.RunnerUp: self._up,
             ev.RunnerVitals: self._vitals,
             ev.RunnerGone: self._runner_gone,
+            ev.EventsMissed: self._missed,
         }
 
     def take(self, event: ev.Event) -> None:
@@ -247,6 +248,9 @@ class Overview:
         ended = "the run ended"
         self._note(event, f"{ended}: {event.error}" if event.error else ended)
         self._sample()
+
+    def _missed(self, event: ev.EventsMissed) -> None:
+        self._note(event, f"{event.count:,} events were missed: this may not be true")
 
     def _sample(self) -> None:
         self.samples.append(

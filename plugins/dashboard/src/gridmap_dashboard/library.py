@@ -164,6 +164,8 @@ def _from_record(entry: Entry) -> RunState:
     if not state.ended:
         driver = entry.record.driver
         known = "is gone" if entry.over else "does not answer"
+        if driver.elsewhere:
+            known = "is not to be seen from here: open the page on its host"
         state.lose(f"its process, {driver.pid} on {driver.host}, {known}")
     return state
 

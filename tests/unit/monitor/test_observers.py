@@ -1,0 +1,55 @@
+"""What an observer has not seen yet is bounded, and it is told what it missed."""
+
+import threading
+
+import pytest
+
+from gridmap import events as ev
+from gridmap.events import AnyEvent
+from gridmap.monitor import observers
+from gridmap.monitor.observers import Observers
+
+
+class Slow:
+    """An observer that hangs until it is let go."""
+
+    def __init__(self) -> None:
+        self.hangs, self.goes = threading.Event(), threading.Event()
+        self.seen: list[AnyEvent] = []
+
+    def __call__(self, event: AnyEvent) -> None:
+        self.hangs.set()
+        assert self.goes.wait(30)
+        self.seen.append(event)
+
+
+def test_one_that_is_far_behind_misses_events_and_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another sees them all; of the end both hear."""
+    monkeypatch.setattr(observers, "_MOST_WAITING", 10)
+    slow, quick, seen = Slow(), list[AnyEvent](), threading.Semaphore(0)
+
+    def look(event: AnyEvent) -> None:
+        quick.append(event)
+        seen.release()
+
+    watch = Observers([("slow", slow), ("quick", look)])
+    first = ev.RunnerUp(run="r", at=0.0, runner=0, handle="0", node="n", pid=1)
+    watch.tell(first)
+    assert slow.hangs.wait(30)
+    for at in range(1, 26):
+        assert seen.acquire(timeout=30)
+        watch.tell(ev.RunnerGone(run="r", at=float(at), runner=0, text=""))
+    watch.tell(ev.RunEnded(run="r", at=99.0, error=None))
+    slow.goes.set()
+    watch.finish(30.0)
+    assert len(quick) == 27
+    kinds = [type(event) for event in slow.seen]
+    assert kinds == [ev.RunnerUp, *[ev.RunnerGone] * 10, ev.EventsMissed, ev.RunEnded]
+    missed = slow.seen[-2]
+    assert isinstance(missed, ev.EventsMissed)
+    assert missed.count == 15
+    told = [r.getMessage() for r in caplog.records if "observer slow" in r.getMessage()]
+    assert len(told) == 1
+    assert "10 events behind" in told[0]
