@@ -1,4 +1,4 @@
-"""A job of a run that has a journal, as it was handed in, to be called again here."""
+"""A job as it was handed in, to be called again here: of a journal, or one that failed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from gridmap import payload
+from gridmap.control import kept, record
 from gridmap.errors import InvalidRequestError, RunError
 from gridmap.journal.log import read_only
+from gridmap.lifecycle import JobState
 from gridmap.monitor.named import read
 
 if TYPE_CHECKING:
+    from gridmap.control.register import Entry, Register
     from gridmap.monitor.past import Restored
+    from gridmap.overview import Overview
     from gridmap.rundir import RunDirectory
 
 
@@ -68,10 +72,8 @@ def load(run: RunDirectory, job: int) -> Replay:
         RunError: If the journal cannot be read, or was written with another Python.
     """
     past = read(read_only(run.journal))
-    if past.begun is not None and past.begun.python != sys.version_info[:2]:
-        had = ".".join(map(str, past.begun.python))
-        msg = f"the run was begun with Python {had}: what it holds can be read by that only"
-        raise RunError(msg)
+    if past.begun is not None:
+        _check_python(past.begun.python)
     for first, (added, frames) in past.inputs.items():
         if first <= job < added.stop:
             parcel = _function(past, added.function)
@@ -91,6 +93,68 @@ def load(run: RunDirectory, job: int) -> Replay:
         f"run {run.given_name!r} has no job {job} in its journal; it has {past.jobs:,}"
     )
     raise InvalidRequestError(msg)
+
+
+def load_failed(entry: Entry, records: Register, job: int) -> Replay:
+    """Return a job that failed of a run that has a record; else as `load`.
+
+    Args:
+        entry: The run.
+        records: Where its record is.
+        job: The job's number.
+
+    Raises:
+        InvalidRequestError: If there is no such job, or it was not kept; says why.
+        RunError: If what was kept cannot be read, or is of another Python.
+    """
+    try:
+        found = kept.find(records.jobs(entry.name), job)
+    except OSError as error:
+        msg = f"what was kept of the run's jobs cannot be read: {error.strerror}"
+        raise RunError(msg) from error
+    if found is None:
+        raise InvalidRequestError(_why_not(entry.record.overview(), job))
+    function, around, call = found
+    _check_python(around.python)
+    sys.path[:0] = [one for one in around.path if one and one not in sys.path]
+    head, *buffers = payload.decode(function.frames, record.MOST_BYTES)
+    called: Any = payload.load(payload.Parcel(bytes(head), tuple(buffers)))
+    arguments: Any = payload.load(payload.unpack(call.frames)[0])
+    args, kwargs = arguments
+    return Replay(
+        function=called,
+        args=tuple(args),
+        kwargs=kwargs or {},
+        environment=around.environment,
+        directory=around.directory,
+    )
+
+
+def _why_not(view: Overview, job: int) -> str:
+    """Say why a job was not kept, and what to do."""
+    if job >= view.total:
+        return f"run {view.name!r} has no job {job}; it has {view.total:,}"
+    state = JobState(view.states[job])
+    named = (
+        "give the map a name, grid_map(..., resume=NAME), and all its inputs are kept"
+    )
+    if state is not JobState.FAILED:
+        return (
+            f"job {job} of run {view.name!r} did not fail ({state.name.lower()}), and "
+            f"of other jobs inputs are not kept: {named}"
+        )
+    return (
+        f"job {job} of run {view.name!r} was not kept: the first that fail are, up to "
+        f"the setting keep_failed and {kept.MOST_BYTES // 2**20} MiB a run. Replay one "
+        f"that failed before it, raise the setting, or {named}"
+    )
+
+
+def _check_python(had: tuple[int, int]) -> None:
+    if had != sys.version_info[:2]:
+        told = ".".join(map(str, had))
+        msg = f"the run was begun with Python {told}: what it holds can be read by that only"
+        raise RunError(msg)
 
 
 def _function(past: Restored, digest: bytes) -> payload.Parcel:

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from gridmap.cli.parameters import runs_option
+from gridmap.cli.watching import RunName, records_option
 
 if TYPE_CHECKING:
-    from gridmap.rundir import RunDirectory
+    from gridmap.replay import Replay
 
 
 @click.command("replay", short_help="Call a job again here, with its exact input.")
-@click.argument("name")
+@click.argument("run", type=RunName())
 @click.argument("job", type=click.IntRange(0))
 @click.option("--pdb", "debug", is_flag=True, help="Open the debugger where it raises.")
 @runs_option
-def command(*, name: str, job: int, debug: bool, runs: str | None) -> int:
+@records_option
+def command(
+    *, run: str, job: int, debug: bool, runs: str | None, records: str | None
+) -> int:
     """Call one job of a run again, in this process, and print what it returns.
 
-    NAME is what the script gave as resume=NAME: only such runs keep their inputs. The
-    function, its input, its environment and its directory are those that were handed
-    in. The run does not hear of it. The exit status is 1 if the function raises.
+    RUN is what the script gave as resume=NAME: such runs keep all their inputs; or any
+    other run, of which the first jobs that failed are kept (the setting keep_failed).
+    The function, its input, its environment and its directory are those that were
+    handed in. The run does not hear of it. The exit status is 1 if the function raises.
     """
-    from gridmap import replay  # noqa: PLC0415 - see gridmap.cli
-
-    found = replay.load(_directory(name, runs), job)
-    click.echo(f"calling job {job} of run {name!r} here", err=True)
+    found = _find(run, job, runs, records)
+    click.echo(f"calling job {job} of run {run!r} here", err=True)
     try:
         value = found.call()
     except Exception as error:  # noqa: BLE001 - the user's own, shown to him
@@ -45,19 +49,17 @@ def command(*, name: str, job: int, debug: bool, runs: str | None) -> int:
     return 0
 
 
-def _directory(name: str, runs: str | None) -> RunDirectory:
-    from gridmap.cli.parameters import runs_directory  # noqa: PLC0415 - see gridmap.cli
-    from gridmap.errors import InvalidRequestError  # noqa: PLC0415
+def _find(run: str, job: int, runs: str | None, records: str | None) -> Replay:
+    """Look among the runs that can be resumed, then among all."""
+    from gridmap import replay  # noqa: PLC0415 - see gridmap.cli
+    from gridmap.cli import watching  # noqa: PLC0415
+    from gridmap.cli.parameters import runs_directory  # noqa: PLC0415
     from gridmap.rundir import RunDirectory  # noqa: PLC0415
 
-    base = runs_directory(runs)
-    known = RunDirectory.all_named(base)
-    found = next((run for run in known if run.given_name == name), None)
-    if found is None:
-        names = ", ".join(repr(run.given_name) for run in known) or "none"
-        msg = (
-            f"there is no run named {name!r} in {base} whose inputs were kept; there "
-            f"are: {names}. Give the map a name: grid_map(..., resume=NAME)"
-        )
-        raise InvalidRequestError(msg)
-    return found
+    for directory in RunDirectory.all_named(runs_directory(runs)):
+        if directory.given_name == run:
+            return replay.load(directory, job)
+    entry = watching.find(run, records)
+    if entry.resume_name is not None:
+        return replay.load(RunDirectory(path=Path(entry.record.directory)), job)
+    return replay.load_failed(entry, watching.register(records), job)

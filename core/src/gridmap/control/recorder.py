@@ -21,6 +21,7 @@ from gridmap.overview import Overview
 from gridmap.version import __version__
 
 if TYPE_CHECKING:
+    from gridmap.control.kept import Keeper
     from gridmap.control.register import Register
     from gridmap.control.server import Orders
     from gridmap.events import Event
@@ -39,13 +40,22 @@ class Recorder:
         records: Where records are written.
         most: How many there may be; 0: none is written.
         kept: Whether the run can be resumed.
+        keeper: Where jobs that failed are, to be written beside it; None: nowhere.
 
     Attributes:
         failed: Whether a job ended badly for good.
     """
 
-    def __init__(self, records: Register, most: int, *, kept: bool) -> None:
+    def __init__(
+        self,
+        records: Register,
+        most: int,
+        *,
+        kept: bool,
+        keeper: Keeper | None = None,
+    ) -> None:
         self._records, self._most, self._kept = records, most, kept
+        self._keeper = keeper
         self._orders: Orders | None = None
         self.failed = False
         self._overview = Overview()
@@ -107,6 +117,8 @@ class Recorder:
         began = time.monotonic()
         try:
             self._records.write(self._name, self.look())
+            if self._keeper is not None and (jobs := self._keeper.take()):
+                self._records.append(self._name, jobs)
         except (OSError, RunError) as error:
             _log.warning("the run is not written down: %s", error)
             self._most = 0

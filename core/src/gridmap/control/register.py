@@ -3,7 +3,8 @@
 ::
 
     $XDG_STATE_HOME/gridmap/records/            0700
-    └── 20250131-142501-sweep-3f9a1c2e.run      0600, one a run; see `gridmap.control.record`
+    ├── 20250131-142501-sweep-3f9a1c2e.run      0600, one a run; see `gridmap.control.record`
+    └── 20250131-142501-sweep-3f9a1c2e.jobs     0600, if some failed; see `gridmap.control.kept`
 
 A record is written when a run starts, every few seconds while it goes on, and at its
 end, by its own process, in a thread that nothing waits for. So it tells of runs whose
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SUFFIX: Final = ".run"
+_JOBS: Final = ".jobs"
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -89,12 +91,45 @@ class Register:
                 stream.write(data)
             os.replace(part, name + _SUFFIX, src_dir_fd=folder, dst_dir_fd=folder)
 
+    def append(self, name: str, data: bytes) -> None:
+        """Put data behind what is kept of a run's jobs.
+
+        Raises:
+            OSError: If it cannot be written.
+            RunError: If the directory cannot be trusted.
+        """
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._opened() as folder:
+            flags = (
+                os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+            )
+            descriptor = os.open(
+                name + _JOBS, flags | os.O_CLOEXEC, 0o600, dir_fd=folder
+            )
+            with os.fdopen(descriptor, "ab") as stream:
+                place.check_own(descriptor, name)
+                stream.write(data)
+
+    def jobs(self, name: str) -> bytes:
+        """Return what is kept of a run's jobs; nothing if nothing is.
+
+        Raises:
+            OSError: If it cannot be read, or is not the user's own.
+            RunError: If the directory cannot be trusted.
+        """
+        try:
+            with self._opened() as folder:
+                return _content(folder, name + _JOBS)
+        except FileNotFoundError:
+            return b""
+
     def prune(self, most: int) -> None:
         """Take away the oldest records, but *most*. Raises nothing."""
         with contextlib.suppress(OSError, RunError), self._opened() as folder:
             for name in sorted(_names(folder), reverse=True)[most:]:
-                with contextlib.suppress(OSError):
-                    os.unlink(name + _SUFFIX, dir_fd=folder)
+                for suffix in (_JOBS, _SUFFIX):
+                    with contextlib.suppress(OSError):
+                        os.unlink(name + suffix, dir_fd=folder)
 
     def entries(self, most: int | None = None) -> list[Entry]:
         """Return the runs there are records of, newest first.
@@ -158,12 +193,16 @@ def _names(folder: int) -> Iterator[str]:
             yield name.removesuffix(_SUFFIX)
 
 
+def _content(folder: int, name: str) -> bytes:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with os.fdopen(os.open(name, flags, dir_fd=folder), "rb") as stream:
+        place.check_own(stream.fileno(), name)
+        return stream.read(record.MOST_BYTES)
+
+
 def _read(folder: int, name: str) -> Record | None:
     try:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with os.fdopen(os.open(name, flags, dir_fd=folder), "rb") as stream:
-            place.check_own(stream.fileno(), name)
-            return record.decode(stream.read(record.MOST_BYTES))
+        return record.decode(_content(folder, name))
     except (OSError, RunError):
         return None
 

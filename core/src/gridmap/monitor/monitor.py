@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gridmap import plugins
 from gridmap.backend import Reach
+from gridmap.control.kept import Keeper
 from gridmap.control.recorder import Recorder
 from gridmap.control.register import Register
 from gridmap.errors import GridMapError
@@ -33,7 +34,12 @@ from gridmap.monitor.outcomes import Outcomes, Sink
 from gridmap.monitor.policy import Policy
 from gridmap.monitor.service import MonitorService
 from gridmap.monitor.store import Store, encode_call
-from gridmap.monitor.surroundings import Surroundings, not_inherited, portable
+from gridmap.monitor.surroundings import (
+    Surroundings,
+    kept,
+    not_inherited,
+    portable,
+)
 from gridmap.resources import Resources
 from gridmap.retry import RetryRules, make_rules
 from gridmap.settings import Settings, load_settings
@@ -219,10 +225,17 @@ class JobMonitor:
         self.home_address = opened.socket.addresses[0]
         resumption = self._resumption
         self.surround(os.environ, working_directory())
+        keeper = None
+        if resumption is None and self.settings.keep_records:
+            keeper = Keeper(
+                self.settings.keep_failed,
+                lambda n: kept(self._surroundings[n], n, self._job_path),
+            )
         self._store = Store(
             self.settings.compression,
             self.settings.max_message_bytes,
             resumption.run.note if resumption else None,
+            keeper,
         )
         ledger = Ledger(self._policy(opened), time.monotonic())
         parked: Sequence[Parked] = ()
@@ -232,6 +245,7 @@ class JobMonitor:
             Register(self.settings.records()),
             self.settings.keep_records,
             kept=resumption is not None,
+            keeper=keeper,
         )
         self._watch = Observers([*self._observers, ("gridmap", self._recorder)])
         self._service = MonitorService(
@@ -435,6 +449,7 @@ class JobMonitor:
             if self._resumption is not None:
                 fresh = self._resumption.fresh(first, function, inputs)
             if len(fresh):
+                self._store.called(stop - len(fresh), digest, surroundings)
                 self._store.add_inputs(stop - len(fresh), fresh)
                 added = facts.JobsAdded(
                     first=stop - len(fresh),

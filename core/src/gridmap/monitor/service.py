@@ -25,6 +25,7 @@ from gridmap.monitor.gate import Gate
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 from gridmap.protocol.sessions import SessionState, advance
+from gridmap.verdict import Cause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -280,6 +281,8 @@ class MonitorService:
         stop = deliver.offset + deliver.stop - deliver.first
         parcels = self._batch.pieces(deliver.offset, stop)
         self._gate.note(_result(deliver), self._batch.take(deliver.offset, stop))
+        if deliver.verdict is not None:
+            self._store.failed(deliver.first)
         self._store.drop(deliver.first, deliver.stop)
         self._gate.do(
             lambda: self._sink.results(
@@ -297,6 +300,8 @@ class MonitorService:
             self._gate.note(e.Saved(job=keep.job, digest=keep.digest), frames)
 
     def _deliver_verdict(self, deliver: i.DeliverVerdict) -> None:
+        if deliver.verdict.cause is not Cause.CANCELLED:
+            self._store.failed(deliver.job)
         self._store.drop(deliver.job, deliver.job + 1)
         self._gate.note(e.Ended(job=deliver.job, verdict=deliver.verdict))
         self._gate.do(lambda: self._sink.verdict(deliver.job, deliver.verdict))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import operator
 from typing import TYPE_CHECKING, Any
 
 from gridmap import payload
@@ -11,6 +13,7 @@ from gridmap.journal import entries as e
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gridmap.control.kept import Keeper
     from gridmap.payload import Frame, Parcel
 
 
@@ -34,6 +37,7 @@ class Store:
         compression: str,
         largest: int,
         journal: Callable[[e.Entry, Sequence[Frame]], None] | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         """Begin empty.
 
@@ -41,7 +45,10 @@ class Store:
             compression: The setting.
             largest: Bytes one piece may have: runners take no more.
             journal: Where new functions are written down; None: nowhere.
+            keeper: Where jobs that failed are kept; None: nowhere.
         """
+        self._keeper = keeper
+        self._calls: list[tuple[int, bytes, int]] = []
         self._journal = journal
         self._compression = compression
         self._largest = largest
@@ -120,6 +127,23 @@ class Store:
         """Return the frames of the inputs of jobs ``first`` to ``stop - 1``."""
         parcels = [self._inputs[job] for job in range(first, stop)]
         return payload.encode(payload.pack(parcels), self._compression)
+
+    def called(self, first: int, digest: bytes, surroundings: int) -> None:
+        """Note what jobs from *first* on call, and where; in their order."""
+        if self._keeper is not None and (
+            not self._calls or self._calls[-1][1:] != (digest, surroundings)
+        ):
+            self._calls.append((first, digest, surroundings))
+
+    def failed(self, job: int) -> None:
+        """Have a job kept that failed, before it is dropped."""
+        inputs = self._inputs.get(job)
+        if self._keeper is None or self._keeper.full or inputs is None:
+            return
+        place = bisect.bisect_right(self._calls, job, key=operator.itemgetter(0))
+        _, digest, surroundings = self._calls[place - 1]
+        function = self._functions[digest]
+        self._keeper.put(job, digest, function, surroundings, inputs)
 
     def drop(self, first: int, stop: int) -> None:
         """Forget the inputs of jobs that are final."""

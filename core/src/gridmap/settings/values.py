@@ -103,6 +103,8 @@ class Settings:
         record_directory: Where records of runs are kept, for `gridmap runs`; None: in
             the user's state directory.
         keep_records: How many of them; 0: none is written.
+        keep_failed: How many jobs that failed are kept of each, with function, input
+            and environment, for `gridmap replay`; 16 MiB at most; 0: none.
         interface: Network interface that the monitor listens on; None: every one
             with an address that nodes could reach.
         port_range: Ports it may use, first and last; None: any that is free.
@@ -167,6 +169,7 @@ class Settings:
     run_directory: str | None = _setting(None, kinds.path, "GRIDMAP_RUNS")
     record_directory: str | None = _setting(None, kinds.path)
     keep_records: int = _setting(200, kinds.count(0))
+    keep_failed: int = _setting(20, kinds.count(0))
     interface: str | None = _setting(None, kinds.text)
     port_range: PortRange | None = _setting(None, kinds.ports)
     host: str | None = _setting(None, kinds.text)
