@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gridmap import plugins
 from gridmap.backend import Reach
-from gridmap.control.kept import Keeper
 from gridmap.control.recorder import Recorder
 from gridmap.control.register import Register
 from gridmap.errors import GridMapError
@@ -20,6 +19,7 @@ from gridmap.job import job_path, own_path, working_directory
 from gridmap.monitor import facts
 from gridmap.monitor.errands import ErrandRunner
 from gridmap.monitor.instructions import SubmitRunners
+from gridmap.monitor.keeping import make_keeper
 from gridmap.monitor.ledger import Ledger
 from gridmap.monitor.observers import Observers, installed_observers
 from gridmap.monitor.opening import (
@@ -34,12 +34,7 @@ from gridmap.monitor.outcomes import Outcomes, Sink
 from gridmap.monitor.policy import Policy
 from gridmap.monitor.service import MonitorService
 from gridmap.monitor.store import Store, encode_call
-from gridmap.monitor.surroundings import (
-    Surroundings,
-    kept,
-    not_inherited,
-    portable,
-)
+from gridmap.monitor.surroundings import Surroundings, not_inherited, portable
 from gridmap.resources import Resources
 from gridmap.retry import RetryRules, make_rules
 from gridmap.settings import Settings, load_settings
@@ -226,11 +221,8 @@ class JobMonitor:
         resumption = self._resumption
         self.surround(os.environ, working_directory())
         keeper = None
-        if resumption is None and self.settings.keep_records:
-            keeper = Keeper(
-                self.settings.keep_failed,
-                lambda n: kept(self._surroundings[n], n, self._job_path),
-            )
+        if resumption is None:  # a journal has all inputs
+            keeper = make_keeper(self.settings, self._surroundings, self._job_path)
         self._store = Store(
             self.settings.compression,
             self.settings.max_message_bytes,

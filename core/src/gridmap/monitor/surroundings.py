@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Final
 
 import attrs
-
-from gridmap.control.kept import Around
 
 _OF_THE_HOST: Final = frozenset(
     {
@@ -46,23 +43,6 @@ class Surroundings:
     environment: Mapping[str, str | None] = attrs.field(repr=False)
     directory: str
     path: tuple[str, ...]
-
-
-def kept(around: Surroundings, number: int, job_path: str) -> Around:
-    """Return surroundings as they are kept with jobs that failed in them.
-
-    Args:
-        around: The surroundings.
-        number: Their number.
-        job_path: Directory from which the jobs' modules can be imported.
-    """
-    return Around(
-        number=number,
-        environment=dict(around.environment),
-        directory=around.directory,
-        path=(job_path, *around.path),
-        python=sys.version_info[:2],
-    )
 
 
 def portable(environment: Mapping[str, str]) -> dict[str, str | None]:
