@@ -16,7 +16,7 @@ from unittest import mock
 import attrs
 
 from gridmap import events as ev
-from gridmap.cli import main
+from gridmap.cli import joblog, main
 from gridmap.connection import Driver
 from gridmap.control import record
 from gridmap.control.register import Register, name_of
@@ -26,6 +26,7 @@ from gridmap.display.tally import Tally
 from gridmap.lifecycle import JobState
 from gridmap.overview import Overview
 from gridmap.resources import Resources
+from gridmap.shell import Ended
 from gridmap.verdict import Cause, Statement, Verdict, Witness
 
 RUN = "3f9a1c2e5b7d0468"
@@ -189,6 +190,16 @@ def dry_run():
     return "\n".join(["```console", f"$ gridmap {shown}", *lines, "…", "```", ""])
 
 
+def job_log():
+    """Return the job log of two commands that were run, with times that are made up."""
+    log = io.StringIO()
+    writer = joblog.JobLog(log)
+    for number, (code, took) in enumerate(((0, 61.207), (1, 2.918)), 1):
+        ended = Ended(code, b"", b"", took, BEGAN + number, f"node0{number}")
+        writer.add(number, ["./simulate", f"{16 + number}"], ended)
+    return f"```console\n$ cat log\n{log.getvalue()}```\n"
+
+
 def progress():
     """Return a map as a terminal of 80 columns shows it, and what is left of it."""
     tally = Tally(expected=1000)
@@ -223,6 +234,7 @@ FILES = {
     "progress.md": progress,
     "top.svg": screen,
     "commands-dry-run.md": dry_run,
+    "commands-joblog.md": job_log,
     "watch-runs.md": lambda: transcript("runs"),
     "watch-status.md": lambda: transcript("status", "sweep"),
     "watch-job.md": lambda: transcript("status", "sweep", "17"),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from . import agent, packages, testbed
+from . import agent, forward, packages, testbed
 from .hosts import Host
 from .layout import HEAD, HOSTS, USER, USERS, ClusterError, environment, require_root
 
@@ -81,6 +81,13 @@ def _parser() -> argparse.ArgumentParser:
     shell.add_argument("host", nargs="?", default=HEAD, choices=HOSTS)
     _user_option(shell)
     shell.set_defaults(command=_shell)
+
+    forwarding = commands.add_parser(
+        "forward", help="let this machine's browser reach a port of a host"
+    )
+    forwarding.add_argument("port", nargs="?", type=int, default=8137)
+    forwarding.add_argument("--host", default=HEAD, choices=HOSTS)
+    forwarding.set_defaults(command=_forward)
 
     run = commands.add_parser("run", help="run a command on a host, as the test user")
     run.add_argument("--host", default=HEAD, choices=HOSTS)
@@ -179,6 +186,23 @@ def _run(arguments: argparse.Namespace) -> int:
     return _wait_for(
         arguments.host, arguments.argv, user=arguments.user, cwd=cwd, env=env
     )
+
+
+def _forward(arguments: argparse.Namespace) -> int:
+    require_root()
+    port = arguments.port
+    try:
+        listener = forward.listen(port)
+    except OSError as exc:
+        msg = f"port {port} of this machine cannot be had: {exc.strerror}"
+        raise ClusterError(msg) from exc
+    print(f"port {port} of this machine is that of {arguments.host}; Ctrl-C ends it")
+    with listener:
+        process = Host(arguments.host).start(
+            forward.command(port), stdin=listener.fileno(), user=USER, env={}
+        )
+    _hand_on_signals(process)
+    return process.wait()
 
 
 def _agent(arguments: argparse.Namespace) -> int:

@@ -55,3 +55,29 @@ def test_rows_are_mapped_to_rows(tmp_path: Path) -> None:
         {"input": 0, "value": {"q": 0.5}},
         {"input": 1, "error": "ZeroDivisionError: division by zero"},
     ]
+    told = gridmap(
+        tmp_path, "map", "model:fit", "--inputs", "in.csv", "-b", "local", "--json"
+    )
+    assert json.loads(told.stdout) == {"calls": 2, "failed": 1, "results": rows}
+
+
+def test_commands_go_on_by_their_job_log(tmp_path: Path) -> None:
+    """What succeeded is left out, what failed is run again, and each end is a line."""
+
+    def run(*words: str) -> tuple[int, str]:
+        done = gridmap(tmp_path, "exec", "-b", "local", "--joblog", "log", *words)
+        return done.returncode, done.stdout
+
+    script = "test -e good || test {} != b && echo {}"
+    assert run(script, ":::", "a", "b", "c") == (1, "a\nc\n")
+    assert run("--resume", script, ":::", "a", "b", "c", "d") == (0, "d\n")
+    (tmp_path / "good").touch()
+    assert run("--retry-failed") == (0, "b\n")
+    assert run("--resume-failed", script, ":::", *"abcd") == (0, "")
+    lines = [line.split("\t") for line in (tmp_path / "log").read_text().splitlines()]
+    assert lines[0][:3] == ["Seq", "Host", "Starttime"]
+    assert sorted((line[0], line[6]) for line in lines[1:]) == [
+        ("1", "0"), ("2", "0"), ("2", "1"), ("3", "0"), ("4", "0"),
+    ]  # fmt: skip
+    assert run(script, ":::", "e") == (0, "e\n")  # anew
+    assert len((tmp_path / "log").read_text().splitlines()) == 2

@@ -17,8 +17,9 @@ from gridmap.monitor.store import encode_call
 from gridmap.resources import make_resources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from gridmap.events import AnyEvent
     from gridmap.monitor.outcomes import Outcome
     from gridmap.resources import Resources
     from gridmap.retry import RetryRules
@@ -64,6 +65,7 @@ class GridExecutor(Executor):
         dashboard: Whether to show the run on a web page from the first call to
             `shutdown`, as `gridmap.grid_map` does. None: the settings.
         settings: Any settings, by name.
+        observers: Names and functions that are told of every event of its run.
 
     Raises:
         InvalidRequestError, BackendUnavailableError: As `gridmap.grid_map`, at once.
@@ -88,6 +90,7 @@ class GridExecutor(Executor):
         require_cluster: bool = False,
         dashboard: bool | None = None,
         settings: Mapping[str, object] | None = None,
+        observers: Sequence[tuple[str, Callable[[AnyEvent], None]]] = (),
     ) -> None:
         if dashboard is not None:
             settings = {**(settings or {}), "dashboard": dashboard}
@@ -101,6 +104,7 @@ class GridExecutor(Executor):
             retry=retry,
             require_cluster=require_cluster,
             settings=settings,
+            observers=observers,
         )
         self._max_workers = max_workers  # dask reads it; None: it counts its own cores
         self._desk = _Desk(monitor, resources)

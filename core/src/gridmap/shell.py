@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -22,12 +23,16 @@ class Ended:
         out: What it wrote to standard output.
         err: What it wrote to standard error.
         seconds: How long it took.
+        began: When, seconds since the epoch, on its node's clock.
+        node: Where.
     """
 
     status: int
     out: bytes
     err: bytes
     seconds: float
+    began: float = 0.0
+    node: str = ""
 
 
 def run_command(words: Sequence[str]) -> Ended:
@@ -36,7 +41,7 @@ def run_command(words: Sequence[str]) -> Ended:
     Args:
         words: The program and its arguments.
     """
-    began = time.monotonic()
+    began, at = time.monotonic(), time.time()  # noqa: TID251 - for its user's log
     try:
         done = subprocess.run(
             list(words), stdin=subprocess.DEVNULL, capture_output=True, check=False
@@ -45,4 +50,5 @@ def run_command(words: Sequence[str]) -> Ended:
     except OSError as error:
         status = 127 if isinstance(error, FileNotFoundError) else 126
         out, err = b"", f"{words[0]}: {error.strerror}\n".encode()
-    return Ended(status, out, err, time.monotonic() - began)
+    took = time.monotonic() - began
+    return Ended(status, out, err, took, at, socket.gethostname())

@@ -218,6 +218,8 @@ def test_logs_are_shown_whole_or_of_one_job(over: Past) -> None:
         "42.1: one", "42.1: two \ufffd[2J", "42.2: four", "42.1: three",
     ]  # fmt: skip
     assert over.shell.run("logs", "sweep", "2").stdout == "four\n"
+    told = over.shell.run("logs", "sweep", "--json").stdout.splitlines()
+    assert json.loads(told[1]) == {"runner": "42.1", "job": None, "text": "two \x1b[2J"}
     last = over.shell.run("logs", "sweep", "1", "-n", "1").stdout.splitlines()
     assert last == ["two \ufffd[2J", "three"]
 

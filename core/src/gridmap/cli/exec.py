@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +15,10 @@ from gridmap.cli.parameters import backend_option, json_option, needs_options
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
+    from typing import TextIO
 
+    from gridmap.cli.again import Task
+    from gridmap.cli.joblog import JobLog
     from gridmap.resources import Resources
     from gridmap.shell import Ended
 
@@ -25,6 +29,8 @@ Examples:
   gridmap exec gzip -9 {} ::: a.log b.log
   ls | gridmap exec -- convert {} {.}.png
   gridmap exec --inputs seeds.txt './simulate --seed {} > out/{#}.txt'
+  gridmap exec --joblog log --resume-failed --inputs seeds.txt ./simulate
+  gridmap exec --joblog log --retry-failed
 """
 
 
@@ -34,8 +40,17 @@ Examples:
     epilog=_EXAMPLES,
     context_settings={"allow_interspersed_args": False},
 )
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.option("--inputs", metavar="FILE", help="A file of inputs, one a line.")
+@click.option("--joblog", metavar="FILE", help="Write a line for each end here.")
+@click.option("--resume", is_flag=True, help="Leave out what the job log has.")
+@click.option("--resume-failed", is_flag=True, help="Likewise, but not what failed.")
+@click.option("--retry-failed", is_flag=True, help="Run what failed by the job log.")
+@click.option(
+    "--progress/--no-progress",
+    default=None,
+    help="Show a bar on standard error, if that is a terminal; the default there.",
+)
 @click.option("--name", default="exec", help="Name of the run.")
 @click.option("--max-workers", type=click.IntRange(1), help="Runners at most.")
 @click.option("--dry-run", is_flag=True, help="Print what would run; submit nothing.")
@@ -46,6 +61,11 @@ def command(
     *,
     command: tuple[str, ...],
     inputs: str | None,
+    joblog: str | None,
+    resume: bool,
+    resume_failed: bool,
+    retry_failed: bool,
+    progress: bool | None,
     name: str,
     max_workers: int | None,
     dry_run: bool,
@@ -63,19 +83,39 @@ def command(
 
     Output comes in the order of the inputs, each job's in one piece. The exit status
     is the number of jobs that failed, 101 for more than 100, as of GNU parallel.
-    """
-    from gridmap.cli.template import fill  # noqa: PLC0415 - see gridmap.cli
 
-    words, texts = _split(command, inputs)
-    calls = [fill(words, text, number) for number, text in enumerate(texts, 1)]
+    With --joblog each end is a line of FILE, in the form of GNU parallel. --resume
+    leaves out the commands that stand there, by their numbers, and --resume-failed
+    only those that succeeded; --retry-failed takes the commands that failed from FILE.
+    """
+    from gridmap.cli.again import Again  # noqa: PLC0415 - see gridmap.cli
+
+    again = Again(joblog, resume, resume_failed, retry_failed)
+    again.check(command)
+    tasks = again.chosen([] if retry_failed else _tasks(command, inputs))
     if dry_run:
-        _rehearse(calls, backend, resources, name, max_workers)
+        _rehearse([task.call for task in tasks], backend, resources, name, max_workers)
         return 0
     failed = 0
-    with _run(calls, backend, resources, name, max_workers) as futures:
-        for text, call, future in zip(texts, calls, futures, strict=True):
-            failed += _tell(text, call, future, as_json=as_json)
+    with (
+        again.opened(tasks) as log,
+        _run(tasks, backend, resources, name, max_workers, progress, log) as futures,
+    ):
+        for task, future in zip(tasks, futures, strict=True):
+            failed += _tell(task, future, as_json=as_json)
     return min(failed, _MOST_FAILED)
+
+
+def _tasks(command: tuple[str, ...], inputs: str | None) -> list[Task]:
+    """Return all commands."""
+    from gridmap.cli.again import Task  # noqa: PLC0415 - see gridmap.cli
+    from gridmap.cli.template import fill  # noqa: PLC0415
+
+    words, texts = _split(command, inputs)
+    return [
+        Task(number, text, fill(words, text, number))
+        for number, text in enumerate(texts, 1)
+    ]
 
 
 def _split(
@@ -98,59 +138,95 @@ def _split(
 
 @contextlib.contextmanager
 def _run(
-    calls: list[list[str]],
+    tasks: list[Task],
     backend: str | None,
     resources: Resources,
     name: str,
     max_workers: int | None,
+    progress: bool | None,
+    log: JobLog | None,
 ) -> Iterator[list[Future[Ended]]]:
     """Hand in all commands; by an exception, kill what runs."""
-    from gridmap.executor import GridExecutor  # noqa: PLC0415 - see gridmap.cli
+    from gridmap.display.observing import (  # noqa: PLC0415 - see gridmap.cli
+        is_wanted,
+        make_progress,
+    )
+    from gridmap.executor import GridExecutor  # noqa: PLC0415
     from gridmap.mapping import apply_settings  # noqa: PLC0415
     from gridmap.settings import load_settings  # noqa: PLC0415
     from gridmap.shell import run_command  # noqa: PLC0415
 
-    if not calls:
+    if not tasks:
         yield []
         return
-    with GridExecutor(
-        max_workers,
-        backend=backend,
-        resources=apply_settings(resources, load_settings()[0]),
-        name=name,
-    ) as executor:
-        yield [executor.submit(run_command, call) for call in calls]
+    settings = load_settings()[0]
+    shown = is_wanted(progress, settings.progress, None)
+    observers, finish = make_progress(shown, len(tasks), name=name, brief=True)
+    with contextlib.ExitStack() as stack:
+        stack.callback(finish)
+        executor = stack.enter_context(
+            GridExecutor(
+                max_workers,
+                backend=backend,
+                resources=apply_settings(resources, settings),
+                name=name,
+                observers=observers,
+            )
+        )
+        futures = [executor.submit(run_command, task.call) for task in tasks]
+        for task, future in zip(tasks, futures, strict=True):
+            if log is not None:
+                future.add_done_callback(functools.partial(_note, log, task))
+        yield futures
 
 
-def _tell(text: str, call: list[str], future: Future[Ended], *, as_json: bool) -> bool:
+def _note(log: JobLog, task: Task, future: Future[Ended]) -> None:
+    """Write down the end of a command, unless it was taken back."""
+    if not future.cancelled():
+        ended = None if future.exception() is not None else future.result()
+        log.add(task.number, task.call, ended)
+
+
+def _tell(task: Task, future: Future[Ended], *, as_json: bool) -> bool:
     """Print what came of one command; say whether it failed."""
     from gridmap.cli import text as texts  # noqa: PLC0415 - see gridmap.cli
     from gridmap.errors import JobException  # noqa: PLC0415
 
+    told = {"input": task.text, "command": task.call}
     try:
         ended = future.result()
     except JobException as error:
         if as_json:
-            _json_line({"input": text, "command": call, "error": str(error)})
+            _json_line({**told, "error": str(error)})
         texts.complain(str(error))
         return True
     if as_json:
         _json_line(
             {
-                "input": text,
-                "command": call,
+                **told,
                 "status": ended.status,
                 "seconds": round(ended.seconds, 3),
+                "node": ended.node,
                 "stdout": ended.out.decode(errors="backslashreplace"),
                 "stderr": ended.err.decode(errors="backslashreplace"),
             }
         )
     else:
-        for stream, data in ((sys.stdout, ended.out), (sys.stderr, ended.err)):
-            stream.flush()
-            stream.buffer.write(data)
-            stream.flush()
+        _write(sys.stdout, ended.out)
+        _write(sys.stderr, ended.err)
     return ended.status != 0
+
+
+def _write(stream: TextIO, data: bytes) -> None:
+    """Write what a command printed, as it is; on a terminal above the bar."""
+    from gridmap.display.screen import is_terminal  # noqa: PLC0415 - see gridmap.cli
+
+    stream.flush()
+    if is_terminal(stream):
+        stream.write(data.decode(errors="replace"))
+    else:
+        stream.buffer.write(data)
+    stream.flush()
 
 
 def _json_line(value: dict[str, Any]) -> None:

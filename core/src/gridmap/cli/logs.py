@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 import click
 
 from gridmap.cli.watching import RunName, records_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Self
 
     from gridmap.control.register import Entry
@@ -28,6 +30,7 @@ _CHUNK: Final = 2**16
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run is over.")
 @click.option("-n", "--lines", type=click.IntRange(0), help="Only the last so many.")
 @records_option
+@click.option("--json", "as_json", is_flag=True, help="Print each line as JSON.")
 def command(
     *,
     run: str | None,
@@ -35,6 +38,7 @@ def command(
     follow: bool,
     lines: int | None,
     records: str | None,
+    as_json: bool,
 ) -> None:
     """Show what the jobs of a run print.
 
@@ -46,23 +50,27 @@ def command(
     With --follow come these logs and then, within a second, what each job prints, behind
     its number; with JOB what that job prints. A line that is printed at the seam may
     come twice.
+
+    With --json each line is an object with "runner", "job" (null: it is not known) and
+    "text".
     """
     from gridmap.cli import failing, text, watching  # noqa: PLC0415 - see gridmap.cli
 
     entry = watching.find(run, records)
     view = watching.look(entry)
+    show = _as_json if as_json else functools.partial(_show, alone=job is not None)
     if follow and not entry.over:
-        _follow(entry, job, lines, records)
+        _follow(entry, job, lines, records, show)
         return
     handle = _handle(view, job) if job is not None else None
     folder = Path(view.directory) / "logs"
     with Tails(folder, handle) as tails:
         shown = [*tails.first(lines), *tails.rest()]
     for line in shown:
-        click.echo(line)
+        show(line)
     if shown:
         return
-    if job is not None and job in view.failures:
+    if job is not None and job in view.failures and not as_json:
         failing.tell(view.failures[job])
     else:
         text.complain(f"gridmap: {_nothing(view, folder, over=entry.over)}")
@@ -95,6 +103,34 @@ def _nothing(view: Overview, folder: Path, *, over: bool) -> str:
     )
 
 
+class Line(NamedTuple):
+    """A line that was printed.
+
+    Attributes:
+        text: What.
+        runner: Its runner's handle; empty if a job is known.
+        job: Its job; None if that is not known.
+    """
+
+    text: str
+    runner: str = ""
+    job: int | None = None
+
+
+def _show(line: Line, *, alone: bool) -> None:
+    """Print a line, behind the name of what printed it unless only one is looked at."""
+    name = ""
+    if not alone and (line.runner or line.job is not None):
+        name = f"{line.runner}: " if line.runner else f"job {line.job}: "
+    click.echo(name + _plain(line.text))
+
+
+def _as_json(line: Line) -> None:
+    """Print a line as an object."""
+    told = {"runner": line.runner or None, "job": line.job, "text": line.text}
+    click.echo(json.dumps(told))
+
+
 class Tails:
     """The logs of a run's runners, read on as they grow.
 
@@ -120,20 +156,20 @@ class Tails:
         for stream in self._streams.values():
             stream.close()
 
-    def first(self, lines: int | None) -> list[str]:
+    def first(self, lines: int | None) -> list[Line]:
         """Return what is there, the last lines of each log if so many are given."""
-        found: list[str] = []
+        found: list[Line] = []
         for path in self._paths():
             new = list(self._new(path))
             found += new if lines is None else new[max(0, len(new) - lines) :]
         return found
 
-    def more(self) -> Iterator[str]:
+    def more(self) -> Iterator[Line]:
         """Yield the lines that were written since."""
         for path in dict.fromkeys([*self._streams, *self._paths()]):
             yield from self._new(path)
 
-    def rest(self) -> Iterator[str]:
+    def rest(self) -> Iterator[Line]:
         """Yield what was written and has no end of line."""
         for path, rest in self._rest.items():
             if rest:
@@ -146,7 +182,7 @@ class Tails:
         except OSError:
             return []
 
-    def _new(self, path: Path) -> Iterator[str]:
+    def _new(self, path: Path) -> Iterator[Line]:
         try:
             stream = self._streams.get(path)
             if stream is None:
@@ -158,13 +194,16 @@ class Tails:
         except OSError:
             return
 
-    def _line(self, path: Path, line: bytes) -> str:
-        text = _plain(line.decode("utf-8", "replace").rstrip("\r"))
-        return text if self._handle is not None else f"{path.stem}: {text}"
+    def _line(self, path: Path, line: bytes) -> Line:
+        return Line(line.decode("utf-8", "replace").rstrip("\r"), path.stem)
 
 
 def _follow(
-    entry: Entry, job: int | None, lines: int | None, records: str | None
+    entry: Entry,
+    job: int | None,
+    lines: int | None,
+    records: str | None,
+    show: Callable[[Line], None],
 ) -> None:
     """Print what was printed, and then what is, until the run is over."""
     from gridmap.control.client import Control  # noqa: PLC0415 - see gridmap.cli
@@ -176,14 +215,15 @@ def _follow(
                 # First of all: what is printed while the logs are read is in these.
                 events = control.follow(output=True)
                 for line in tails.first(lines) if job is None else ():
-                    click.echo(line)
-                _print(events, job)
+                    show(line)
+                for line in _printed(events, job):
+                    show(line)
         except RunError:  # it ended just now, or goes on on another host
-            _poll(entry, tails, records)
+            _poll(entry, tails, records, show)
 
 
-def _print(events: Iterator[Event], job: int | None) -> None:
-    """Print what jobs print, line by line, each behind its job."""
+def _printed(events: Iterator[Event], job: int | None) -> Iterator[Line]:
+    """Yield what jobs print, line by line."""
     from gridmap.events import JobOutput  # noqa: PLC0415 - see gridmap.cli
 
     rests: dict[tuple[int, int | None], str] = {}
@@ -192,18 +232,10 @@ def _print(events: Iterator[Event], job: int | None) -> None:
             continue
         key = (event.runner, event.job)
         *lines, rests[key] = (rests.pop(key, "") + event.text).split("\n")
-        for line in lines:
-            click.echo(_told(line, event.job, job))
+        yield from (Line(line, job=event.job) for line in lines)
         if event.lost:
-            click.echo(_told(f"… {event.lost:,} bytes more", event.job, job))
-    for (_, of), rest in rests.items():
-        if rest:
-            click.echo(_told(rest, of, job))
-
-
-def _told(line: str, of: int | None, wanted: int | None) -> str:
-    name = "" if wanted is not None else f"job {of}: " if of is not None else ""
-    return name + _plain(line)
+            yield Line(f"… {event.lost:,} bytes more", job=event.job)
+    yield from (Line(rest, job=of) for (_, of), rest in rests.items() if rest)
 
 
 def _plain(line: str) -> str:
@@ -213,7 +245,9 @@ def _plain(line: str) -> str:
     )
 
 
-def _poll(entry: Entry, tails: Tails, records: str | None) -> None:
+def _poll(
+    entry: Entry, tails: Tails, records: str | None, show: Callable[[Line], None]
+) -> None:
     """Print what is written where the run's own process cannot be asked."""
     from gridmap.cli import watching  # noqa: PLC0415 - see gridmap.cli
 
@@ -221,7 +255,7 @@ def _poll(entry: Entry, tails: Tails, records: str | None) -> None:
     while not over:
         over = watching.find(entry.name, records).over
         for line in tails.more():
-            click.echo(line)
+            show(line)
         time.sleep(0.0 if over else _PAUSE_S)
     for line in tails.rest():
-        click.echo(line)
+        show(line)

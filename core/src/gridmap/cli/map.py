@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from gridmap.cli.parameters import backend_option, needs_options
+from gridmap.cli.parameters import backend_option, json_option, needs_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,7 @@ Examples:
 @click.option("--dry-run", is_flag=True, help="Print the submission; submit nothing.")
 @backend_option
 @needs_options
+@json_option
 def command(
     *,
     function: str,
@@ -51,6 +52,7 @@ def command(
     dry_run: bool,
     backend: str | None,
     resources: Resources,
+    as_json: bool,
 ) -> int:
     """Call a function once for each row of a file, on the nodes; write what it returns.
 
@@ -61,7 +63,8 @@ def command(
     one argument, a text.
 
     Each line of the output has the number of its input, and "value" or "error". The
-    exit status is 1 if a call failed.
+    exit status is 1 if a call failed. With --json one object tells the counts, and the
+    output's name or, if it has none, the results.
     """
     from gridmap.cli.inputs import read_calls  # noqa: PLC0415 - see gridmap.cli
     from gridmap.cli.render import print_submission  # noqa: PLC0415
@@ -76,12 +79,16 @@ def command(
         return 0
     results = _run(called, calls, title, resources, backend, max_workers, resume)
     rows = [_row(number, value) for number, value in enumerate(results)]
-    if output is None:
-        _write_jsonl(rows, sys.stdout)
-    else:
+    failed = sum("error" in row for row in rows)
+    if output is not None:
         with open(output, "w", encoding="utf-8", newline="") as stream:  # noqa: PTH123
             (_write_csv if output.endswith(".csv") else _write_jsonl)(rows, stream)
-    failed = sum("error" in row for row in rows)
+    elif not as_json:
+        _write_jsonl(rows, sys.stdout)
+    if as_json:
+        told = {"results": rows} if output is None else {"output": output}
+        counts = {"calls": len(rows), "failed": failed}
+        click.echo(json.dumps({**counts, **told}, default=_plain))
     if failed:
         from gridmap.cli import text  # noqa: PLC0415 - see gridmap.cli
 
