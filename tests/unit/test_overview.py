@@ -234,3 +234,17 @@ def test_names_are_those_of_the_jobs_that_have_some() -> None:
     assert overview.names == ["", "", "c", "d"]
     assert [overview.job(n).name for n in (1, 3)] == ["", "d"]
     assert [notice.text for notice in overview.notices] == ["4 jobs were handed in"]
+
+
+def test_a_runner_has_the_job_that_it_runs() -> None:
+    """When one is over it goes on with the next of its jobs, without a heartbeat."""
+    granted = ev.JobsGranted(run="r", at=2.0, first=0, stop=2, runner=1, attempt=1)
+    first = ev.JobsDone(run="r", at=5.0, first=0, stop=1, runner=1, seconds=3.0)
+    told = ev.JobProgress(run="r", at=4.0, job=0, runner=1, done=9, total=10)
+    overview = fold([queued(4), up(1), granted, told])
+    runner = overview.runners[1]
+    assert (runner.job, runner.job_since, runner.progress) == (0, 2.0, "9 of 10")
+    overview.take(first)
+    assert (runner.job, runner.job_since, runner.progress) == (1, 5.0, "")
+    overview.take(failed(1))
+    assert (runner.job, runner.job_since) == (None, None)

@@ -1,6 +1,7 @@
 """`gridmap top`, driven by Textual's pilot in a screen of 80x24 and of 200x50."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,14 +33,16 @@ class Orders:
 
     def __init__(self) -> None:
         self.given: list[object] = []
+        self.watched, self.left = threading.Event(), threading.Event()
 
     def kill_run(self, by: str) -> None:
         del by
         self.given.append("run")
 
     def watch(self, *, output: bool) -> Callable[[], None]:
-        self.given.append(("watch", output))
-        return lambda: self.given.append("look no more")
+        assert not output
+        self.watched.set()
+        return self.left.set
 
     def kill_jobs(self, first: int, stop: int, by: str) -> None:
         del by
@@ -190,3 +193,17 @@ def test_without_textual_the_way_to_it_is_told(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # noqa: ARG005
     assert main(["top", "--records", str(run.path)]) == 1
     assert "pip install 'gridmap-core[top]'" in capsys.readouterr().err
+
+
+def test_jobs_are_asked_how_far_they_are_for_as_long_as_one_looks(
+    run: Register, orders: Orders
+) -> None:
+    """A heartbeat tells only every ten seconds."""
+
+    async def play(top: Top, pilot: Pilot[None]) -> None:
+        del top
+        await until(pilot, orders.watched.is_set)
+        assert not orders.left.is_set()
+
+    drive(run, SMALL, play)
+    assert orders.left.wait(10)

@@ -70,14 +70,13 @@ def runners(view: Overview, now: float) -> list[tuple[str, ...]]:
 
 def _runner(one: RunnerView, now: float) -> tuple[str, ...]:
     busy = one.job is not None
-    since = now - one.since if one.state == "queued" else one.running_s
-    heard = max(0.0, now - one.heard) if busy and one.heard is not None else 0.0
+    since = one.since if one.state == "queued" else one.job_since
     return (
         one.handle or str(one.number),
         one.node,
         one.state,
         str(one.job) if busy else "",
-        span(since + heard) if busy or one.state == "queued" else "",
+        "" if since is None else span(max(0.0, now - since)),
         format_memory(one.rss) if one.rss else "",
         span(one.cpu_s) if one.cpu_s else "",
         f"{one.done:,}",

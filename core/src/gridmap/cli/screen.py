@@ -132,6 +132,8 @@ class Top(App[None]):
         super().__init__()
         self._entry, self._records = entry, register
         self._view: Overview | None = None
+        self._followed = ""
+        self._line: Control | None = None
         self._drawn: dict[str, list[tuple[str, ...]]] = {}
 
     def compose(self) -> ComposeResult:
@@ -196,8 +198,27 @@ class Top(App[None]):
         if self._entry.name == entry.name:
             self.call_from_thread(self._show, entry, view, runs)
 
+    @work(thread=True, group="follow")
+    def follow(self, entry: Entry) -> None:
+        """Have the run's jobs tell at once how far they are, as long as one looks."""
+        token, driver = entry.record.token, entry.record.driver
+        with contextlib.suppress(GridMapError, OSError), Control(token, driver) as line:
+            self._line = line
+            for _ in line.follow():
+                if self._followed != entry.name:
+                    return
+
+    def on_unmount(self) -> None:
+        """Look no more."""
+        self._followed = ""
+        if self._line is not None:
+            self._line.hang_up()
+
     def _show(self, entry: Entry, view: Overview, runs: list[tuple[str, ...]]) -> None:
         self._entry, self._view = entry, view
+        if self._followed != entry.name and not entry.over:
+            self._followed = entry.name
+            self.follow(entry)
         with contextlib.suppress(NoMatches):  # the screen is being taken down
             self._draw(entry, view, runs)
 

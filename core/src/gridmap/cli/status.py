@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gridmap.control.register import Entry
     from gridmap.overview import JobView, Overview
 
-_LABEL: Final = 12
+_LABEL: Final = 13
 _STYLES: Final = {"running": "strong", "done": "good", "failed": "bad", "died": "bad"}
 
 
@@ -212,8 +212,9 @@ def _one(view: Overview, job: int, *, as_json: bool) -> None:
         _line("memory", f"seen to hold {format_memory(one.peak)} at most")
     if runner is not None:
         _line("runner", f"{runner.handle} on {runner.node or 'a node'}, {runner.state}")
-        if runner.job == job:
-            _line("running for", watching.span(runner.running_s))
+        if runner.job == job and runner.job_since is not None:
+            took = max(0.0, view.at - runner.job_since)
+            _line("running for", watching.span(took))
     if failure is not None:
         click.echo()
         failing.tell(failure)

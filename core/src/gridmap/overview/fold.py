@@ -11,8 +11,8 @@ A thread that takes in events and one that looks need a lock around both.
 from __future__ import annotations
 
 from array import array
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
@@ -20,9 +20,8 @@ import attrs
 from gridmap import events as ev
 from gridmap.lifecycle import JobState
 from gridmap.overview import views as v
-from gridmap.overview.failures import Failures
-from gridmap.overview.readings import Heartbeats
-from gridmap.overview.views import JobView, Notice, RunnerView, Sample
+from gridmap.overview.standing import NOBODY, Standing
+from gridmap.overview.views import Notice, RunnerView, Sample
 
 MOST_NAMES: Final = 100_000
 """Jobs whose own names are remembered, the first of them."""
@@ -30,47 +29,15 @@ MOST_NAMES: Final = 100_000
 MOST_GONE: Final = 1_000
 """Runners that are remembered when they are gone."""
 
-MOST_NOTICES: Final = 200
 MOST_SAMPLES: Final = 600
 """When there are so many, every second one goes, and they are taken half as often."""
 
 _FIRST_PAUSE_S: Final = 1.0
-_RATE_S: Final = 20.0
-"""What is taken for the present when a rate is asked for."""
-
-_NOBODY: Final = -1
 
 
 @attrs.define(eq=False)
-class Overview:
-    """How a run stands.
-
-    Attributes:
-        token: The run's token; empty until it started.
-        name: Its name.
-        backend: Name of its backend.
-        directory: Where it keeps its files.
-        started: When it started; None until it did.
-        ended: When it was over; None until it was.
-        error: The text of the exception that ended it; None if there was none.
-        at: When the last event was.
-        queries: How many queries its scheduler got, by purpose; known at its end.
-        states: One `JobState` a job.
-        runners: Its runners by number, those that are gone too, up to a bound.
-        failures: Jobs that ended badly, finally or for a time, the latest of them.
-        causes: How many attempts ended badly, by the value of their cause.
-        notices: What happened lately, oldest first.
-        samples: How it stood from its beginning on, oldest first.
-        holders: One runner's number a job, of the one that had it last; -1: none.
-        seconds: How long a job took, for each that is over, as far as is known.
-        ends: When it was over, seconds since the start; 0: it is not, or nobody knows.
-        peaks: Most bytes it was seen to hold, by heartbeats; 0: none saw it.
-        requests: What was asked for, by stretches of jobs, the first of them.
-        attempts: Jobs whose attempt is not the first.
-        names: What jobs are called, by number, as far as they have names of their own;
-            empty: it has none.
-        readings: Heartbeats, by runner.
-        lost_cpu_s: Processor seconds of runners that are forgotten.
+class Overview(Standing):
+    """How a run stands, for as long as it is told its events.
 
     Example:
         >>> from gridmap.events import JobsDone, JobsQueued
@@ -83,32 +50,8 @@ class Overview:
         (4, 6)
     """
 
-    token: str = ""
-    name: str = ""
-    backend: str = ""
-    directory: str = ""
-    started: float | None = None
-    ended: float | None = None
-    error: str | None = None
-    at: float = 0.0
-    queries: Mapping[str, int] = attrs.field(factory=dict)
-    states: bytearray = attrs.field(factory=bytearray)
-    runners: dict[int, RunnerView] = attrs.field(factory=dict)
-    failures: Failures = attrs.field(factory=Failures)
-    causes: Counter[str] = attrs.field(factory=Counter)
-    notices: deque[Notice] = attrs.field(factory=lambda: deque(maxlen=MOST_NOTICES))
-    samples: list[Sample] = attrs.field(factory=list)
-    holders: array[int] = attrs.field(factory=lambda: array("i"))
-    seconds: array[float] = attrs.field(factory=lambda: array("f"))
-    ends: array[float] = attrs.field(factory=lambda: array("f"))
-    peaks: array[float] = attrs.field(factory=lambda: array("f"))
-    requests: list[v.Request] = attrs.field(factory=list)
-    attempts: dict[int, int] = attrs.field(factory=dict)
-    names: list[str] = attrs.field(factory=list)
-    readings: Heartbeats = attrs.field(factory=Heartbeats)
     _handed_in: tuple[Notice | None, int] = (None, 0)
     _gone: deque[int] = attrs.field(factory=deque)
-    lost_cpu_s: float = 0.0
     _pause_s: float = _FIRST_PAUSE_S
     _takers: dict[type[Any], Callable[[Any], None]] = attrs.field(init=False)
 
@@ -140,96 +83,6 @@ class Overview:
             taker(event)
         if not self.samples or self.at - self.samples[-1].at >= self._pause_s:
             self._sample()
-
-    # Looking ------------------------------------------------------------------------
-
-    @property
-    def total(self) -> int:
-        """How many jobs there are so far."""
-        return len(self.states)
-
-    def count(self, state: JobState) -> int:
-        """Return how many jobs are in a state."""
-        return self.states.count(state)
-
-    @property
-    def up(self) -> list[RunnerView]:
-        """The runners that are up, by number."""
-        return [runner for runner in self.runners.values() if runner.state == "up"]
-
-    @property
-    def pending(self) -> dict[str, int]:
-        """How many runners wait, by the scheduler's reason; empty: it gave none."""
-        waiting = (r for r in self.runners.values() if r.state == "queued")
-        return dict(Counter(runner.reason for runner in waiting).most_common())
-
-    @property
-    def running(self) -> int:
-        """How many runners have jobs, as far as is known: so many jobs run now."""
-        granted = self.count(JobState.GRANTED)
-        return min(granted, len(self.up))
-
-    @property
-    def cpu_s(self) -> float:
-        """Processor seconds of all runners, those that are gone too."""
-        return self.lost_cpu_s + sum(r.cpu_s for r in self.runners.values())
-
-    @property
-    def rss(self) -> int:
-        """Bytes of memory that runners hold now, all together."""
-        return sum(runner.rss for runner in self.up)
-
-    def rate(self) -> float | None:
-        """Return how many jobs end in a second at present; None if nobody can tell."""
-        now = self.at if self.ended is None else self.ended
-        first = next((s for s in self.samples if s.at >= now - _RATE_S), None)
-        if self.ended is not None or first is None:
-            first = self.samples[0] if self.samples else None
-        if first is None or now - first.at <= 0:
-            return None
-        over = self.count(JobState.DONE) + self.count(JobState.FAILED)
-        return (over - first.done - first.failed) / (now - first.at)
-
-    def remaining_s(self) -> float | None:
-        """Return how many seconds it may take yet; None if nobody can tell."""
-        rate = self.rate()
-        left = self.total - sum(map(self.count, _OVER))
-        if not rate or self.ended is not None:
-            return None
-        return left / rate
-
-    def job(self, number: int) -> JobView:
-        """Return one job.
-
-        Raises:
-            IndexError: If there is no such job.
-        """
-        if not 0 <= number < len(self.states):
-            msg = f"there is no job {number}"
-            raise IndexError(msg)
-        state, holder = JobState(self.states[number]), self.holders[number]
-        return JobView(
-            job=number,
-            state=state,
-            runner=None if holder == _NOBODY else holder,
-            seconds=self.seconds[number] if state is JobState.DONE else None,
-            attempt=self.attempts.get(number, 1),
-            name=self.names[number] if number < len(self.names) else "",
-            ended=self.ends[number] or None,
-            peak=int(self.peaks[number]) or None,
-        )
-
-    def find(
-        self, state: JobState | None = None, first: int = 0, most: int = 100
-    ) -> Iterator[JobView]:
-        """Yield jobs from one on, all or those in a state; quick for millions."""
-        at = first
-        for _ in range(most):
-            at = at if state is None else self.states.find(state, at)
-            if not 0 <= at < len(self.states):
-                return
-            yield self.job(at)
-            at += 1
 
     # The run ------------------------------------------------------------------------
 
@@ -274,7 +127,7 @@ class Overview:
         more = stop - len(self.states)
         if more > 0:
             self.states.extend(bytes((JobState.QUEUED,)) * more)
-            self.holders.extend(array("i", (_NOBODY,)) * more)
+            self.holders.extend(array("i", (NOBODY,)) * more)
             for values in (self.seconds, self.ends, self.peaks):
                 values.extend(array("f", (0.0,)) * more)
 
@@ -309,6 +162,9 @@ class Overview:
         if event.attempt > 1:
             for job in range(first, stop):
                 self.attempts[job] = event.attempt
+        runner = self.runners.get(event.runner)
+        if runner is not None and runner.job is None:
+            runner.take_up(first, event.at)
 
     def _done(self, event: ev.JobsDone) -> None:
         first, stop = event.first, event.stop
@@ -323,6 +179,15 @@ class Overview:
         if runner := self.runners.get(event.runner):
             runner.done += stop - first
             runner.busy_s += event.seconds
+            self._go_on(runner, first, stop, event.at)
+
+    def _go_on(self, runner: RunnerView, first: int, stop: int, at: float) -> None:
+        """Have a runner whose job is over take up the next of its jobs, if it has it."""
+        if runner.job is None or not first <= runner.job < stop:
+            return
+        here = stop < len(self.states) and self.holders[stop] == runner.number
+        more = here and self.states[stop] == JobState.GRANTED
+        runner.take_up(stop if more else None, at if more else None)
 
     def _cancelled(self, event: ev.JobsCancelled) -> None:
         self._grow(event.stop)
@@ -345,6 +210,8 @@ class Overview:
             self.seconds[event.job] = verdict.ran_s or 0.0
         self._peak(event.job, verdict.peak_memory or 0)
         self.causes[verdict.cause.value] += 1
+        if runner := self.runners.get(self.holders[event.job]):
+            self._go_on(runner, event.job, event.job + 1, event.at)
         self.failures.take(event)
         after = ", is run again" if event.again else ""
         self._note(event, f"job {event.job}, {verdict.summary()}{after}")
@@ -414,6 +281,3 @@ class Overview:
             if self.holders[at] == number:
                 self.states[at] = JobState.QUEUED
             at = self.states.find(JobState.GRANTED, at + 1)
-
-
-_OVER: Final = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)

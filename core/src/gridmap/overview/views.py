@@ -33,8 +33,8 @@ class RunnerView:
         rss: Bytes of memory the tree holds now.
         peak_rss: Most it ever held, bytes.
         io_bytes: Bytes the tree read and wrote so far.
-        job: The job it was running at its last heartbeat; None if it was idle.
-        running_s: For how long then, seconds.
+        job: The job it runs, as far as is known; None if it is idle.
+        job_since: When that began, seconds since the epoch; None likewise.
         progress: How far that job is, in its own words; empty if it did not say.
         done: How many jobs returned from it.
         busy_s: How long these took together, seconds.
@@ -53,7 +53,7 @@ class RunnerView:
     peak_rss: int = 0
     io_bytes: int = 0
     job: int | None = None
-    running_s: float = 0.0
+    job_since: float | None = None
     progress: str = ""
     done: int = 0
     busy_s: float = 0.0
@@ -64,21 +64,27 @@ class RunnerView:
         self.cpu_s = max(self.cpu_s, event.cpu_s)
         self.rss, self.io_bytes = event.rss, event.io_bytes
         self.peak_rss = max(self.peak_rss, event.peak_rss)
-        if event.job != self.job:
+        since = None if event.job is None else event.at - event.running_s
+        self.take_up(event.job, since)
+
+    def take_up(self, job: int | None, since: float | None) -> None:
+        """Note which job it runs now, and since when."""
+        if job != self.job:
             self.progress = ""
-        self.job, self.running_s = event.job, event.running_s
+        self.job, self.job_since = job, since
 
     def told(self, event: JobProgress) -> None:
         """Take in how far its job is."""
         of = f" of {event.total:g}" if event.total else ""
+        if event.job != self.job:
+            self.take_up(event.job, event.at)
         self.progress = f"{event.done:g}{of} {event.text}".rstrip()
-        self.job = event.job
 
     def go(self, event: RunnerGone) -> None:
         """Note that it is gone."""
         self.state, self.since, self.reason = "gone", event.at, event.text
-        self.rss, self.job, self.running_s = 0, None, 0.0
-        self.progress = ""
+        self.rss = 0
+        self.take_up(None, None)
 
 
 @attrs.frozen(kw_only=True)

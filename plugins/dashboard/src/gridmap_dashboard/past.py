@@ -109,7 +109,8 @@ def _place(
         for point in overview.readings.get(number, ()):
             lane.readings.add(point, timeline.lanes.share(MOST_READINGS))
         if number in up:
-            since = max(0.0, now - up[number].running_s)
+            began = up[number].job_since
+            since = now if began is None else timeline.since(began)
             timeline.visits[number] = Visit(lane=lane, since=since)
         else:
             leaving.append((pieces[number][-1].end, lane))
