@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from tests.unit.dashboard import conftest as stories
 from tests.unit.dashboard.conftest import HOSTILE, Story
 
@@ -166,3 +166,21 @@ def test_a_hundred_thousand_jobs_are_paged(url: str, told: Story, page: Page) ->
     expect(page.locator("tbody tr")).to_have_count(50)
     page.get_by_role("button", name="Next").click()
     expect(page.locator("caption")).to_have_text("50,051 to 50,100 of 99,985")
+
+
+def test_a_page_that_is_opened_while_another_loads_is_filled(
+    url: str, told: Story, page: Page
+) -> None:
+    """Though the answer for the other comes late, and nothing happens in the run."""
+    told.tell(ev.RunEnded, 20.0, error=None)
+    visit(page, url, "/runners")
+    expect(page.locator("main table tbody tr")).to_have_count(2)
+    held: list[Route] = []
+    page.route(re.compile("/timeline"), lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks it
+    with page.expect_request(re.compile("/timeline")):
+        page.evaluate("location.hash = '#/run/r1'")
+    page.evaluate("location.hash = '#/run/r1/jobs'")
+    expect(page.locator("#search")).to_be_visible()
+    for route in held:
+        route.continue_()
+    expect(page.locator("main table tbody tr")).to_have_count(50)

@@ -65,7 +65,9 @@ def test_a_network_backend_is_told_which_addresses_would_be_offered(
     """The socket of a run is opened for that, with the settings of a run."""
     shell.offer("fine")
     report = shell.json("doctor", "--no-probe", "-b", "fine", GRIDMAP_HOST="127.0.0.1")
-    assert checks(report)["offered to nodes"]["found"].startswith("tcp://127.0.0.1 ")
+    offered = checks(report)["offered to nodes"]
+    assert offered["found"].startswith("tcp://127.0.0.1 ")
+    assert "Only this machine can reach that" in offered["advice"]
     report = shell.json(
         "doctor", "--no-probe", "-b", "fine", status=1, GRIDMAP_INTERFACE="nosuch0"
     )

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gridmap.errors import InvalidSettingError, RunError
+from gridmap.monitor.opening import listen
+from gridmap.rundir import RunDirectory
+from gridmap.settings import Settings
 from gridmap.transport import Endpoint, PortRange, choose_endpoints
 from gridmap.transport.addresses import (
     InterfaceAddress,
     interface_addresses,
+    only_here,
     preferred_addresses,
     rank,
 )
+from gridmap.transport.keys import RunKeys
 
 
 def at(interface: str, address: str, *, up: bool = True) -> InterfaceAddress:
@@ -164,3 +170,31 @@ def test_a_port_in_use_elsewhere_is_no_matter_of_addresses() -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         assert choose_endpoints(host="127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("offers", "loops"),
+    [
+        (["127.0.0.1"], True),
+        (["127.0.1.1", "::1", "[::1]"], True),
+        (["10.0.0.1", "127.0.0.1"], False),
+        (["head"], False),
+    ],
+)
+def test_what_only_this_machine_reaches_is_known(
+    offers: list[str], *, loops: bool
+) -> None:
+    """A name may lead anywhere."""
+    assert only_here(offers) is loops
+
+
+def test_a_run_that_no_node_could_reach_warns_at_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not after minutes in which no runner is heard of."""
+    name = next(i.interface for i in interface_addresses() if i.address.is_loopback)
+    directory = RunDirectory(path=tmp_path)
+    keys = RunKeys.fresh()
+    listen(directory, Settings(interface=name), keys).close(0.0)
+    assert "which only this machine can reach: unless all" in caplog.text
+    assert f"interface='{name}'" in caplog.text

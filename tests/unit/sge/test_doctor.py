@@ -9,17 +9,29 @@ from tests.unit.sge.doubles import INSTALLATION, FakePrograms, recorded
 
 from gridmap.backend import Check
 from gridmap.programs import Answer, NoAnswer
-from gridmap_sge import doctor, plugin
+from gridmap_sge import doctor, plugin, qstat, site
 from gridmap_sge.discovery import Installation
 from gridmap_sge.drmaa_process import DrmaaProcess, Opened
 
-ORDER = ["cell", "programs", "master", "submission", "DRMAA", "accounting"]
+ORDER = [
+    "cell", "programs", "master", "submission", "memory", "parallel environments",
+    "queues", "DRMAA", "accounting",
+]  # fmt: skip
 
 
 @pytest.fixture
 def healthy(monkeypatch: pytest.MonkeyPatch) -> FakePrograms:
     """Make a machine on which all is well."""
-    programs = FakePrograms(**{"qconf -sh": "head\n", "qsub -w v": "found\n"})
+    programs = FakePrograms(
+        **{
+            "qconf -sh": "head\n",
+            "qsub -w v": "found\n",
+            "qconf -sc": recorded("qconf_sc.txt"),
+            "qconf -sq": recorded("qconf_sq.txt"),
+            "qconf -spl": "smp\n",
+            "qstat -f -xml": recorded("qstat_f.xml"),
+        }
+    )
     unknown = Answer(status=1, errors=recorded("qacct_unknown.txt"))
     programs.say("qacct", unknown)
     monkeypatch.setattr("gridmap_sge.discovery.find", lambda _: INSTALLATION)
@@ -94,3 +106,47 @@ def test_without_a_cell_nothing_else_is_looked_at(
 def test_programs_lie_in_folders(healthy: FakePrograms) -> None:
     """Which are named."""
     assert str(Path("/sge/bin")) in examine(healthy)["programs"].found
+
+
+def test_memory_that_jobs_cannot_ask_for_is_told() -> None:
+    """With the resources that they can ask for instead."""
+    known = site.parse_complexes(recorded("qconf_sc.txt"))
+    assert site.judge_memory(known).found == (
+        "mem_free: a measured value, which nobody reserves, h_vmem is counted"
+    )
+    del known["mem_free"]
+    check = site.judge_memory(known)
+    assert not check.passed
+    assert "virtual_free" in check.advice
+    assert "slots" not in check.advice
+
+
+@pytest.mark.parametrize(
+    ("there", "used", "words"),
+    [
+        (["smp"], "smp", ""),
+        (["smp", "mpi"], "make smp,[n1=smp]", "ask for mpi would wait for ever"),
+        (["smp", "mpi"], "NONE,[@fast=mpi]", "parallel_environment: mpi"),
+        ([], "NONE", "qconf -aattr"),
+    ],
+    ids=["well", "one too many", "another", "none"],
+)
+def test_a_parallel_environment_that_no_queue_has_is_told(
+    there: list[str], used: str, words: str
+) -> None:
+    """A job that asks for it would wait for ever."""
+    queues = f"qname all.q\npe_list               {used}\nslots 4\n"
+    check = site.judge_environments(there, site.parse_environments(queues))
+    assert check.passed
+    assert words in check.advice if words else not check.advice
+
+
+def test_queues_that_are_shut_are_told() -> None:
+    """And where all are, that is a failure."""
+    states = qstat.parse_states(recorded("qstat_f_disabled.xml"))
+    check = site.judge_queues(states)
+    assert check.passed
+    assert check.found == "1 of 2 on single hosts take jobs; all.q@n1 is disabled"
+    assert not site.judge_queues(dict.fromkeys(states, "au")).passed
+    assert not site.judge_queues({}).passed
+    assert not site.judge_queues({"all.q@n1": "a"}).advice  # a load that passes

@@ -110,3 +110,17 @@ def test_accounting_is_named_where_there_is_any(
     )
     checks = doctor.checks(FakeSlurm(scontrol=config, sinfo=NODES))
     assert "sacct" in checks[-1].found
+
+
+def test_the_doctor_names_nodes_that_are_drained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a remark while others take jobs, and as a failure when none does."""
+    usable = Availability(usable=True, reason="configured by slurm.conf")
+    monkeypatch.setattr(discovery, "available", lambda: usable)
+    recorded = recordings.read("sinfo-drained")
+    for text, passed in ((recorded, True), (recorded.replace("idle", "down"), False)):
+        nodes = doctor.checks(FakeSlurm(scontrol=CONFIG, sinfo=says(text)))[2]
+        assert nodes.passed is passed
+        assert "n2 (drained: disk is full)" in nodes.found
+        assert "State=RESUME" in nodes.advice

@@ -27,3 +27,11 @@ def test_silent_nodes_have_a_star() -> None:
     """As seen with 22.05.8 while one node's cable was pulled."""
     output = "banner\ngridmap|n1|mixed*\ngridmap|n1|mixed*\ngridmap|n2|idle\n"
     assert sinfo.parse_silent(output) == {"n1": "mixed*"}
+
+
+def test_nodes_that_take_no_job_are_read_with_the_reason() -> None:
+    """As scontrol's user gave it; one without an answer has none."""
+    drained = recordings.read("sinfo-drained")
+    assert sinfo.parse_shut(drained) == ({"n2": "drained: disk is full"}, 2)
+    silent = "gridmap|n3|idle*|none\nwelcome\ngridmap|n4|mixed|none\n"
+    assert sinfo.parse_shut(silent) == ({"n3": "idle*"}, 2)

@@ -10,7 +10,7 @@ from gridmap.backend import Check, Reach
 from gridmap.errors import GridMapError, RunError
 from gridmap.monitor.opening import listen
 from gridmap.rundir import RunDirectory
-from gridmap.transport.addresses import interface_addresses
+from gridmap.transport.addresses import interface_addresses, only_here
 from gridmap.transport.keys import RunKeys
 
 if TYPE_CHECKING:
@@ -108,13 +108,22 @@ def addresses(patient: Patient) -> Sequence[Check]:
     hosts = ", ".join(address.rpartition(":")[0] for address in offered)
     span = patient.settings.port_range
     ports = "any port" if span is None else f"ports {span[0]}-{span[1]}"
+    advice = (
+        "Nodes must be able to connect to one of them: runners take the first that "
+        "answers. If a firewall is in between, have it open some ports and name them "
+        "with the setting port_range."
+    )
+    if only_here(address.rpartition(":")[0].partition("//")[2] for address in offered):
+        advice = (
+            "Only this machine can reach that, so no runner on another will be heard "
+            "of: take the settings interface and host away, or name an interface that "
+            "the nodes see."
+        )
     return [
         Check(
             name="offered to nodes",
             passed=True,
             found=f"{hosts} on {ports}",
-            advice="Nodes must be able to connect to one of them: runners take the "
-            "first that answers. If a firewall is in between, have it open some ports "
-            "and name them with the setting port_range.",
+            advice=advice,
         )
     ]

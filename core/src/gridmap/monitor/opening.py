@@ -26,7 +26,7 @@ from gridmap.job import working_directory
 from gridmap.monitor.errands import Launch
 from gridmap.plugins import RunPlugins
 from gridmap.rundir import RunDirectory
-from gridmap.transport.addresses import PortRange, choose_endpoints
+from gridmap.transport.addresses import PortRange, choose_endpoints, only_here
 from gridmap.transport.keys import RunKeys
 from gridmap.transport.limits import Limits
 from gridmap.transport.router import MonitorSocket
@@ -290,6 +290,15 @@ def listen(
     if keys is None:
         return MonitorSocket.ipc(directory.path, limits=limits)
     endpoints = choose_endpoints(interface=settings.interface, host=settings.host)
+    if only_here(endpoint.offer for endpoint in endpoints):
+        _log.warning(
+            "nodes are told to connect to %s, which only this machine can reach: unless "
+            "all nodes are this machine, no runner will be heard of; the settings "
+            "interface=%r and host=%r say so",
+            ", ".join(endpoint.offer for endpoint in endpoints),
+            settings.interface,
+            settings.host,
+        )
     return MonitorSocket.tcp(
         endpoints, keys, port_range=_ports(settings), limits=limits
     )

@@ -174,6 +174,21 @@ def choose_endpoints(
     return tuple(Endpoint(bind=str(i.address), offer=str(i.address)) for i in best)
 
 
+def only_here(offers: Iterable[str]) -> bool:
+    """Whether no other machine can reach any of these addresses: they are loopback.
+
+    Args:
+        offers: What `choose_endpoints` offers; a name is not looked up.
+    """
+    for offer in offers:
+        try:
+            if not ipaddress.ip_address(offer.strip("[]")).is_loopback:
+                return False
+        except ValueError:
+            return False
+    return True
+
+
 def interface_addresses() -> tuple[InterfaceAddress, ...]:
     """Return all IPv4 and IPv6 addresses of this host."""
     states = psutil.net_if_stats()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,10 @@ from gridmap import programs as running
 from gridmap.backend import Check
 from gridmap.desk import Desk
 from gridmap.programs import Answer
-from gridmap_sge import discovery
+from gridmap_sge import discovery, qstat, site
 from gridmap_sge.drmaa_process import DrmaaProcess
 from gridmap_sge.programs import Programs
+from gridmap_sge.qstat import QstatError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,6 +39,7 @@ def examine(
         _programs(found),
         _master(programs),
         _submit_host(programs),
+        *_site(programs),
         _drmaa(found, environ),
         _accounting(programs),
     ]
@@ -90,6 +93,27 @@ def _submit_host(programs: Programs) -> Check:
         found="a job would be taken" if passed else answer.words,
         advice="" if passed else advice,
     )
+
+
+def _site(programs: Programs) -> Sequence[Check]:
+    """Look at what jobs can ask for, and at what is shut; what cannot be asked is left."""
+    checks = []
+    if complexes := site.parse_complexes(_told(programs, "qconf", "-sc")):
+        checks.append(site.judge_memory(complexes))
+    if queues := _told(programs, "qconf", "-sq", "*"):
+        there = _told(programs, "qconf", "-spl").split()
+        used = site.parse_environments(queues)
+        checks.append(site.judge_environments(there, used))
+    with contextlib.suppress(QstatError):
+        states = qstat.parse_states(_told(programs, "qstat", "-f", "-xml"))
+        checks.append(site.judge_queues(states))
+    return checks
+
+
+def _told(programs: Programs, *words: str) -> str:
+    answer = programs.ask(*words)
+    well = isinstance(answer, Answer) and answer.status == 0
+    return answer.output if well and isinstance(answer, Answer) else ""
 
 
 def _drmaa(found: Installation, environ: Mapping[str, str]) -> Check:

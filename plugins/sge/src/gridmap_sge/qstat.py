@@ -139,6 +139,18 @@ def parse_unreachable(text: str) -> frozenset[str]:
     return frozenset(hosts)
 
 
+def parse_states(text: str) -> dict[str, str]:
+    """Return the letters of each queue instance's state, from ``qstat -f -xml``.
+
+    Raises:
+        QstatError: If the text is not XML, or not qstat's.
+    """
+    return {
+        _text(queue, "name"): _text(queue, "state")
+        for queue in _root(text).iter("Queue-List")
+    }
+
+
 def parse_largest(text: str) -> dict[str, int]:
     """Return the most slots of each queue on one host, from ``qstat -xml -f``."""
     largest: dict[str, int] = {}

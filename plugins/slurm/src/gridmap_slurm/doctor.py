@@ -12,6 +12,7 @@ from gridmap.programs import Answer, Reply, Run
 from gridmap_slurm import discovery, environment, sacct, scontrol, sinfo
 
 _TIMEOUT_S: Final = 10.0
+_MOST_NAMED: Final = 5
 
 
 def checks(run: Run = programs.run) -> tuple[Check, ...]:
@@ -50,15 +51,26 @@ def checks(run: Run = programs.run) -> tuple[Check, ...]:
 
 
 def _nodes(run: Run) -> Check:
-    answer = _ask(run, sinfo.command())
-    nodes = sinfo.parse(_output(answer))
-    if nodes:
-        return Check(name="Slurm's nodes", passed=True, found=f"{len(nodes)} nodes")
+    name = "Slurm's nodes"
+    answer = _ask(run, sinfo.shut_command())
+    shut, count = sinfo.parse_shut(_output(answer))
+    if not count:
+        return Check(
+            name=name,
+            passed=False,
+            found=_words(answer),
+            advice="a white list of nodes cannot be used as long as sinfo does not answer",
+        )
+    if not shut:
+        return Check(name=name, passed=True, found=f"{count} nodes")
+    told = [f"{node} ({why})" for node, why in sorted(shut.items())[:_MOST_NAMED]]
+    more = f", and {len(shut) - len(told)} more" if len(shut) > len(told) else ""
+    advice = "ask the administrators, who open one with scontrol update State=RESUME"
     return Check(
-        name="Slurm's nodes",
-        passed=False,
-        found=_words(answer),
-        advice="a white list of nodes cannot be used as long as sinfo does not answer",
+        name=name,
+        passed=len(shut) < count,
+        found=f"{count - len(shut)} of {count} take jobs, not {', '.join(told)}{more}",
+        advice=advice,
     )
 
 

@@ -16,11 +16,36 @@ if TYPE_CHECKING:
 PROGRAM: Final = "sinfo"
 
 _MARK: Final = "gridmap|"
+_SHUT: Final = ("drain", "down", "fail", "maint", "inval")
 
 
 def command(clusters: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Return the query: one node a line, once for each of its partitions."""
     return (PROGRAM, *clusters, "--all", "--noheader", "--Node", f"--format={_MARK}%N")
+
+
+def shut_command() -> tuple[str, ...]:
+    """Return the query for states of all nodes and why they are so, one a line."""
+    return (PROGRAM, "--all", "--noheader", "--Node", f"--format={_MARK}%N|%T|%E")
+
+
+def parse_shut(output: str) -> tuple[dict[str, str], int]:
+    """Return the nodes that take no job, each with why, and how many nodes there are.
+
+    Their states begin with drain, down, fail or maint, or have a star: they do not
+    answer (sinfo(1), "NODE STATE CODES"; 22.05.8).
+    """
+    shut, names = {}, set()
+    for line in output.splitlines():
+        mark, _, rest = line.partition("|")
+        name, _, rest = rest.partition("|")
+        state, _, reason = rest.partition("|")
+        if f"{mark}|" != _MARK or not name:
+            continue
+        names.add(name)
+        if state.startswith(_SHUT) or state.endswith("*"):
+            shut[name] = state + ("" if reason in {"", "none"} else f": {reason}")
+    return shut, len(names)
 
 
 def parse(output: str) -> frozenset[str] | None:
