@@ -20,7 +20,7 @@ NEW_ENOUGH = import sys; sys.version_info >= (3, 11) or sys.exit( \
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format types imports docs check bench simulate clean \
 	pictures lock audit \
-	cluster-up cluster-down cluster-shell
+	cluster-up cluster-down cluster-shell cluster-forward
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ cluster-up: ## Start a two-node Grid Engine and a two-node Slurm to play with
 
 cluster-shell: ## Open a shell on the clusters' head node, as an ordinary user
 	@$(PYTHON) tests/cluster shell
+
+cluster-forward: ## Let a browser here reach a page on the clusters' head node
+	@$(PYTHON) tests/cluster forward
 
 cluster-down: ## Take the clusters down
 	@$(PYTHON) tests/cluster down

@@ -199,7 +199,7 @@ def _forward(arguments: argparse.Namespace) -> int:
     print(f"port {port} of this machine is that of {arguments.host}; Ctrl-C ends it")
     with listener:
         process = Host(arguments.host).start(
-            forward.command(port), stdin=listener.fileno(), user=USER, env={}
+            forward.command(port), stdin=listener.fileno(), env={}
         )
     _hand_on_signals(process)
     return process.wait()

@@ -7,6 +7,7 @@ here while what it connects to is there.
 
 import contextlib
 import errno
+import os
 import socket
 import sys
 import threading
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Final
 
 LOOPBACK: Final = "127.0.0.1"
+NOBODY: Final = 65534
+"""Whom the process on the host belongs to: users may not be able to run this Python."""
+
 _CHUNK: Final = 2**16
 
 
@@ -42,8 +46,9 @@ def serve(listener: socket.socket, port: int) -> None:
     """Pass on every connection, until this process is ended."""
     while True:
         here, _ = listener.accept()
+        there = socket.socket()
         try:
-            there = socket.create_connection((LOOPBACK, port))
+            there.connect((LOOPBACK, port))
         except OSError as error:
             print(
                 f"nobody listens on port {port} of {socket.gethostname()} yet "
@@ -51,6 +56,7 @@ def serve(listener: socket.socket, port: int) -> None:
                 file=sys.stderr,
             )
             here.close()
+            there.close()
             continue
         for one, two in ((here, there), (there, here)):
             threading.Thread(target=_pass, args=(one, two), daemon=True).start()
@@ -66,5 +72,9 @@ def _pass(one: socket.socket, two: socket.socket) -> None:
 
 
 if __name__ == "__main__":
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
     with contextlib.suppress(KeyboardInterrupt):
         serve(socket.socket(fileno=0), int(sys.argv[1]))

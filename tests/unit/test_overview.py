@@ -246,5 +246,6 @@ def test_a_runner_has_the_job_that_it_runs() -> None:
     assert (runner.job, runner.job_since, runner.progress) == (0, 2.0, "9 of 10")
     overview.take(first)
     assert (runner.job, runner.job_since, runner.progress) == (1, 5.0, "")
-    overview.take(failed(1))
+    overview.take(attrs.evolve(failed(1), at=7.0))
     assert (runner.job, runner.job_since) == (None, None)
+    assert overview.seconds[1] == 2.0  # it raised before any heartbeat

@@ -142,7 +142,7 @@ def test_jobs_have_their_times() -> None:
     assert [(row.begin, row.end) for row in rows[:2]] == [(1.0, 5.0), (5.0, 9.0)]
     assert [row.node for row in rows[:3]] == ["node1", "node1", "node2"]
     assert (rows[2].state, rows[2].cause, rows[2].seconds) == (
-        "failed", "out of memory", None,
+        "failed", "out of memory", 6.0,
     )  # fmt: skip
     assert (rows[4].state, rows[4].end) == ("queued", None)
 

@@ -105,7 +105,7 @@ def _drive(base: Path, state: RunState) -> Verdict | None:
         f"{state.done:,} of {state.jobs:,} jobs are done, {left:,} are not",
         err=True,
     )
-    observers, finish = make_progress(sys.stderr.isatty(), state.jobs)
+    observers, finish = make_progress(sys.stderr.isatty(), state.jobs, name=state.name)
     try:
         return attach.drive(base, state.name, observers)
     finally:

@@ -59,7 +59,9 @@ def command(
     name = choice.backend.info.name
     if not as_json:
         click.echo(f"{calls} calls of {PAUSE_S} s on backend {name}: {choice.why}")
-    observers, finish = make_progress(sys.stderr.isatty() and not as_json, calls)
+    observers, finish = make_progress(
+        sys.stderr.isatty() and not as_json, calls, name="demo"
+    )
     roll = RollCall(time.monotonic, [function for _, function in observers])
     try:
         answers = grid_map(

@@ -207,7 +207,7 @@ class Overview(Standing):
         verdict = event.verdict
         if not event.again:
             self.ends[event.job] = event.at - (self.started or event.at)
-            self.seconds[event.job] = verdict.ran_s or 0.0
+            self.seconds[event.job] = self._ran_s(event)
         self._peak(event.job, verdict.peak_memory or 0)
         self.causes[verdict.cause.value] += 1
         if runner := self.runners.get(self.holders[event.job]):
@@ -215,6 +215,15 @@ class Overview(Standing):
         self.failures.take(event)
         after = ", is run again" if event.again else ""
         self._note(event, f"job {event.job}, {verdict.summary()}{after}")
+
+    def _ran_s(self, event: ev.JobFailed) -> float:
+        """Return how long an attempt took: by its heartbeats, else since it was begun."""
+        runner = self.runners.get(self.holders[event.job])
+        if event.verdict.ran_s is not None or runner is None:
+            return event.verdict.ran_s or 0.0
+        if runner.job != event.job or runner.job_since is None:
+            return 0.0
+        return max(0.0, event.at - runner.job_since)
 
     # Runners ------------------------------------------------------------------------
 
