@@ -8,6 +8,7 @@ import contextlib
 import io
 import os
 import re
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,9 +17,11 @@ from unittest import mock
 import attrs
 
 from gridmap import events as ev
+from gridmap import payload
 from gridmap.cli import joblog, main
 from gridmap.connection import Driver
-from gridmap.control import record
+from gridmap.control import kept, record
+from gridmap.control.recorder import Recorder
 from gridmap.control.register import Register, name_of
 from gridmap.display import status
 from gridmap.display.summary import summary
@@ -28,6 +31,10 @@ from gridmap.overview import Overview
 from gridmap.resources import Resources
 from gridmap.shell import Ended
 from gridmap.verdict import Cause, Statement, Verdict, Witness
+from gridmap_dashboard import metrics as openmetrics
+from gridmap_dashboard.state import RunState
+from gridmap_sge import reasons as of_grid_engine
+from gridmap_slurm import reasons
 
 RUN = "3f9a1c2e5b7d0468"
 BEGAN = 1_738_330_000.0
@@ -53,6 +60,10 @@ OOM = Verdict(
 )
 
 
+WAITS = reasons.explain("QOSMaxCpuPerUserLimit")
+"""As the plugin for Slurm explains it."""
+
+
 def _sweep():
     """Yield what happened in a run of 1,000 jobs up to its second minute."""
     yield ev.RunStarted(
@@ -74,19 +85,25 @@ def _sweep():
     for n in range(33, 41):
         yield ev.RunnerPending(
             run=RUN, at=BEGAN + 8, runner=n, handle=f"4711.{n}", up=32,
-            reason="QOSMaxCpuPerUserLimit",
+            reason=WAITS.reason, meaning=WAITS.meaning, advice=WAITS.advice,
         )  # fmt: skip
     for n in range(1, 33):
         first = (n - 1) * 12
         yield ev.JobsDone(
             run=RUN, at=BEGAN + 10 + 3 * n, first=first, stop=first + 5 + n % 5,
-            runner=n, seconds=81.0 + n,
+            runner=n, seconds=4.9 + 3 * n,
         )  # fmt: skip
         yield ev.RunnerVitals(
             run=RUN, at=BEGAN + 110, runner=n, cpu_s=97.0, rss=700_000_000 + n,
             peak_rss=900_000_000, io_bytes=10_000, job=first + 10, running_s=4.0,
         )  # fmt: skip
     yield ev.JobFailed(run=RUN, at=BEGAN + 112, job=17, verdict=OOM, again=True)
+
+
+def _logs():
+    """Yield the names and the texts of the logs that are left of it."""
+    yield "4711.1", "fold 1 of 5\nfold 2 of 5\n"
+    yield "4711.2", "fold 2 of 5\nfold 3 of 5\nallocating 1.9 GB\n"
 
 
 def _demo():
@@ -113,6 +130,7 @@ def _made_up():
     with (
         mock.patch.dict(os.environ, {"TZ": "UTC"}),
         mock.patch.object(Driver, "gone", return_value=False),
+        mock.patch.object(Driver, "elsewhere", new=False),
         mock.patch.object(time, "time", return_value=BEGAN + 130.0),
     ):
         time.tzset()
@@ -145,6 +163,110 @@ def transcript(*words):
         register = Register(Path(folder) / "records")
         _fill(register)
         return f"```console\n{_printed(register, *words)}```\n"
+
+
+def logs():
+    """Return what `gridmap logs` prints of a run, and of one job."""
+    with tempfile.TemporaryDirectory() as folder:
+        register = Register(Path(folder) / "records")
+        place = Path(folder) / "run" / "logs"
+        place.mkdir(parents=True)
+        for name, text in _logs():
+            (place / f"{name}.log").write_text(text)
+        here = Driver(pid=81_245, start="1", host="login1", machine="a")
+        events = [
+            attrs.evolve(one, directory=str(place.parent))
+            if isinstance(one, ev.RunStarted)
+            else one
+            for one in _sweep()
+        ]
+        _keep(register, events, here)
+        shown = [
+            _printed(register, *words)
+            for words in (("logs", "sweep", "-n", "2"), ("logs", "sweep", "17"))
+        ]
+    return "```console\n" + "".join(shown) + "```\n"
+
+
+class _Obedient:
+    """Takes the orders of a run that is made up."""
+
+    def kill_run(self, by):
+        """End nothing."""
+
+    def kill_jobs(self, first, stop, by):
+        """End nothing."""
+
+    def watch(self, **_):
+        """Tell nothing."""
+        return lambda: None
+
+
+def kill():
+    """Return what `gridmap kill` prints, of a run that listens."""
+    with tempfile.TemporaryDirectory() as folder:
+        register = Register(Path(folder) / "records")
+        recorder = Recorder(register, 10, kept=False)
+        recorder.obey(_Obedient())
+        for event in sorted(_sweep(), key=lambda event: event.at):
+            recorder(event)
+        try:
+            shown = [
+                _printed(register, *words)
+                for words in (
+                    ("kill", "sweep", "17", "220-229", "--yes"),
+                    ("kill", "sweep", "--yes"),
+                )
+            ]
+        finally:
+            recorder.close()
+    return "```console\n" + "".join(shown) + "```\n"
+
+
+def replay():
+    """Return what `gridmap replay` prints of a job that failed."""
+    function = payload.dump(fit, what="fit")
+    call = payload.dump(((17,), None), what="input 17")
+    around = kept.Around(
+        number=0, environment={}, directory="", path=(), python=sys.version_info[:2]
+    )
+    keeper = kept.Keeper(1, lambda _: around)
+    frames = [function.head, *function.buffers]
+    keeper.put(17, b"fit", payload.encode(frames, "none"), 0, call)
+    with tempfile.TemporaryDirectory() as folder:
+        register = Register(Path(folder) / "records")
+        _fill(register)
+        (entry,) = [one for one in register.entries() if one.record.name == "sweep"]
+        register.append(entry.name, keeper.take())
+        told = io.StringIO()
+        with contextlib.redirect_stderr(told):
+            words = _printed(register, "replay", "sweep", "17")
+    text = re.sub(r'File ".*", line \d+', 'File "sweep.py", line 7', told.getvalue())
+    return f"```console\n{words}{text}```\n"
+
+
+def fit(seed):
+    """Fail, as a user's function does."""
+    scores = {n: 1 / (n + 1) for n in range(seed)}
+    return scores[seed]
+
+
+def metrics():
+    """Return the first metrics of the run."""
+    state = RunState()
+    for event in sorted(_sweep(), key=lambda event: event.at):
+        state.take(event)
+    lines = openmetrics.render([state], BEGAN + 130).replace(RUN, RUN[:8]).splitlines()
+    wanted = ("gridmap_jobs", "gridmap_runners", "gridmap_failed")
+    shown = [line for line in lines if any(name in line for name in wanted)]
+    return "\n".join(["```text", *shown, "…", "# EOF", "```", ""])
+
+
+def waiting():
+    """Return a warning of a runner that waits, in the words of Grid Engine's plugin."""
+    words = 'cannot run in PE "smp" because it only offers 0 slots'
+    why = of_grid_engine.explain(words, Resources(cores=64), {"all.q": 4})
+    return f"```text\nrunner 7.1 does not start: {why}\n```\n"
 
 
 def screen():
@@ -223,7 +345,7 @@ def progress():
             runner=n % 32 + 1, seconds=9 + n % 4, peak_rss=1_310_000_000 + n,
         )  # fmt: skip
         tally.take(done)
-    tally.overview.runners[1].cpu_s = 7300.0
+    tally.overview.runners[1].cpu_s = 6300.0
     queries = {"submit": 1, "observe": 4}
     tally.take(ev.RunEnded(run=RUN, at=BEGAN + 302, error=None, queries=queries))
     text = [*during, "", *summary(tally, "sweep")]
@@ -238,4 +360,9 @@ FILES = {
     "watch-runs.md": lambda: transcript("runs"),
     "watch-status.md": lambda: transcript("status", "sweep"),
     "watch-job.md": lambda: transcript("status", "sweep", "17"),
+    "watch-logs.md": logs,
+    "watch-kill.md": kill,
+    "watch-replay.md": replay,
+    "metrics.md": metrics,
+    "waiting.md": waiting,
 }

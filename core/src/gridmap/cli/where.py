@@ -75,7 +75,9 @@ def nodes(overview: Overview) -> list[Node]:
         if node is None:
             node = known[name] = Node(name)
         node.failed += state == JobState.FAILED
-        node.add(max(0.0, end - overview.seconds[job]), end, width_s)
+        node.add(
+            max(0.0, min(end, end - overview.seconds[job])), max(0.0, end), width_s
+        )
     highest = max((node.highest for node in known.values()), default=0.0)
     for node in known.values():
         node.draw(highest or 1.0)
