@@ -139,6 +139,12 @@ def complain(number: int) -> int:
     return number
 
 
+def touch(path: str) -> str:
+    """Make an empty file; return its path."""
+    Path(path).touch()
+    return path
+
+
 def be_picky(_: object) -> None:
     """Raise what pickling alone cannot rebuild."""
     one, two = "salt", "pepper"

@@ -1,6 +1,7 @@
 """A map's results are those of a loop, in the same order, whatever the inputs are."""
 
 import functools
+import itertools
 import random
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from tests import jobs
 
 from gridmap import Job, grid_map, process_jobs
 from gridmap.events import JobsDone, JobsGranted
+from gridmap.testing import eventually
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 10_000])
@@ -174,6 +176,34 @@ def jobs_started(place: Path) -> None:
     from tests import traces
 
     traces.await_marks(place, "job0")
+
+
+def test_jobs_begin_while_a_slow_generator_goes_on(tmp_path: Path) -> None:
+    """What it has given runs, as it shows by waiting for it; a list is of one piece."""
+
+    def inputs() -> Iterator[str]:
+        yield str(tmp_path / "first")
+        threading.Event().wait(0.2)  # a source that takes its time
+        yield str(tmp_path / "second")
+        for name in ("first", "second"):
+            eventually((tmp_path / name).exists, within_s=30.0, what=f"job {name}")
+        yield str(tmp_path / "third")
+
+    results = grid_map(jobs.touch, inputs(), backend="local")
+    assert [Path(path).name for path in results] == ["first", "second", "third"]
+
+
+def test_a_failure_does_not_wait_for_a_slow_generator() -> None:
+    """The map ends with the exception; what was not read is not wanted."""
+
+    def inputs() -> Iterator[int]:
+        for number in itertools.count(3):
+            yield number
+            threading.Event().wait(0.1)
+            assert number < 300, "nobody ended the map"
+
+    with pytest.raises(jobs.Teapot):
+        grid_map(jobs.complain, inputs(), backend="local")
 
 
 def test_an_endless_generator_that_fails_ends_the_map() -> None:

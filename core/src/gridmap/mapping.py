@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -21,7 +22,7 @@ from gridmap.retry import RetryRules
 from gridmap.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from gridmap.monitor.outcomes import Outcome
     from gridmap.payload import Parcel
@@ -32,6 +33,9 @@ _WINDOW: Final = 10_000
 """Inputs of a generator that are held at a time: read, and not yet done."""
 
 _CHUNK: Final = 1_000
+
+_SOON_S: Final = 0.1
+"""How long the inputs that a generator has given wait for its next ones."""
 
 
 @attrs.frozen(kw_only=True)
@@ -130,16 +134,18 @@ class Map:
         self, template: Job, calls: Iterator[Sequence[Any]], *, sized: bool
     ) -> list[Any]:
         """Map one function."""
-        encoded = _encoded(calls, 0, None if sized else _CHUNK)
-        complete = sized or len(encoded) < _CHUNK
-        total = len(encoded) if complete else None
+        # The parts of a run that is resumed must be what they were.
+        patience_s = math.inf if sized or self.resume else _SOON_S
+        inputs = _Inputs(calls, None if sized else _CHUNK, patience_s)
+        encoded = inputs.read()
+        total = inputs.count if inputs.complete else None
         monitor, finish = self.monitor(
             template.function, total, lambda job: f"{self.name}{job}"
         )
         if not encoded:
             return []
         template = _with_settings(template, monitor)
-        monitor.expect([_call(0, template, encoded)], complete=complete)
+        monitor.expect([_call(0, template, encoded)], complete=inputs.complete)
         with _finishing(finish), monitor:
             gathered = _Gathered(return_exceptions=self.return_exceptions)
             around = monitor.surround(template.environment, template.working_dir)
@@ -149,20 +155,17 @@ class Map:
                 resources=template.request,
                 surroundings=around,
             )
-            add(encoded, final=complete)
-            count = len(encoded)
+            add(encoded, final=inputs.complete)
             del encoded
-            while not complete or len(gathered.values) < count:
-                while not complete and count - len(gathered.values) < _WINDOW:
-                    more = _encoded(calls, count, _CHUNK)
-                    count += len(more)
-                    complete = len(more) < _CHUNK
-                    add(more, final=complete)
-                    if complete and not more:
+            while not inputs.over(len(gathered.values)):
+                reading = inputs.wanted(len(gathered.values))
+                if reading:
+                    more = inputs.read()
+                    add(more, final=inputs.complete)
+                    if inputs.complete and not more:
                         monitor.seal()
-                if len(gathered.values) < count:
-                    gathered.gather(monitor)
-        return [gathered.values[job] for job in range(count)]
+                gathered.gather(monitor, wait=not reading)
+        return [gathered.values[job] for job in range(inputs.count)]
 
     def jobs(self, jobs: list[Job], white_list: Iterable[str] | None) -> list[Any]:
         """Run jobs of their own kinds."""
@@ -211,9 +214,14 @@ class _Gathered:
     jobs: Sequence[Job] | None = None
     values: dict[int, Any] = attrs.field(factory=dict)
 
-    def gather(self, monitor: JobMonitor) -> None:
-        """Wait for more; raise the first exception, with what was finished."""
-        for outcome in self._taken(monitor):
+    def gather(self, monitor: JobMonitor, *, wait: bool = True) -> None:
+        """Take what has come; raise the first exception, with what was finished.
+
+        Args:
+            monitor: Whence.
+            wait: Whether to wait for something if there is nothing.
+        """
+        for outcome in self._taken(monitor, wait=wait):
             if self.jobs is not None:
                 _record(self.jobs[outcome.job], outcome.value, outcome.error)
             if outcome.error is None:
@@ -225,9 +233,9 @@ class _Gathered:
                     outcome.error.gridmap_results = self.values  # type: ignore[attr-defined]
                 raise outcome.error
 
-    def _taken(self, monitor: JobMonitor) -> Iterator[Outcome]:
+    def _taken(self, monitor: JobMonitor, *, wait: bool) -> Iterator[Outcome]:
         try:
-            yield from monitor.outcomes.take()
+            yield from monitor.outcomes.take(wait=wait)
         except RunKilledError as error:
             error.gridmap_results = self.values  # type: ignore[attr-defined]
             raise
@@ -279,21 +287,48 @@ def apply_settings(request: Resources, settings: Settings) -> Resources:
     )
 
 
-def _encoded(
-    calls: Iterator[Sequence[Any]], first: int, most: int | None
-) -> list[bytes | Parcel]:
-    """Return up to *most* calls, the next of a map, as they travel; None: all.
+@attrs.define
+class _Inputs:
+    """The inputs of a map, as they are read.
 
-    Each is encoded before the next is read, and where more follow keeps nothing of
-    it: a generator may fill the same array again for its next item.
+    Attributes:
+        count: How many were read.
+        complete: Whether there are no more.
     """
-    encoded = []
-    for number, args in enumerate(itertools.islice(calls, most), first):
-        call = encode_call(tuple(args), None, number)
-        if most is not None and isinstance(call, payload.Parcel):
-            call = call.detach()
-        encoded.append(call)
-    return encoded
+
+    _calls: Iterator[Sequence[Any]]
+    _most: int | None
+    _patience_s: float
+    count: int = 0
+    complete: bool = False
+
+    def over(self, done: int) -> bool:
+        """Tell whether so many done are all."""
+        return self.complete and done == self.count
+
+    def wanted(self, done: int) -> bool:
+        """Tell whether more are to be read, so many being done."""
+        return not self.complete and self.count - done < _WINDOW
+
+    def read(self) -> list[bytes | Parcel]:
+        """Return the next calls as they travel: as many as may be, or come soon.
+
+        Each is encoded before the next is read, and where more follow keeps nothing
+        of it: a generator may fill the same array again for its next item.
+        """
+        encoded = []
+        until = time.monotonic() + self._patience_s
+        self.complete = True
+        for args in self._calls:
+            call = encode_call(tuple(args), None, self.count)
+            self.count += 1
+            if self._most is not None and isinstance(call, payload.Parcel):
+                call = call.detach()
+            encoded.append(call)
+            if len(encoded) == self._most or time.monotonic() > until:
+                self.complete = False
+                break
+        return encoded
 
 
 @contextlib.contextmanager

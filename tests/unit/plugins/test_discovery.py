@@ -47,6 +47,13 @@ def test_a_broken_plugin_stops_no_other(shelf: Shelf, offer: Offer) -> None:
     assert {one.distribution for one in known.broken} == {"unknown distribution"}
 
 
+def test_a_hook_that_does_not_exist_is_told(shelf: Shelf) -> None:
+    """Else nobody would learn why a misspelt one is never called."""
+    shelf.add("typo", "@hookimpl\ndef gridmap_backend(): return []")
+    (broken,) = shelf.load().broken
+    assert "unknown hook 'gridmap_backend'" in broken.error
+
+
 def test_a_broken_plugin_is_not_called(shelf: Shelf) -> None:
     """A plugin with one bad signature takes part in nothing at all."""
     shelf.add(

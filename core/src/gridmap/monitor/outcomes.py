@@ -135,13 +135,19 @@ class Outcomes:
         """See `Sink`."""
         self._queue.put(error)
 
-    def take(self) -> Iterator[Outcome]:
-        """Wait for the next jobs to end and yield what came of them.
+    def take(self, *, wait: bool = True) -> Iterator[Outcome]:
+        """Yield what came of the next jobs that ended.
+
+        Args:
+            wait: Whether to wait for some if there are none; else none is yielded.
 
         Raises:
             GridMapError: If the run cannot go on.
         """
-        item = self._queue.get()
+        try:
+            item = self._queue.get(block=wait)
+        except queue.Empty:
+            return
         if isinstance(item, BaseException):
             raise item
         if isinstance(item, Outcome):

@@ -106,6 +106,7 @@ class Plugins:
         try:
             module = entry.load()
             self._manager.register(module, name=entry.name)
+            self._manager.check_pending()  # a misspelt hook would never be called
             infos = _own_backends(module)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - one bad plugin never stops the others
             if self._manager.has_plugin(entry.name):
