@@ -246,6 +246,13 @@ def test_a_runner_has_the_job_that_it_runs() -> None:
     assert (runner.job, runner.job_since, runner.progress) == (0, 2.0, "9 of 10")
     overview.take(first)
     assert (runner.job, runner.job_since, runner.progress) == (1, 5.0, "")
+    overview.take(
+        ev.RunnerVitals(
+            run="r", at=5.5, runner=1, cpu_s=1, rss=1, peak_rss=1, io_bytes=0,
+            job=None, running_s=0.0,
+        )
+    )  # fmt: skip
+    assert overview.runners[1].job == 1  # the heartbeat is from between the two
     overview.take(attrs.evolve(failed(1), at=7.0))
     assert (runner.job, runner.job_since) == (None, None)
     assert overview.seconds[1] == 2.0  # it raised before any heartbeat

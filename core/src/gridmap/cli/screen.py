@@ -101,6 +101,7 @@ class Top(App[None]):
 
     CSS = """
     #head { height: 4; padding: 0 1; }
+    #head Static { text-wrap: nowrap; text-overflow: ellipsis; }
     #bar { width: 1fr; }
     #bar Bar { width: 1fr; }
     #curves { height: 4; }

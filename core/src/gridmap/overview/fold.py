@@ -185,9 +185,15 @@ class Overview(Standing):
         """Have a runner whose job is over take up the next of its jobs, if it has it."""
         if runner.job is None or not first <= runner.job < stop:
             return
-        here = stop < len(self.states) and self.holders[stop] == runner.number
-        more = here and self.states[stop] == JobState.GRANTED
+        more = self._has(runner, stop)
         runner.take_up(stop if more else None, at if more else None)
+
+    def _has(self, runner: RunnerView, job: int | None) -> bool:
+        """Whether a runner was given a job that is not over."""
+        if job is None or job >= len(self.states):
+            return False
+        given = self.holders[job] == runner.number
+        return given and self.states[job] == JobState.GRANTED
 
     def _cancelled(self, event: ev.JobsCancelled) -> None:
         self._grow(event.stop)
@@ -259,7 +265,8 @@ class Overview(Standing):
         self._note(event, f"runner {runner.handle or runner.number} up on {event.node}")
 
     def _vitals(self, event: ev.RunnerVitals) -> None:
-        self._runner(event.runner, None, event.at).beat(event)
+        runner = self._runner(event.runner, None, event.at)
+        runner.beat(event, busy=self._has(runner, runner.job))
         if event.job is not None:
             self._grow(event.job + 1)
             self._peak(event.job, event.peak_rss)

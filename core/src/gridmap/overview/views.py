@@ -58,14 +58,20 @@ class RunnerView:
     done: int = 0
     busy_s: float = 0.0
 
-    def beat(self, event: RunnerVitals) -> None:
-        """Take in a heartbeat."""
+    def beat(self, event: RunnerVitals, *, busy: bool = False) -> None:
+        """Take in a heartbeat.
+
+        Args:
+            event: The heartbeat.
+            busy: Whether it has its job still, so that one that tells of none is old.
+        """
         self.heard = event.at
         self.cpu_s = max(self.cpu_s, event.cpu_s)
         self.rss, self.io_bytes = event.rss, event.io_bytes
         self.peak_rss = max(self.peak_rss, event.peak_rss)
-        since = None if event.job is None else event.at - event.running_s
-        self.take_up(event.job, since)
+        if event.job is not None or not busy:
+            since = None if event.job is None else event.at - event.running_s
+            self.take_up(event.job, since)
 
     def take_up(self, job: int | None, since: float | None) -> None:
         """Note which job it runs now, and since when."""
