@@ -1,5 +1,6 @@
 """The page's server: what it answers whom, and that it ends."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -9,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from gridmap import events as ev
+from gridmap.testing import eventually
 from gridmap_dashboard import guard
 from gridmap_dashboard.library import Library
 from gridmap_dashboard.observer import Observer
 from gridmap_dashboard.server import Server
 from gridmap_dashboard.state import RunState
+from gridmap_dashboard.visitors import MOST_STRANGERS, PATIENCE_S
 
 from .conftest import BEGAN, HOSTILE, Browser, Serve, Story
 
@@ -175,6 +178,68 @@ def test_a_port_that_is_taken_is_no_trouble() -> None:
         server.stop()
 
 
+def _follow(browser: Browser) -> socket.socket:
+    """Return a connection that shows the token, and is told of the run."""
+    line = _connect(browser)
+    line.sendall(
+        f"GET /api/runs/r1/events HTTP/1.1\r\nHost: {browser.host}\r\n"
+        f"Cookie: {browser.cookie}\r\n\r\n".encode()
+    )
+    assert line.recv(15) == b"HTTP/1.1 200 OK"
+    return line
+
+
+def _rest(line: socket.socket) -> bytes:
+    """Return what comes until the end, or the end of the run."""
+    text = b""
+    while b"event: over" not in text and (piece := line.recv(65536)):
+        text += piece
+    return text
+
+
+def _connect(browser: Browser) -> socket.socket:
+    host, port = browser.host.split(":")
+    return socket.create_connection((host, int(port)), 10)
+
+
+def _answers(browser: Browser) -> bool:
+    with contextlib.suppress(ConnectionError):  # they come a thousand a second here
+        return browser.ask("/api/runs")[0] == 200
+    return False
+
+
+def test_strangers_take_nobodys_room(told: Story, serve: Serve) -> None:
+    """The oldest of them make room; who has the token is answered, and stays."""
+    browser = serve(Library([told.state]))
+    with contextlib.ExitStack() as crowd:
+        line = crowd.enter_context(_follow(browser))
+        first = crowd.enter_context(_connect(browser))
+        for number in range(3 * MOST_STRANGERS):
+            stranger = crowd.enter_context(_connect(browser))
+            with contextlib.suppress(OSError):
+                stranger.sendall(b"GET / HT" if number % 2 else b"")
+            if number % 20 == 0:
+                eventually(lambda: _answers(browser), within_s=10, what="an answer")
+        with contextlib.suppress(ConnectionResetError):
+            assert first.recv(1) == b""
+        told.tell(ev.RunEnded, 20.0, error=None)
+        assert b"event: over" in _rest(line)
+
+
+@pytest.mark.slow
+def test_who_does_not_show_the_token_is_hung_up_on(told: Story, serve: Serve) -> None:
+    """However slowly he speaks."""
+    browser = serve(Library([told.state]))
+    begin = time.monotonic()
+    with _follow(browser) as line, _connect(browser) as stranger:
+        stranger.sendall(b"GET / HTTP/1.1\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            assert stranger.recv(1) == b""
+        assert time.monotonic() - begin >= PATIENCE_S
+        told.tell(ev.RunEnded, 20.0, error=None)
+        assert b"event: over" in _rest(line)
+
+
 def _threads() -> set[str]:
     return {thread.name for thread in threading.enumerate()}
 
@@ -189,13 +254,7 @@ def test_the_server_ends_with_its_run(capsys: pytest.CaptureFixture[str]) -> Non
     url = capsys.readouterr().err.partition("dashboard of x: ")[2].strip()
     browser = Browser(url)
     browser.enter()
-    host, port = browser.host.split(":")
-    with socket.create_connection((host, int(port)), 10) as idle:
-        idle.sendall(
-            f"GET /api/runs/r1/events HTTP/1.1\r\nHost: {browser.host}\r\n"
-            f"Cookie: {browser.cookie}\r\n\r\n".encode()
-        )
-        assert idle.recv(15) == b"HTTP/1.1 200 OK"
+    with _follow(browser) as idle:
         begin = time.monotonic()
         observer(ev.RunEnded(run="r1", at=BEGAN + 5, error=None))
         assert time.monotonic() - begin < 5.0
@@ -206,4 +265,4 @@ def test_the_server_ends_with_its_run(capsys: pytest.CaptureFixture[str]) -> Non
             text += piece
     assert b"event: over" in text
     with pytest.raises(OSError, match="refused"):
-        socket.create_connection((host, int(port)), 10)
+        _connect(browser)

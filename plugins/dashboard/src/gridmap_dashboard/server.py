@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from gridmap_dashboard.guard import Guard
+from gridmap_dashboard.visitors import MOST_STRANGERS, Visitors, protocol
 from gridmap_dashboard.web import make_app
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _HERE: Final = "127.0.0.1"
-_MOST_CONNECTIONS: Final = 100
+_MOST_CONNECTIONS: Final = MOST_STRANGERS + 100
 _PARTING_S: Final = 1.5
 """How long those who look may take to hear the last of it."""
 
@@ -36,20 +37,20 @@ class Server:
     """
 
     def __init__(self, library: Library, port: int) -> None:
-        guard = Guard.fresh()
+        guard, visitors = Guard.fresh(), Visitors()
         self._library = library
         self._socket = _listen(port)
         number = self._socket.getsockname()[1]
         self.url = f"http://{_HERE}:{number}/?token={guard.token}"
         self._server = uvicorn.Server(
             uvicorn.Config(
-                make_app(library, guard),
+                make_app(library, guard, visitors),
                 log_config=None,  # the user's logging is not ours to set up
                 access_log=False,  # addresses have the token in them
                 lifespan="off",
                 ws="none",
                 loop="asyncio",
-                http="h11",
+                http=protocol(visitors),
                 server_header=False,
                 limit_concurrency=_MOST_CONNECTIONS,
                 timeout_graceful_shutdown=1,

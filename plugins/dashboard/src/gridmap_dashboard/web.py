@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gridmap_dashboard.library import Library
     from gridmap_dashboard.listener import Listener
     from gridmap_dashboard.state import RunState
+    from gridmap_dashboard.visitors import Visitors
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -56,7 +57,7 @@ _ENTRANCE: Final = """<!doctype html>
 another site would follow a redirect without the strict cookie it has just been given."""
 
 
-def make_app(library: Library, guard: guards.Guard) -> Guarded:
+def make_app(library: Library, guard: guards.Guard, visitors: Visitors) -> Guarded:
     """Return the application that shows the runs of a library."""
     answers = _Answers(library, guard)
     run = "/api/runs/{run}"
@@ -81,6 +82,7 @@ def make_app(library: Library, guard: guards.Guard) -> Guarded:
             exception_handlers={HTTPException: _plain_error},
         ),
         guard,
+        visitors,
     )
 
 
@@ -90,9 +92,10 @@ class Guarded:
     What is there is below the guard's door, for browsers, and at ``/`` for others.
     """
 
-    def __init__(self, app: Starlette, guard: guards.Guard) -> None:
+    def __init__(self, app: Starlette, guard: guards.Guard, visitors: Visitors) -> None:
         self._app = app
         self._guard = guard
+        self._visitors = visitors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -117,6 +120,7 @@ class Guarded:
             answer = PlainTextResponse(f"{refusal.text}\n", refusal.status)
             await answer(scope, receive, send_marked)
         else:
+            self._visitors.leave(scope["client"])
             await self._app(scope, receive, send_marked)
 
 
