@@ -6,20 +6,21 @@ import resource
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 import pytest
 import zmq
+from tests.security import attackers, deeds
 from tests.security import crowd as crowds
-from tests.security import deeds
-from tests.security.besieged import Siege, siege
+from tests.security.besieged import PATIENCE_S, Siege, siege
 from tests.security.wire import GARBAGE
 
 from gridmap.connection import ConnectionFile, split_tcp_address
 from gridmap.errors import ConnectionFileError, RunError
-from gridmap.transport import RunKeys, RunnerSocket
+from gridmap.transport import Limits, RunKeys, RunnerSocket
 
 SILENT = 2_000
 """Connections that never speak."""
@@ -201,3 +202,33 @@ def test_thousands_that_never_speak_keep_nobody_out(tmp_path: Path) -> None:
             for _ in range(100):
                 files.enter_context((tmp_path / "place" / "f").open("w"))
         run.finish()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_flood_of_strangers_is_let_in_drop_by_drop(tmp_path: Path) -> None:
+    """They come as fast as they can; a runner that comes among them gets in."""
+    with siege(tmp_path / "place") as run:
+        prey = attackers.Prey(
+            file=run.file,
+            path=run.directory / "connection.json",
+            handle=("", None),
+            recorded=(),
+            pause_s=0.0,
+        )
+        flood = [
+            (prey, attackers.ATTACKS.index(attackers.make_noise)) for _ in range(3)
+        ]
+        with attackers.crew(attackers.again_and_again, [*flood]):
+            run.until(lambda: run.counters.shut > 2, "the port to be shut")
+            begin, before = time.monotonic(), run.counters.strangers
+            late = RunnerSocket(run.file, b"late")
+            try:
+                late.connect(PATIENCE_S)
+            finally:
+                late.close(0.0)
+            run.finish()
+            seconds, came = time.monotonic() - begin, run.counters.strangers - before
+    limits = Limits()
+    assert came < limits.strangers_at_once + 2 * limits.strangers_hz * (seconds + 1)
+    assert run.turned_away["moments in which nobody was let in"] > 2

@@ -48,6 +48,7 @@ class Alarm:
             "connections with a wrong key": seen.denied,
             "connections of strangers": seen.strangers,
             "connections too many": seen.crowded,
+            "moments in which nobody was let in": seen.shut,
             "connections that could not be taken": seen.accept_failed,
             "messages too long": seen.oversized,
             "messages of too many frames": seen.malformed,

@@ -35,7 +35,7 @@ class Doorkeeper:
         self, context: zmq.Context[zmq.Socket[bytes]], client_public_key: str
     ) -> None:
         self._admitted = z85.decode(client_public_key)
-        self.denied = 0
+        self.admitted = self.denied = 0
         self.socket: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.bind(ENDPOINT)
@@ -45,6 +45,7 @@ class Doorkeeper:
         while readable(self.socket):
             asker, _empty, *request = self.socket.recv_multipart(zmq.NOBLOCK)
             admitted = self._admits(request)
+            self.admitted += admitted
             self.denied += not admitted
             verdict = (
                 (b"200", b"OK", b"runner") if admitted else (b"400", b"denied", b"")

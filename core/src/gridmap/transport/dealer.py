@@ -31,8 +31,12 @@ if TYPE_CHECKING:
     from gridmap.connection import ConnectionFile
     from gridmap.transport.router import Frame
 
-CONNECT_S: Final = 1.0
-"""How long one address may take to accept a connection."""
+CONNECT_S: Final = 1.5
+"""How long one address may take to accept a connection.
+
+The kernel asks again after a second (RFC 6298, 2.1), should the first word be lost, or
+passed over by a monitor that strangers crowd at.
+"""
 
 HANDSHAKE_S: Final = 10.0
 """How long a monitor that accepted may take for the handshake: it may be busy."""

@@ -34,6 +34,8 @@ class Limits:
             likewise.
         queued_messages: Messages waiting in each direction for each peer.
         handshake_s: How long a stranger may take to prove who he is.
+        strangers_at_once: Connections that may end unproven before their rate counts.
+        strangers_hz: How many more of them a second are let in.
     """
 
     frame_bytes: int = MAX_FRAME_BYTES
@@ -42,6 +44,8 @@ class Limits:
     control_bytes: int = 16 * 2**20
     queued_messages: int = 1000
     handshake_s: float = 20.0
+    strangers_at_once: int = 100
+    strangers_hz: float = 50.0
 
 
 def apply_limits(sock: zmq.Socket[bytes], limits: Limits) -> None:

@@ -17,6 +17,7 @@ import contextlib
 import enum
 import errno
 import logging
+import math
 import os
 import shutil
 import socket
@@ -39,6 +40,7 @@ from gridmap.transport.limits import (
     connection_room,
     raise_descriptor_limit,
 )
+from gridmap.transport.shutter import Shutter
 from gridmap.transport.watch import ConnectionEvent, Watch, readable
 
 if TYPE_CHECKING:
@@ -54,7 +56,12 @@ Frame: TypeAlias = bytes | memoryview
 """What receiving gives: bytes if small, a view into libzmq's memory if large."""
 
 _SENDING: Final = zmq.NOBLOCK | zmq.SNDMORE
-_WATCHED: Final = zmq.EVENT_ACCEPTED | zmq.EVENT_ACCEPT_FAILED | zmq.EVENT_DISCONNECTED
+_WATCHED: Final = (
+    zmq.EVENT_LISTENING
+    | zmq.EVENT_ACCEPTED
+    | zmq.EVENT_ACCEPT_FAILED
+    | zmq.EVENT_DISCONNECTED
+)
 
 
 class Wakeup(enum.Flag):
@@ -98,6 +105,7 @@ class Counters:
             those denied.
         crowded: Connections closed because there were too many, and they had said
             nothing; those that wait longest go first.
+        shut: How often the ports were shut for a moment, as strangers came too fast.
         disconnected: Connections closed, strangers' too.
         oversized: Messages dropped for their size.
         malformed: Messages dropped for their number of frames.
@@ -110,6 +118,7 @@ class Counters:
     denied: int = 0
     strangers: int = 0
     crowded: int = 0
+    shut: int = 0
     disconnected: int = 0
     oversized: int = 0
     malformed: int = 0
@@ -137,6 +146,7 @@ class MonitorSocket:
         self._open: set[int] = set()
         self._unheard: set[int] = set()  # closed before a message was read
         self._crowd = Crowd()
+        self._shutter = Shutter(limits.strangers_at_once, limits.strangers_hz)
         self._room = connection_room()
         self._ports: frozenset[int] = frozenset()
         self._gone: list[bytes] = []
@@ -196,6 +206,7 @@ class MonitorSocket:
             undo.callback(self.close)
             self.addresses = bind_tcp(self._router, endpoints, port_range)
             self._ports = frozenset(split_tcp_address(a)[1] for a in self.addresses)
+            self._drain_watch()  # learns of the listening sockets while they are open
             undo.pop_all()
         return self
 
@@ -234,13 +245,13 @@ class MonitorSocket:
         Returns:
             What there is to do; empty when the time was up.
         """
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
         while True:
-            wait_ms = None
-            if deadline is not None:
-                wait_ms = max(0, int((deadline - time.monotonic()) * 1000 + 0.999))
+            now = time.monotonic()
+            left_s = min(deadline - now, self._shutter.left_s(now))
+            wait_ms = None if left_s == math.inf else max(0, math.ceil(left_s * 1000))
             reasons = self._look(wait_ms)
-            if reasons or (deadline is not None and time.monotonic() >= deadline):
+            if reasons or time.monotonic() >= deadline:
                 return reasons
 
     def receive(self, max_messages: int = 1000) -> list[Received]:
@@ -324,6 +335,7 @@ class MonitorSocket:
             self._wake_writer.close()
             self._wake_reader.close()
         self._watch.close()
+        self._shutter.close()
         self._router.close(int(linger_s * 1000))
         if self._door is not None:
             self._door.close()
@@ -380,6 +392,12 @@ class MonitorSocket:
         excess = len(self._open) - self._room
         if excess > 0:
             self.counters.crowded += self._crowd.thin_out(excess, self._ports)
+        if self._door is not None:
+            # Whoever is let in makes up for one who is not: runners by the thousand
+            # that come at once may have to try again, and are no attack.
+            strange = self.counters.strangers - self._door.admitted
+            self._shutter.count(strange, time.monotonic())
+            self.counters.shut = self._shutter.times
 
     def _note(self, event: ConnectionEvent) -> None:
         """Count one event; an end of a peer's own connection makes a hint."""
@@ -409,6 +427,8 @@ class MonitorSocket:
                 del self._peer_of[event.value]
         elif event.kind == zmq.EVENT_ACCEPT_FAILED:
             counters.accept_failed += 1
+        elif event.kind == zmq.EVENT_LISTENING and self._door is not None:
+            self._shutter.guard(event.value)
 
     def _receive_one(self, limits: Limits) -> Received | None:
         """Return the next message, None if it was dropped; zmq.Again if none."""

@@ -1,0 +1,142 @@
+"""Letting strangers in at a bounded rate only, however many there are.
+
+libzmq takes every connection, and each one of a stranger costs the monitor up to a
+millisecond: a handshake, questions, events. Where more come than an allowance covers,
+the kernel is told to pass over what asks for a new connection at our ports, for a
+moment and then again. Who was passed over asks anew by itself after a second (RFC
+6298, 2.1), so a runner that comes meanwhile is late and not refused; connections that
+are there are not touched. Linux alone can do this; elsewhere all are let in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import math
+import os
+import socket
+import struct
+import sys
+from typing import Final
+
+import attrs
+
+_SHORTEST_S: Final = 0.1
+_LONGEST_S: Final = 1.0
+"""Between these they stay shut, so that runners among the strangers find them open."""
+_ATTACH_FILTER: Final = 26  # SO_ATTACH_FILTER and SO_DETACH_FILTER, socket(7)
+_DETACH_FILTER: Final = 27
+
+# A classic BPF program: code, jump if true, jump if false, operand (kernel
+# documentation, networking/filter). A packet's TCP header comes first here. Whoever
+# connects while the port is shut inherits the program, and never sends such packets.
+_PROGRAM: Final = b"".join(
+    struct.pack("=HBBI", *instruction)
+    for instruction in (
+        (0x30, 0, 0, 13),  # load the byte with the header's flags
+        (0x54, 0, 0, 0x12),  # keep SYN and ACK
+        (0x15, 0, 1, 0x02),  # SYN alone asks for a connection:
+        (0x06, 0, 0, 0),  # drop it
+        (0x06, 0, 0, 0xFFFFFFFF),  # take all else
+    )
+)
+_BUFFER: Final = ctypes.create_string_buffer(_PROGRAM, len(_PROGRAM))
+_SHUT: Final = struct.pack("@HP", len(_PROGRAM) // 8, ctypes.addressof(_BUFFER))
+
+
+@attrs.define
+class Allowance:
+    """What may be spent: a sum at once, and so much more each second. Pure.
+
+    Attributes:
+        rate: How much comes in a second.
+        most: How much there is at most, and at first.
+        debt: How much can be owed at most; what is spent beyond that is forgiven.
+    """
+
+    rate: float
+    most: float
+    debt: float
+    _left: float = attrs.field(init=False)
+    _at: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        """Begin with all there may be."""
+        self._left = self.most
+
+    def spend(self, amount: float, now: float) -> float:
+        """Take an amount, whether it is there or not.
+
+        Args:
+            amount: How much; below 0 it is given back.
+            now: The present, seconds on a monotonic clock.
+
+        Returns:
+            How much is left; below 0 if that is owed.
+        """
+        gained = self.rate * (now - self._at)
+        left = min(self.most, self._left + gained) - amount
+        self._left = max(left, -self.debt)
+        self._at = now
+        return self._left
+
+
+class Shutter:
+    """The ports of one socket, which it shuts for moments; used from one thread.
+
+    Attributes:
+        times: How often it did.
+    """
+
+    def __init__(self, at_once: float, rate_hz: float) -> None:
+        self.times = 0
+        self._rate_hz = rate_hz
+        self._allowance = Allowance(rate_hz, at_once, debt=rate_hz * _LONGEST_S)
+        self._ports: list[socket.socket] = []
+        self._seen = 0
+        self._opens_at = math.inf
+
+    def guard(self, descriptor: int) -> None:
+        """Add a listening socket that libzmq owns."""
+        self._ports.append(socket.socket(fileno=os.dup(descriptor)))
+
+    def count(self, strange: int, now: float) -> None:
+        """Learn how many strangers came so far; shut the ports if that is too fast.
+
+        Args:
+            strange: How many, less the peers that were let in.
+            now: The present, seconds on a monotonic clock.
+        """
+        left = self._allowance.spend(strange - self._seen, now)
+        self._seen = strange
+        shut = self._opens_at < math.inf
+        if left < 0 and not shut and self._set(_ATTACH_FILTER, _SHUT):
+            self.times += 1
+            self._opens_at = now + max(_SHORTEST_S, -left / self._rate_hz)
+
+    def left_s(self, now: float) -> float:
+        """Return for how many seconds they stay shut; open them when it is time.
+
+        Returns:
+            Infinity if they are open, and there is nothing to wait for.
+        """
+        if now >= self._opens_at:
+            self._opens_at = math.inf
+            self._set(_DETACH_FILTER, bytes(4))
+        return self._opens_at - now
+
+    def close(self) -> None:
+        """Let go of the ports; they close when libzmq closes them."""
+        while self._ports:
+            self._ports.pop().close()
+
+    def _set(self, option: int, value: bytes) -> bool:
+        """Set an option of all ports; say whether that could be done."""
+        if sys.platform != "linux":
+            return False
+        done = False
+        for port in self._ports:
+            with contextlib.suppress(OSError):
+                port.setsockopt(socket.SOL_SOCKET, option, value)
+                done = True
+        return done
