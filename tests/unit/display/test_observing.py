@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gridmap.display.observing import is_wanted, make_progress
+from gridmap.display.observing import fold, is_wanted, make_progress
 from gridmap.events import RunEnded, RunnersSubmitted
 
 
@@ -55,3 +55,14 @@ def test_who_speaks_first_decides(
 ) -> None:
     """The argument, GridMap's word, the settings; then where it is."""
     assert is_wanted(progress, setting, quiet) is wanted
+
+
+def test_a_summary_is_folded_between_words() -> None:
+    """A terminal would cut a word in two."""
+    line = "  memory: at most 104 MiB; a job took 16 s, the longest 16 s"
+    assert fold(["map: 4 jobs", line], 50) == [
+        "map: 4 jobs",
+        "  memory: at most 104 MiB; a job took 16 s, the",
+        "    longest 16 s",
+    ]
+    assert fold([line], 80) == [line]

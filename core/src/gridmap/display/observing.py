@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -173,7 +175,23 @@ class Bar(Display):
 
     def end(self, text: list[str]) -> None:
         """Take them away."""
-        screen.remove(self, "".join(f"{line}\n" for line in text))
+        folded = fold(text, shutil.get_terminal_size().columns)
+        screen.remove(self, "".join(f"{line}\n" for line in folded))
+
+
+def fold(lines: list[str], width: int) -> list[str]:
+    """Return lines none of which is cut in the middle of a word. Pure."""
+    return [
+        part
+        for line in lines
+        for part in textwrap.wrap(
+            line,
+            width,
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    ]
 
 
 class _Ticking(Display):
