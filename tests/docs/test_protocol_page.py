@@ -62,7 +62,13 @@ def default(field: msgspec.structs.FieldInfo) -> str:
         return ""
     if field.default is msgspec.NODEFAULT:
         return "empty"  # made by a factory
-    plain = {"()": "empty", "''": "empty", "None": "nil", "False": "false"}
+    plain = {
+        "()": "empty",
+        "''": "empty",
+        "None": "nil",
+        "False": "false",
+        "b''": "empty",
+    }
     plain |= {"0.0": "0", "0": "0"}
     return plain.get(repr(field.default), f"`{field.default}`")
 

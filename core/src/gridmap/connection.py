@@ -46,6 +46,7 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 _TOKEN: Final = re.compile(r"[0-9a-f]{32,128}")
 _Z85_KEY: Final = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
+_REFERENCE: Final = re.compile(r"(?:[0-9a-f]{2}){0,64}")
 _TCP: Final = re.compile(r"tcp://(?:\[([^\[\]/\s]+)\]|([^\[\]:/\s]+)):([0-9]{1,5})")
 
 
@@ -161,6 +162,8 @@ class ConnectionFile:
         driver: The process the run belongs to.
         resumable: Whether another process may drive the run when that one is gone; it
             then writes this file anew.
+        memory: By what runners on the driver's host see that they can open its memory,
+            as hexadecimal text; empty if it has none to show.
         version: Layout of this file.
 
     Example:
@@ -186,6 +189,9 @@ class ConnectionFile:
     )
     driver: Driver = attrs.field(factory=Driver.here)
     resumable: bool = False
+    memory: str = attrs.field(
+        default="", validator=attrs.validators.matches_re(_REFERENCE)
+    )
     version: int = attrs.field(
         default=VERSION, validator=attrs.validators.in_((VERSION,))
     )

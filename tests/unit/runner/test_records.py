@@ -121,7 +121,10 @@ LARGE = (b"a" * memory.LEAST_BYTES, b"small", b"b" * (memory.LEAST_BYTES + 1), b
 
 
 def test_large_frames_go_beside_the_stream_either_way() -> None:
-    """They come as memory that can be written to, in their place, record by record."""
+    """They come as memory, in their place, record by record.
+
+    The runner's is to be passed on, the worker's can be written to.
+    """
     ours, theirs = socket.socketpair()
     first = Record(RecordType.RESULT, LARGE, 3)
     second = Record(RecordType.JOBS, LARGE[::-1], 4)
@@ -132,12 +135,14 @@ def test_large_frames_go_beside_the_stream_either_way() -> None:
         theirs.setblocking(False)
         taken = list(Link(theirs).receive())
         assert taken == [first, second]
-        Link(theirs).send(first)
-        Link(theirs).send(second)
+        for record in taken:
+            Link(theirs).send(record)
         ours.setblocking(True)
-        assert records.receive(ours) == first
+        worker = records.receive(ours)
+        assert worker == first
         assert records.receive(ours) == second
-    assert not memoryview(taken[0].frames[0]).readonly
+    assert memory.sealed_in(taken[0].frames[0]) is not None
+    assert not memoryview(worker.frames[0]).readonly
 
 
 def test_more_large_frames_than_descriptors_pass_at_a_time() -> None:

@@ -21,6 +21,7 @@ from gridmap.monitor.errands import ErrandRunner
 from gridmap.monitor.instructions import SubmitRunners
 from gridmap.monitor.keeping import make_keeper
 from gridmap.monitor.ledger import Ledger
+from gridmap.monitor.neighbours import Neighbours
 from gridmap.monitor.observers import Observers, installed_observers
 from gridmap.monitor.opening import (
     Opened,
@@ -228,6 +229,7 @@ class JobMonitor:
             self.settings.max_message_bytes,
             resumption.run.note if resumption else None,
             keeper,
+            neighbours=opened.capabilities.reach is Reach.HOST,
         )
         ledger = Ledger(self._policy(opened), time.monotonic())
         parked: Sequence[Parked] = ()
@@ -246,6 +248,7 @@ class JobMonitor:
             self._store,
             self._sink,
             self._watch,
+            Neighbours(opened.evidence),
             resumption.log if resumption else None,
         )
         self._recorder.obey(

@@ -24,6 +24,7 @@ from gridmap.errors import (
 )
 from gridmap.job import working_directory
 from gridmap.monitor.errands import Launch
+from gridmap.payload.neighbour import Evidence
 from gridmap.plugins import RunPlugins
 from gridmap.rundir import RunDirectory
 from gridmap.transport.addresses import PortRange, choose_endpoints, only_here
@@ -52,6 +53,7 @@ class Opened:
         capabilities: What the backend can do.
         launch: How runners are started.
         backend: The backend's name.
+        evidence: By what runners on this host see that they can open its memory.
     """
 
     token: str
@@ -61,6 +63,7 @@ class Opened:
     capabilities: Capabilities
     launch: Launch
     backend: str
+    evidence: Evidence
 
     def log_path(self, handle: Handle) -> str:
         """Return where a runner's log lies."""
@@ -223,6 +226,7 @@ def open_in(
             capabilities = run_plugins.capabilities()
         keys = RunKeys.fresh() if capabilities.reach is Reach.NETWORK else None
         socket = listen(directory, settings, keys)
+        evidence = Evidence.secret()
         ConnectionFile(
             server_public_key=keys.server_public_key if keys else None,
             client_public_key=keys.client_public_key if keys else None,
@@ -233,6 +237,7 @@ def open_in(
             backend_factory=backend.info.factory,
             max_frame_bytes=settings.max_message_bytes,
             resumable=resumable,
+            memory=evidence.reference.hex(),
         ).write(directory.connection_file, replace=resumable)
         launch = Launch(
             command=runner_command(settings, socket.addresses[0], job_path),
@@ -253,6 +258,7 @@ def open_in(
         capabilities=capabilities,
         launch=launch,
         backend=backend.info.name,
+        evidence=evidence,
     )
 
 

@@ -13,6 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
+import msgspec
 
 from gridmap import payload
 from gridmap.errors import LocalProtocolError, RemoteProtocolError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from gridmap.journal.parking import Parked
     from gridmap.monitor.errands import ErrandRunner
     from gridmap.monitor.ledger import Ledger
+    from gridmap.monitor.neighbours import Neighbours
     from gridmap.monitor.observers import Observers
     from gridmap.monitor.outcomes import Sink
     from gridmap.monitor.store import Store
@@ -61,6 +63,7 @@ class MonitorService:
         store: Store,
         sink: Sink,
         observers: Observers,
+        neighbours: Neighbours,
         journal: JournalLog | None = None,
     ) -> None:
         self._socket = socket
@@ -68,6 +71,7 @@ class MonitorService:
         self._store = store
         self._sink = sink
         self._observers = observers
+        self._neighbours = neighbours
         self._gate = Gate(journal)
         self._errands: ErrandRunner | None = None
         self._inbox: deque[facts.Fact] = deque()
@@ -142,6 +146,7 @@ class MonitorService:
             self._gate.drain(_WRITING_S)
             self._part()
             self._socket.close()
+            self._store.clear()
 
     def _part(self) -> None:
         """Let runners that said goodbye, or were refused, hang up first.
@@ -210,8 +215,12 @@ class MonitorService:
             message = codec.decode_from_runner(received.frames[0])
             self._sessions[peer] = advance(state, message)
             self._connections[peer] = received.descriptor
-            if isinstance(message, m.Report | m.Checkpoint):
-                self._open(received, message)
+            if isinstance(message, m.Hello):
+                self._neighbours.meet(peer, message)
+            elif isinstance(message, m.Report | m.Checkpoint) and not self._open(
+                received, message
+            ):
+                return
             self._feed(facts.Heard(peer=peer, message=message))
         except RemoteProtocolError as error:
             if state is SessionState.GREETING:
@@ -228,42 +237,63 @@ class MonitorService:
         finally:
             self._batch = self._content = None
 
-    def _open(self, received: Received, message: m.Report | m.Checkpoint) -> None:
-        """Decompress a payload, if its sender holds the jobs that it is of."""
-        if not self._ledger.expects(received.peer, message):
-            return
+    def _open(self, received: Received, message: m.Report | m.Checkpoint) -> bool:
+        """Decompress a payload, if its sender holds the jobs that it is of.
+
+        Returns:
+            Whether the message can be heard; else it will be said again in full.
+        """
+        peer = received.peer
+        if not self._ledger.expects(peer, message):
+            return True
+        # What the journal may still be writing is not the user's to write to.
+        fetch = self._neighbours.fetching(peer, writable=not self._gate.journaled)
         most = self._socket.message_bytes
+        try:
+            frames = payload.decode(received.frames[1:], most, fetch)
+        except OSError as error:
+            _log.info("a runner's memory cannot be opened: %s", error)
+            self._neighbours.part(peer)
+            self._socket.send(peer, [codec.encode(m.Plain())])
+            return False
         if isinstance(message, m.Report):
-            self._batch = _opened(received, message.count, most)
+            self._batch = _opened(frames, message.count)
             self._first = message.first
         else:
-            self._content = _checked(received, message.digest, most)
+            self._content = _checked(received, frames, message.digest)
+        return True
 
     def _end_session(self, peer: bytes) -> SessionState | None:
         """Forget what a peer said; it has to greet before it is heard again."""
         self._connections.pop(peer, None)
+        self._neighbours.part(peer)
         return self._sessions.pop(peer, None)
 
     # Acts ---------------------------------------------------------------------------
 
     def _send(self, send: i.Send) -> None:
-        if isinstance(send.message, m.Welcome):
+        message = send.message
+        if isinstance(message, m.Welcome):
             self._sent[send.peer] = set()
-        if isinstance(send.message, m.Refuse):
+            if send.peer in self._neighbours:
+                message = msgspec.structs.replace(message, memory=True)
+        if isinstance(message, m.Refuse):
             self._parting.add(send.peer)
-        self._socket.send(send.peer, [codec.encode(send.message)])
+        self._socket.send(send.peer, [codec.encode(message)])
 
     def _send_work(self, send: i.SendWork) -> None:
         work = send.work
         sent = self._sent.setdefault(send.peer, set())
+        neighbour = send.peer in self._neighbours
         if work.function not in sent:
             once = self._store.is_checkpoint(work.function)
             if not once:
                 sent.add(work.function)
             content = codec.encode(m.Content(digest=work.function, once=once))
-            frames = self._store.function(work.function)
+            frames = self._store.function(work.function, neighbour=neighbour)
             self._socket.send(send.peer, [content, *_sendable(frames)])
-        inputs = self._store.inputs(work.first, work.first + work.count)
+        stop = work.first + work.count
+        inputs = self._store.inputs(work.first, stop, neighbour=neighbour)
         message = codec.encode(work)
         if not self._socket.send(send.peer, [message, *_sendable(inputs)]):
             self._inbox.append(facts.Unsent(grant=work.grant))
@@ -345,22 +375,25 @@ def _sendable(frames: list[payload.Frame]) -> list[bytes | memoryview]:
     return [memoryview(f) if isinstance(f, bytearray) else f for f in frames]
 
 
-def _opened(received: Received, count: int, most_bytes: int) -> payload.Batch:
-    """Return a report's payloads, checked before the ledger hears of it.
-
-    They may become no larger than a message may be that is not compressed.
-    """
-    batch = payload.Batch.read(payload.decode(received.frames[1:], most_bytes))
+def _opened(frames: list[payload.Frame], count: int) -> payload.Batch:
+    """Return a report's payloads, checked before the ledger hears of it."""
+    batch = payload.Batch.read(frames)
     if len(batch) != count:
         msg = f"a report of {count} jobs with {len(batch)} payloads"
         raise RemoteProtocolError(msg)
     return batch
 
 
-def _checked(received: Received, digest: bytes, most_bytes: int) -> list[payload.Frame]:
-    """Return a checkpoint's payload as it came, once it is what its address says."""
-    frames: list[payload.Frame] = list(received.frames[1:])
-    if payload.digest(payload.decode(frames, most_bytes)) != digest:
+def _checked(
+    received: Received, frames: list[payload.Frame], digest: bytes
+) -> list[payload.Frame]:
+    """Return a checkpoint's payload to be kept, once it is what its address says.
+
+    As it came, compressed perhaps; but what its sender only referred to ends with him.
+    """
+    if payload.digest(frames) != digest:
         msg = "a checkpoint whose payload has another content address"
         raise RemoteProtocolError(msg)
-    return frames
+    if payload.REFERRED in bytes(received.frames[1]):
+        return payload.encode(frames, "none")
+    return list(received.frames[1:])

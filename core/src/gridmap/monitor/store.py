@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import bisect
 import operator
+import threading
 from typing import TYPE_CHECKING, Any
 
 from gridmap import payload
 from gridmap.errors import UnpicklableError
 from gridmap.journal import entries as e
+from gridmap.payload import Parcel, memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from gridmap.control.kept import Keeper
-    from gridmap.payload import Frame, Parcel
+    from gridmap.payload import Frame
 
 
 def encode_call(
@@ -38,6 +40,8 @@ class Store:
         largest: int,
         journal: Callable[[e.Entry, Sequence[Frame]], None] | None = None,
         keeper: Keeper | None = None,
+        *,
+        neighbours: bool = False,
     ) -> None:
         """Begin empty.
 
@@ -46,16 +50,23 @@ class Store:
             largest: Bytes one piece may have: runners take no more.
             journal: Where new functions are written down; None: nowhere.
             keeper: Where jobs that failed are kept; None: nowhere.
+            neighbours: Whether all runners are on this host, so that large frames are
+                best put where they can be passed on as soon as they come.
         """
         self._keeper = keeper
         self._calls: list[tuple[int, bytes, int]] = []
         self._journal = journal
         self._compression = compression
         self._largest = largest
+        self._neighbours = neighbours
         self._functions: dict[bytes, list[Frame]] = {}
+        self._encoded: dict[bytes, list[Frame]] = {}
+        self._alike: dict[bytes, list[bytes]] = {}
+        self._lock = threading.Lock()
         self._checkpoints: dict[bytes, list[Frame]] = {}
         self._digests: dict[int, tuple[object, bytes]] = {}
         self._inputs: dict[int, bytes | Parcel] = {}
+        self._large: set[int] = set()
 
     def add_function(self, function: Callable[..., Any]) -> bytes:
         """Take in a function and return its content address.
@@ -69,8 +80,12 @@ class Store:
         what = payload.describe(function)
         parcel = payload.dump(function, what=what)
         self._check(parcel, what)
-        digest = payload.digest(parcel)
-        self.keep_function(digest, [parcel.head, *parcel.buffers])
+        frames = [parcel.head, *parcel.buffers]
+        if self._neighbours:
+            frames = list(map(memory.hold, frames))
+        with self._lock:
+            digest = self._address(frames)
+            self._functions.setdefault(digest, frames)
         self._digests[id(function)] = (function, digest)
         if self._journal is not None:
             from gridmap.payload.fingerprint import fingerprint  # noqa: PLC0415 - few runs need it
@@ -78,12 +93,31 @@ class Store:
             content = e.Content(
                 digest=digest, name=what, fingerprint=fingerprint(function)
             )
-            self._journal(content, [parcel.head, *parcel.buffers])
+            self._journal(content, frames)
         return digest
+
+    def _address(self, frames: list[Frame]) -> bytes:
+        """Return what stands for frames within this run.
+
+        Reading 50 MB for their digest takes longer than all else that is done with
+        them. What is held, so that nobody changes it, is compared instead with what
+        looks the same. A journal outlives the run, and needs the digest.
+        """
+        loose = [frame for frame in frames if memory.sealed_in(frame) is None]
+        light = sum(map(len, loose)) < memory.LEAST_BYTES
+        if self._journal is not None or len(loose) == len(frames) or not light:
+            return payload.digest(frames)
+        sketch = payload.sketch(frames)
+        alike = self._alike.setdefault(sketch, [])
+        for digest in alike:
+            if payload.same(self._functions[digest], frames):
+                return digest
+        alike.append(payload.digest([sketch, len(alike).to_bytes(8, "little")]))
+        return alike[-1]
 
     def keep_function(self, digest: bytes, frames: Sequence[Frame]) -> None:
         """Take in a function that is pickled already."""
-        self._functions[digest] = payload.encode(frames, self._compression)
+        self._functions[digest] = list(frames)
 
     def add_inputs(self, first: int, inputs: Sequence[bytes | Parcel]) -> None:
         """Take in the inputs of jobs from *first* on.
@@ -91,10 +125,19 @@ class Store:
         Raises:
             UnpicklableError: If one of them is too large to be sent.
         """
-        for number, call in enumerate(inputs):
-            if type(call) is not bytes or len(call) > self._largest:
-                self._check(call, f"input {first + number}")
+        large: dict[int, Parcel] = {}
+        least = memory.LEAST_BYTES
+        for job, call in enumerate(inputs, first):
+            if type(call) is not bytes or len(call) >= least:
+                self._check(call, f"input {job}")
+                parcel = _parcel(call)
+                if parcel.nbytes >= least:
+                    large[job] = parcel
         self._inputs.update(enumerate(inputs, first))
+        if large:
+            self._large.update(large)
+            if self._neighbours:
+                self._inputs.update(_held(large))
 
     def _check(self, call: bytes | Parcel, what: str) -> None:
         pieces = (call,) if isinstance(call, bytes) else (call.head, *call.buffers)
@@ -107,9 +150,26 @@ class Store:
             advice = "Raise the setting, or write it to a file and pass its path."
             raise UnpicklableError(what, "", reason, advice)
 
-    def function(self, digest: bytes) -> list[Frame]:
-        """Return the frames of a function, or of a checkpoint that stands for one."""
-        return self._checkpoints.get(digest) or self._functions[digest]
+    def function(self, digest: bytes, *, neighbour: bool) -> list[Frame]:
+        """Return the frames of a function, or of a checkpoint that stands for one.
+
+        Args:
+            digest: What stands for it.
+            neighbour: Whether they are for one who can open our memory.
+        """
+        if digest in self._checkpoints:
+            return self._checkpoints[digest]
+        if not neighbour:
+            return self._plain(digest)
+        frames = self._functions[digest]
+        return payload.encode(frames, self._compression, neighbour=True)
+
+    def _plain(self, digest: bytes) -> list[Frame]:
+        """Return a function's frames for who cannot open our memory."""
+        if digest not in self._encoded:
+            frames = self._functions[digest]
+            self._encoded[digest] = payload.encode(frames, self._compression)
+        return self._encoded[digest]
 
     def is_checkpoint(self, digest: bytes) -> bool:
         """Return whether this is a checkpoint, and is no function besides."""
@@ -123,10 +183,24 @@ class Store:
         """Forget a checkpoint; a function that is equal to it stays."""
         self._checkpoints.pop(digest, None)
 
-    def inputs(self, first: int, stop: int) -> list[Frame]:
-        """Return the frames of the inputs of jobs ``first`` to ``stop - 1``."""
+    def inputs(self, first: int, stop: int, *, neighbour: bool) -> list[Frame]:
+        """Return the frames of the inputs of jobs ``first`` to ``stop - 1``.
+
+        Args:
+            first: The first job.
+            stop: The job after the last.
+            neighbour: Whether they are for one who can open our memory.
+        """
+        if neighbour and self._large:
+            self._hold(self._large.intersection(range(first, stop)))
         parcels = [self._inputs[job] for job in range(first, stop)]
-        return payload.encode(payload.pack(parcels), self._compression)
+        frames = payload.pack(parcels)
+        return payload.encode(frames, self._compression, neighbour=neighbour)
+
+    def _hold(self, jobs: Iterable[int]) -> None:
+        """Put large inputs where they can be passed on, if there is room by now."""
+        for job in jobs:
+            self._inputs.update(_held({job: _parcel(self._inputs[job])}))
 
     def called(self, first: int, digest: bytes, surroundings: int) -> None:
         """Note what jobs from *first* on call, and where; in their order."""
@@ -142,10 +216,43 @@ class Store:
             return
         place = bisect.bisect_right(self._calls, job, key=operator.itemgetter(0))
         _, digest, surroundings = self._calls[place - 1]
-        function = self._functions[digest]
+        function = self._plain(digest)
         self._keeper.put(job, digest, function, surroundings, inputs)
 
     def drop(self, first: int, stop: int) -> None:
         """Forget the inputs of jobs that are final."""
         for job in range(first, stop):
             self._inputs.pop(job, None)
+        if self._large:
+            self._large.difference_update(range(first, stop))
+
+    def clear(self) -> None:
+        """Forget everything: the run is over, whoever still holds it."""
+        with self._lock:
+            for table in (self._functions, self._encoded, self._checkpoints):
+                table.clear()
+            self._alike.clear()
+        self._digests.clear()
+        self._inputs.clear()
+        self._large.clear()
+
+
+def _parcel(call: bytes | Parcel) -> Parcel:
+    return call if isinstance(call, Parcel) else Parcel(call)
+
+
+def _held(calls: Mapping[int, Parcel]) -> dict[int, Parcel]:
+    """Put large inputs where they can be passed on; an array that all have, once."""
+    held: dict[tuple[int, int], Frame] = {}
+
+    def hold(frame: Frame) -> Frame:
+        owner = frame.obj if isinstance(frame, memoryview) else frame
+        key = (id(owner), len(frame))
+        if key not in held:
+            held[key] = memory.hold(frame)
+        return held[key]
+
+    return {
+        job: Parcel(hold(parcel.head), tuple(map(hold, parcel.buffers)))
+        for job, parcel in calls.items()
+    }

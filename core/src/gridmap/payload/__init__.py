@@ -7,6 +7,7 @@ imports neither cloudpickle nor zstandard.
 
 from gridmap.payload.batch import MAX_PARCELS, Batch, join, pack, take, unpack
 from gridmap.payload.compression import (
+    REFERRED,
     Compression,
     choose,
     compress,
@@ -14,7 +15,7 @@ from gridmap.payload.compression import (
     decompress,
     encode,
 )
-from gridmap.payload.content import DIGEST_BYTES, digest
+from gridmap.payload.content import DIGEST_BYTES, digest, same, sketch
 from gridmap.payload.exceptions import (
     dump_exception,
     format_traceback,
@@ -36,6 +37,7 @@ __all__ = [
     "DIGEST_BYTES",
     "LARGE_BYTES",
     "MAX_PARCELS",
+    "REFERRED",
     "Batch",
     "Compression",
     "Frame",
@@ -57,6 +59,8 @@ __all__ = [
     "load_exception",
     "pack",
     "read_traceback",
+    "same",
+    "sketch",
     "take",
     "unpack",
 ]

@@ -4,6 +4,8 @@
 each of them is compressed. The method travels apart from the data, so a large buffer
 that does not gain from compression is passed on as it is, never copied.
 
+A frame that both sides can see as memory is not sent at all: a reference to it is.
+
 Decoding never makes more than it is allowed to: a few bytes that would become
 gigabytes are refused before they do.
 """
@@ -14,9 +16,10 @@ import enum
 from typing import TYPE_CHECKING, Final
 
 from gridmap.errors import InvalidSettingError, RemoteProtocolError
+from gridmap.payload import memory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gridmap.payload.pickling import Frame
 
@@ -30,6 +33,9 @@ _SAMPLE_BYTES: Final = 8 * 1024
 _WORTHWHILE: Final = 0.8
 _ZSTD_LEVEL: Final = 1  # 3 gains a few per cent on arrays, at half the speed
 _BZ2_LEVEL: Final = 9
+
+REFERRED: Final = 3
+"""In place of a method: the frame is a reference to memory, see `memory`."""
 
 
 class Compression(enum.Enum):
@@ -150,12 +156,17 @@ def _check_size(size: int, limit_bytes: int) -> None:
         raise RemoteProtocolError(msg)
 
 
-def encode(frames: Sequence[Frame], setting: str) -> list[Frame]:
+def encode(
+    frames: Sequence[Frame], setting: str, *, neighbour: bool = False
+) -> list[Frame]:
     """Compress each of *frames* as *setting* has it.
 
     Args:
         frames: A message's payload frames.
         setting: As for `choose`.
+        neighbour: Whether who reads them can open this process's memory: then frames
+            that can be passed on as memory are only referred to, and have to be kept
+            until they have been fetched.
 
     Returns:
         One frame more: first a byte a frame for its method, then the frames. Those
@@ -164,6 +175,11 @@ def encode(frames: Sequence[Frame], setting: str) -> list[Frame]:
     methods = bytearray()
     encoded: list[Frame] = []
     for frame in frames:
+        sealed = memory.sealed_in(frame) if neighbour else None
+        if sealed is not None:
+            methods.append(REFERRED)
+            encoded.append(sealed.reference)
+            continue
         method = choose(setting, frame)
         smaller = compress(frame, method)
         if len(smaller) >= len(frame):
@@ -173,29 +189,42 @@ def encode(frames: Sequence[Frame], setting: str) -> list[Frame]:
     return [bytes(methods), *encoded]
 
 
-def decode(frames: Sequence[Frame], limit_bytes: int) -> list[Frame]:
+def decode(
+    frames: Sequence[Frame],
+    limit_bytes: int,
+    fetch: Callable[[Frame, int], Frame] | None = None,
+) -> list[Frame]:
     """Undo `encode`.
 
     Args:
         frames: What `encode` returned, possibly from another process.
         limit_bytes: How large all the frames together may become.
+        fetch: Returns what a reference refers to, given that and how large it may be;
+            None: there are to be no references.
 
     Returns:
         The frames that were encoded.
 
     Raises:
         RemoteProtocolError: If they are damaged or too large.
+        OSError: If memory cannot be fetched.
     """
     if not frames or len(frames[0]) != len(frames) - 1:
         msg = f"the methods of {len(frames)} encoded frames do not match them"
         raise RemoteProtocolError(msg)
     decoded: list[Frame] = []
     for number, frame in zip(bytes(frames[0]), frames[1:], strict=True):
-        try:
-            method = Compression(number)
-        except ValueError as exc:
-            msg = f"no compression has the number {number}"
-            raise RemoteProtocolError(msg) from exc
-        decoded.append(decompress(frame, method, limit_bytes))
+        if number == REFERRED and fetch is not None:
+            decoded.append(fetch(frame, limit_bytes))
+        else:
+            decoded.append(decompress(frame, _method(number), limit_bytes))
         limit_bytes -= len(decoded[-1])
     return decoded
+
+
+def _method(number: int) -> Compression:
+    try:
+        return Compression(number)
+    except ValueError as exc:
+        msg = f"no compression has the number {number}"
+        raise RemoteProtocolError(msg) from exc

@@ -1,9 +1,14 @@
 """Large frames that processes of one host hand to each other as memory.
 
 A frame is written once into anonymous memory that has no name anywhere, sealed, and
-passed on as a descriptor. Who takes it maps it: nothing is copied before somebody
-writes to it, and what is written stays the writer's own. The kernel frees it with the
-last descriptor and mapping, so that nothing remains, whoever is killed and how.
+passed on: between relatives as a descriptor, else as a *reference*, by which whoever
+may look into the other process opens it. Who takes it maps it: nothing is copied
+before somebody writes to it, and what is written stays the writer's own. The kernel
+frees it with the last descriptor and mapping, so that nothing remains, whoever is
+killed and how.
+
+Nothing else can be had by a reference: what it leads to is looked at before it is
+opened, and is memory of this user's that nobody can change any more, or refused.
 
 Safe to call from any thread.
 """
@@ -12,11 +17,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
+import itertools
 import mmap
 import os
 import stat
+import struct
+import weakref
 from typing import TYPE_CHECKING, Final
-from weakref import WeakSet
 
 from gridmap.errors import RemoteProtocolError
 
@@ -27,16 +35,26 @@ LEAST_BYTES: Final = 1 << 20
 """From this size on memory of its own pays: a few system calls, about 50 us."""
 
 MOST_MAPPINGS: Final = 128
-"""Mappings a process has at a time. Python keeps a descriptor for each, and people who
-keep many results must not run out of them; what comes then is read instead."""
+"""Mappings for use a process has at a time. Python keeps a descriptor for each, and
+people who keep many results must not run out of them; what comes then is read."""
+
+MOST_HELD: Final = 64
+"""Frames held to be passed on at a time, each with two descriptors. The bound is their
+own: whoever keeps many results can still hand in large inputs, and the reverse."""
+
+MOST_HELD_BYTES: Final = 1 << 30
+"""Bytes in them: they are copies of what the user may have as well."""
+
+REFERENCE: Final = struct.Struct("<QQQ")
+"""A descriptor of its sender's, the inode it stands for, and the size in bytes."""
 
 # fcntl(2) and <linux/fcntl.h>: fcntl.F_ADD_SEALS and its like, which not every build
 # of Python has.
 _ADD_SEALS: Final = 1033
 _GET_SEALS: Final = 1034
 _SEALS: Final = 0x0001 | 0x0002 | 0x0004 | 0x0008  # seal, shrink, grow, write
-
-_living: WeakSet[_Mapping] = WeakSet()
+_CREATE: Final = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+_O_PATH: Final = 0o10000000  # open(2): look at it without opening it
 
 
 class Sealed:
@@ -56,13 +74,52 @@ class Sealed:
     def __del__(self) -> None:
         os.close(self.descriptor)
 
+    @property
+    def reference(self) -> bytes:
+        """What another process opens it by while this object lives."""
+        inode = os.fstat(self.descriptor).st_ino
+        return REFERENCE.pack(self.descriptor, inode, self.size)
+
 
 class _Mapping(mmap.mmap):
-    """Ours, so that they can be counted."""
+    """For use, writable. A class of its own, so that they can be counted."""
+
+
+class _Held(mmap.mmap):
+    """To be passed on, read-only.
+
+    Attributes:
+        sealed: What it shows.
+    """
+
+    sealed: Sealed
+
+
+_living: weakref.WeakSet[_Mapping] = weakref.WeakSet()
+_held: dict[int, int] = {}  # sizes; what is done to it is done in one step
+_serial = itertools.count()
+
+
+# Sending ----------------------------------------------------------------------------
+
+
+def make(content: Frame) -> Sealed:
+    """Copy bytes of any number into memory of its own.
+
+    Raises:
+        OSError: If the system has none to give.
+    """
+    size = len(content)
+    sealed = Sealed(os.memfd_create("gridmap-frame", _CREATE), size)
+    written, view = 0, memoryview(content)
+    while written < size:
+        written += os.write(sealed.descriptor, view[written:])
+    fcntl.fcntl(sealed.descriptor, _ADD_SEALS, _SEALS)
+    return sealed
 
 
 def seal(frame: Frame) -> Sealed | None:
-    """Copy a frame into memory of its own.
+    """Copy a frame into memory of its own, unless it is there already.
 
     Args:
         frame: It may be changed afterwards.
@@ -71,25 +128,118 @@ def seal(frame: Frame) -> Sealed | None:
         The memory; None if the frame is too short to be worth it or the system
         has none to give (descriptors, a limit on file sizes, memory).
     """
-    size = len(frame)
-    if size < LEAST_BYTES:
+    if len(frame) < LEAST_BYTES:
         return None
     try:
-        sealed = Sealed(os.memfd_create("gridmap-frame", _CREATE), size)
-        written, view = 0, memoryview(frame)
-        while written < size:
-            written += os.write(sealed.descriptor, view[written:])
-        fcntl.fcntl(sealed.descriptor, _ADD_SEALS, _SEALS)
+        return sealed_in(frame) or make(frame)
     except OSError:
         return None
-    return sealed
 
 
-_CREATE: Final = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+def sealed_in(frame: Frame) -> Sealed | None:
+    """Return the memory that a frame shows, all of it; None if it is no such frame."""
+    if not isinstance(frame, memoryview):
+        return None
+    owner = frame.obj
+    if isinstance(owner, _Held) and frame.nbytes == owner.sealed.size:
+        return owner.sealed
+    return None
+
+
+def hold(frame: Frame) -> Frame:
+    """Return a frame with the same bytes that can be passed on without a copy.
+
+    Args:
+        frame: It may be changed afterwards, unless it is what is returned.
+
+    Returns:
+        Read-only memory that stays while the frame or a part of it is used; the frame
+        itself if it is that already, is too short, or there is no room.
+    """
+    size = len(frame)
+    if size < LEAST_BYTES or not _has_room(size) or sealed_in(frame) is not None:
+        return frame
+    sealed = seal(frame)
+    try:
+        return frame if sealed is None else _show(sealed)
+    except OSError:
+        return frame
+
+
+def _has_room(size: int) -> bool:
+    sizes = list(_held.values())
+    return len(sizes) < MOST_HELD and sum(sizes) + size <= MOST_HELD_BYTES
+
+
+def _show(sealed: Sealed) -> memoryview:
+    held = _Held(sealed.descriptor, sealed.size, mmap.MAP_SHARED, mmap.PROT_READ)
+    held.sealed = sealed
+    number = next(_serial)
+    _held[number] = sealed.size
+    weakref.finalize(held, _held.pop, number).atexit = False
+    return memoryview(held)
+
+
+# Taking -----------------------------------------------------------------------------
+
+
+def fetch(pid: int, reference: Frame, limit_bytes: int) -> int:
+    """Open what another process refers to.
+
+    Args:
+        pid: The process, which has shown that it is who it says.
+        reference: What its `Sealed.reference` was.
+        limit_bytes: How large it may be.
+
+    Returns:
+        A descriptor, which is the caller's to close, as `take` and `relay` do.
+
+    Raises:
+        RemoteProtocolError: If it is anything but memory of this user's that is sealed
+            and as large as told. Nothing is opened then that is not such memory.
+        OSError: If it is not there any more, or cannot be opened.
+    """
+    if len(reference) != REFERENCE.size:
+        msg = f"a reference to memory has {REFERENCE.size} bytes, not {len(reference)}"
+        raise RemoteProtocolError(msg)
+    number, inode, size = REFERENCE.unpack(reference)
+    if size > limit_bytes:
+        msg = f"a frame of {size} bytes where at most {limit_bytes} are allowed"
+        raise RemoteProtocolError(msg)
+    # A pipe would make us wait, and a device do things, were it opened unseen.
+    place = os.open(f"/proc/{pid}/fd/{number}", _O_PATH | os.O_CLOEXEC)
+    try:
+        status = os.fstat(place)
+        if not stat.S_ISREG(status.st_mode) or status.st_dev != _device():
+            msg = "a reference leads to something that is no memory"
+            raise RemoteProtocolError(msg)
+        if status.st_ino != inode:
+            msg = "the memory that a reference leads to is gone"
+            raise ProcessLookupError(msg)
+        descriptor = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(place)
+    try:
+        found = _check(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    if found == size:
+        return descriptor
+    os.close(descriptor)
+    msg = f"memory of {size} bytes has {found}"
+    raise RemoteProtocolError(msg)
+
+
+@functools.cache
+def _device() -> int:
+    """Return where the kernel keeps anonymous memory, and nothing else with a name."""
+    sealed = make(b"")
+    return os.fstat(sealed.descriptor).st_dev
 
 
 def take(descriptor: int) -> memoryview:
-    """Return what another process has sealed.
+    """Return what another process has sealed, for use.
 
     Args:
         descriptor: Of that memory; it is closed.
@@ -104,21 +254,49 @@ def take(descriptor: int) -> memoryview:
         OSError: If it cannot be mapped.
     """
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-            msg = "a frame that is passed as memory is no memory of this user's"
-            raise RemoteProtocolError(msg)
-        if _seals(descriptor) & _SEALS != _SEALS:
-            msg = "a frame that is passed as memory is not sealed"
-            raise RemoteProtocolError(msg)
-        if status.st_size == 0 or len(_living) >= MOST_MAPPINGS:
-            return memoryview(_read(descriptor, status.st_size))
+        size = _check(descriptor)
+        if size == 0 or len(_living) >= MOST_MAPPINGS:
+            return memoryview(_read(descriptor, size))
         access = mmap.PROT_READ | mmap.PROT_WRITE
-        mapping = _Mapping(descriptor, status.st_size, mmap.MAP_PRIVATE, access)
+        mapping = _Mapping(descriptor, size, mmap.MAP_PRIVATE, access)
     finally:
         os.close(descriptor)
     _living.add(mapping)
     return memoryview(mapping)
+
+
+def relay(descriptor: int) -> memoryview:
+    """Return what another process has sealed, to be passed on.
+
+    Args:
+        descriptor: Of that memory; it is closed, if only when the frame is gone.
+
+    Returns:
+        Read-only memory, as `hold` returns; writable if there is no room for that.
+
+    Raises:
+        RemoteProtocolError, OSError: As `take`.
+    """
+    try:
+        size = _check(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    if size == 0 or not _has_room(size):
+        return take(descriptor)
+    return _show(Sealed(descriptor, size))
+
+
+def _check(descriptor: int) -> int:
+    """Return the size of sealed memory of this user's; refuse anything else."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+        msg = "a frame that is passed as memory is no memory of this user's"
+        raise RemoteProtocolError(msg)
+    if _seals(descriptor) & _SEALS != _SEALS:
+        msg = "a frame that is passed as memory is not sealed"
+        raise RemoteProtocolError(msg)
+    return status.st_size
 
 
 def _seals(descriptor: int) -> int:
@@ -133,3 +311,15 @@ def _read(descriptor: int, size: int) -> bytearray:
     while at < size:
         at += os.preadv(descriptor, [view[at:]], at)
     return data
+
+
+def read(pid: int, reference: Frame, limit_bytes: int) -> bytes:
+    """Return what another process refers to as bytes of our own.
+
+    Args, Raises: As `fetch`.
+    """
+    descriptor = fetch(pid, reference, limit_bytes)
+    try:
+        return bytes(_read(descriptor, os.fstat(descriptor).st_size))
+    finally:
+        os.close(descriptor)

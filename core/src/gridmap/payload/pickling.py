@@ -18,7 +18,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from gridmap.errors import UnpicklableError
-from gridmap.payload import culprit
+from gridmap.payload import culprit, memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -51,7 +51,7 @@ class Parcel(NamedTuple):
             `detach` ends that.
     """
 
-    head: bytes | memoryview
+    head: Frame
     buffers: tuple[Frame, ...] = ()
 
     @property
@@ -65,7 +65,13 @@ class Parcel(NamedTuple):
         To be used where the user's code runs again before the parcel has been sent:
         a generator may yield the same array again with other numbers in it.
         """
-        return Parcel(bytes(self.head), tuple(map(bytes, self.buffers)))
+        return Parcel(bytes(self.head), tuple(map(_apart, self.buffers)))
+
+
+def _apart(buffer: Frame) -> Frame:
+    """Copy a buffer to where it can be passed on from, or else anywhere."""
+    held = memory.hold(buffer)
+    return bytes(buffer) if memory.sealed_in(held) is None else held
 
 
 def dump_plain(obj: object) -> bytes | None:

@@ -30,6 +30,7 @@ Word = Annotated[str, Meta(max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 Text = Annotated[str, Meta(max_length=65_536)]
 Path = Annotated[str, Meta(max_length=4_096)]
 Holdings = Annotated[tuple[Count, ...], Meta(max_length=4_096)]
+Short = Annotated[bytes, Meta(max_length=256)]
 Status = Annotated[int, Meta(ge=-(2**31), lt=2**32)]
 
 
@@ -84,6 +85,9 @@ class Hello(_Message, frozen=True, tag="hello"):
         holds: Grants it still holds, after a reconnection.
         connection: Which of its connections this is, from 1. One that is greeted on
             twice was not broken between.
+        memory: A reference to memory of its own that holds its nonce; empty if it
+            has none, or wants no references.
+        seen: What it read in the memory that the connection file refers to.
     """
 
     version: Count
@@ -98,6 +102,8 @@ class Hello(_Message, frozen=True, tag="hello"):
     slots: Count | None = None
     holds: Holdings = ()
     connection: Count = 1
+    memory: Short = b""
+    seen: Short = b""
 
 
 class Progress(_Message, frozen=True):
@@ -315,6 +321,8 @@ class Welcome(_Message, frozen=True, tag="welcome"):
         path: Entries for ``sys.path``, after JOB_PATH.
         compression: How results are to be compressed.
         grace: Seconds a checkpoint may take, at most.
+        memory: Whether each side can open the other's memory, so that large frames
+            are only referred to.
     """
 
     version: Count
@@ -325,6 +333,7 @@ class Welcome(_Message, frozen=True, tag="welcome"):
     path: tuple[Path, ...] = ()
     compression: Word = "auto"
     grace: Seconds = 60.0
+    memory: bool = False
 
 
 class Refuse(_Message, frozen=True, tag="refuse"):
@@ -407,6 +416,13 @@ class Watch(_Message, frozen=True, tag="watch"):
     output: bool = False
 
 
+class Plain(_Message, frozen=True, tag="plain"):
+    """Memory that was referred to could not be opened: refer to none any more.
+
+    The runner says hello again, and all that is not acknowledged, in full.
+    """
+
+
 class Stop(_Message, frozen=True, tag="stop"):
     """There is no more work; the runner ends.
 
@@ -440,5 +456,6 @@ FromMonitor: TypeAlias = (
     | Cancel
     | Examine
     | Watch
+    | Plain
     | Stop
 )

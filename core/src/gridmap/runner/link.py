@@ -11,6 +11,7 @@ import select
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from gridmap.payload import memory
 from gridmap.runner import records
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Link:
                 return
             if not data:
                 return
-            apart = records.received(ancillary, flags)
+            apart = records.received(ancillary, flags, memory.relay)
             yield from self._reader.feed(data, apart)
             if len(data) < _CHUNK and not apart:
                 return

@@ -81,7 +81,7 @@ class RunnerMachine:
         self.orphan = 600.0
         self.outbox = Outbox()
         self.live = Live()
-        self._hello = hello
+        self.hello = hello
         self._out: list[Action] = []
         self._workload = Workload(self._emit)
         self._connections = 0
@@ -128,7 +128,7 @@ class RunnerMachine:
     def _greet(self, now: float) -> None:
         holds = self._holds()
         age = now - self._born
-        self._say(said_again(self._hello, holds, self._connections, age))
+        self._say(said_again(self.hello, holds, self._connections, age))
 
     def _holds(self) -> tuple[int, ...]:
         """Return the grants of which something is not done, or not known to be."""

@@ -18,7 +18,7 @@ import attrs
 from gridmap.payload import memory
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
 Frame: TypeAlias = "bytes | bytearray | memoryview"
 
@@ -153,13 +153,16 @@ def send_with(
 
 
 def received(
-    ancillary: Sequence[tuple[int, int, bytes]], flags: int
+    ancillary: Sequence[tuple[int, int, bytes]],
+    flags: int,
+    take: Callable[[int], memoryview] = memory.take,
 ) -> list[memoryview]:
     """Return the memory that came along with bytes.
 
     Args:
         ancillary: As `socket.socket.recvmsg` returned it.
         flags: Likewise.
+        take: Makes memory of a descriptor: `memory.take` or `memory.relay`.
 
     Raises:
         OSError: If this process has no descriptors left to take it.
@@ -170,7 +173,7 @@ def received(
             size = struct.calcsize("i")
             count = len(data) // size
             descriptors = struct.unpack(f"{count}i", data[: count * size])
-            taken += map(memory.take, descriptors)
+            taken += map(take, descriptors)
     if flags & socket.MSG_CTRUNC:
         msg = "large data cannot be taken over: this process has too many open files"
         raise OSError(msg)

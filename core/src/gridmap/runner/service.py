@@ -38,6 +38,7 @@ from gridmap.runner.examination import Examiner
 from gridmap.runner.interruption import AskCheckpoint
 from gridmap.runner.link import Link
 from gridmap.runner.machine import Phase, RunnerMachine
+from gridmap.runner.neighbour import Neighbour
 from gridmap.runner.offspring import Ended, WorkerProcess, spawn_worker
 from gridmap.runner.outbox import LONG_S, Collector, Gathered
 from gridmap.runner.output import Output
@@ -114,7 +115,7 @@ class RunnerService:
         wake = self._catch_signals()
         strays.adopt()
         try:
-            self._do(self._machine.connected(time.monotonic()))
+            self._greet()
             while self._machine.phase is not Phase.GONE:
                 self._turn(wake)
         finally:
@@ -142,6 +143,7 @@ class RunnerService:
             msg = f"the environment variable {connection.VARIABLE} is not set"
             raise GridMapError(msg)
         self._nonce = nonce = secrets.token_hex(8)
+        self._neighbour = Neighbour(nonce)
         self._reach = Reach(Path(path), nonce.encode())
         backend = plugins.load_backend(self._reach.file.backend_factory)
         identity = plugins.identify(backend, os.environ)
@@ -197,19 +199,28 @@ class RunnerService:
 
     def _connection_changed(self) -> None:
         if self._socket.connected:
-            self._do(self._machine.connected(time.monotonic()))
+            self._greet()
         else:
             self._do(self._machine.disconnected())
+
+    def _greet(self) -> None:
+        """Say hello, for the first time or again, and all that was not acknowledged."""
+        machine = self._machine
+        machine.hello = self._neighbour.introduce(machine.hello, self._reach.file)
+        self._do(machine.connected(time.monotonic()))
 
     def _hear(self, frames: Sequence[bytes | memoryview]) -> None:
         try:
             message = codec.decode_from_monitor(frames[0])
-            if isinstance(message, m.Content):
-                self._hand(self._supplies.learn(message, _decoded(frames)))
-            elif isinstance(message, m.Work):
-                self._supplies.take(message, _decoded(frames))
+            if isinstance(message, m.Content | m.Work):
+                if not self._supplied(message, frames):
+                    return
             elif isinstance(message, m.Welcome):
                 self._compression = message.compression
+                self._neighbour.welcomed(message)
+            elif isinstance(message, m.Plain):
+                self._neighbour.refused()
+                self._greet()
         except RemoteProtocolError as error:
             self._log(f"the monitor is not understood: {error}")
             return
@@ -220,6 +231,26 @@ class RunnerService:
         self._do(self._machine.heard(message, now))
         if isinstance(message, m.Watch):
             self._mind_watchers()
+
+    def _supplied(
+        self, message: m.Content | m.Work, frames: Sequence[payload.Frame]
+    ) -> bool:
+        """Take in a payload; False if the monitor has to send it again."""
+        neighbour = self._neighbour
+        if neighbour.deaf:
+            return False
+        try:
+            content = payload.decode(frames[1:], _MOST_PAYLOAD, neighbour.fetch)
+        except OSError as error:
+            self._log(f"the driver's memory cannot be opened: {error}")
+            neighbour.failed()
+            self._greet()
+            return False
+        if isinstance(message, m.Content):
+            self._hand(self._supplies.learn(message, content))
+        else:
+            self._supplies.take(message, content)
+        return True
 
     def _mind_watchers(self) -> None:
         """Have the worker say whose output is whose, where somebody watches it."""
@@ -388,7 +419,7 @@ class RunnerService:
             self._asked_for = now
             self._orphan = self._reach.deserted()
             if self._reach.seek(self._machine.silence(now), self._machine.interval):
-                self._do(self._machine.connected(now))
+                self._greet()
         if self._orphan or self._machine.orphaned(now):
             self._mourn(now)
 
@@ -437,7 +468,9 @@ class RunnerService:
     def _say(self, say: Say) -> None:
         frames: list[Any] = [codec.encode(say.message)]
         if say.frames:
-            frames += payload.encode(say.frames, self._compression)
+            frames += payload.encode(
+                say.frames, self._compression, neighbour=self._neighbour.agreed
+            )
         self._socket.send(frames)  # what must arrive is kept, and said again
 
     def _hand(self, records: Iterable[Record]) -> None:
@@ -487,10 +520,6 @@ def _hello(identity: Identity, nonce: str) -> m.Hello:
         remaining=remaining,
         slots=identity.slots,
     )
-
-
-def _decoded(frames: Sequence[payload.Frame]) -> list[payload.Frame]:
-    return payload.decode(frames[1:], _MOST_PAYLOAD)
 
 
 def _too_large(longest: int, together: int, limit: int) -> str:

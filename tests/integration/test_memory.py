@@ -1,0 +1,177 @@
+"""Large arrays pass between driver and workers as memory, and in full where need be."""
+
+import functools
+import gc
+import itertools
+import os
+import resource
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gridmap import GridExecutor, grid_map
+from gridmap.testing import eventually
+
+LENGTH = 200_000
+"""Numbers in an array: 1.6 MB."""
+
+
+def mapped() -> dict[int, range]:
+    """Return where this process has frames in memory, by inode."""
+    found = {}
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        if "memfd:gridmap-frame" in line:
+            place, _, _, _, inode, *_ = line.split()
+            first, last = (int(end, 16) for end in place.split("-"))
+            found[int(inode)] = range(first, last)
+    return found
+
+
+def is_mapped(array: Any) -> bool:
+    """Return whether an array lies in such memory."""
+    return any(array.ctypes.data in place for place in mapped().values())
+
+
+def look(array: Any, number: int) -> tuple[float, set[int]]:
+    """Read a number of an array; tell what memory this worker has."""
+    assert is_mapped(array)
+    return float(array[number]), set(mapped())
+
+
+def double(array: Any) -> Any:
+    """Write to an array, and return it."""
+    array *= 2
+    return array
+
+
+def add_up(array: Any) -> float:
+    """Return one number."""
+    return float(array.sum())
+
+
+def die_once(array: Any, place: str) -> Any:
+    """End the runner by force, in the first attempt."""
+    if not Path(place).exists():
+        Path(place).touch()
+        os.kill(os.getppid(), signal.SIGKILL)
+        signal.pause()
+    return array
+
+
+@pytest.fixture
+def array() -> Any:
+    """Return an array of which no part is like another."""
+    return np.random.default_rng(1).random(LENGTH)
+
+
+@pytest.fixture
+def executor() -> Iterator[GridExecutor]:
+    """Return one whose worker is up; afterwards no memory is left."""
+    gc.collect()
+    before = set(mapped())
+    with GridExecutor(1, backend="local") as executor:
+        executor.submit(abs, 1).result()
+        yield executor
+    del executor
+
+    def left() -> bool:
+        gc.collect()
+        return not set(mapped()) - before
+
+    eventually(left, within_s=10, what="all memory to be given back", gap_s=0.02)
+
+
+@contextmanager
+def one_descriptor(pid: int) -> Iterator[None]:
+    """Let a process open no more than one file at a time, for a while."""
+    used = {int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    _, bound = itertools.islice((n for n in itertools.count() if n not in used), 2)
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (bound, hard))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_what_jobs_share_is_one_memory(executor: GridExecutor, array: Any) -> None:
+    """The driver's, whoever reads it, and however many jobs do."""
+    told = list(executor.map(functools.partial(look, array), range(20)))
+    assert [value for value, _ in told] == list(array[:20])
+    (inode,) = set.union(*(inodes for _, inodes in told)) & set(mapped())
+    again = list(executor.map(functools.partial(look, array.copy()), range(2)))
+    assert all(inode in inodes for _, inodes in again), "equal arrays are one"
+
+
+def test_an_array_that_changed_is_another(executor: GridExecutor, array: Any) -> None:
+    """What looks the same but for one number is not taken for the same."""
+    for number in (0, LENGTH // 2, LENGTH - 1):
+        array[number] = -1.0
+        call = functools.partial(look, array)
+        assert executor.submit(call, number).result()[0] == -1.0
+
+
+def test_results_are_memory_that_is_the_users_own(
+    executor: GridExecutor, array: Any
+) -> None:
+    """They can be written to, and so can an argument; nobody else sees that."""
+    first, second = list(executor.map(double, [array, array]))
+    assert is_mapped(first)
+    first[0] = 7.0
+    assert second[0] == 2 * array[0]
+    assert (second == 2 * array).all()
+
+
+def test_a_driver_without_descriptors_gets_all_in_full(executor: GridExecutor) -> None:
+    """It says so, and the result comes within the message."""
+    assert is_mapped(executor.submit(np.arange, LENGTH).result())
+    with one_descriptor(os.getpid()):
+        result = executor.submit(np.arange, LENGTH).result()
+    assert not is_mapped(result)
+    assert (result == np.arange(LENGTH)).all()
+
+
+def test_a_runner_without_descriptors_gets_all_in_full(
+    executor: GridExecutor, array: Any
+) -> None:
+    """It says so by another greeting, and its work is given again."""
+    runner = executor.submit(os.getppid).result()
+    total = float(array.sum())
+    with one_descriptor(runner):
+        assert executor.submit(add_up, array).result() == total
+        call = functools.partial(np.dot, array)
+        assert np.isclose(executor.submit(call, array).result(), (array**2).sum())
+    assert executor.submit(os.getppid).result() == runner
+
+
+def test_a_runner_that_is_killed_takes_no_memory_along(
+    array: Any, tmp_path: Path
+) -> None:
+    """Its jobs are run again, with the same memory."""
+    before = set(mapped())
+    place = str(tmp_path / "died")
+    results = grid_map(die_once, [[array, place]], backend="local")
+    assert (results[0] == array).all()
+    del results
+    gc.collect()
+    eventually(
+        lambda: not set(mapped()) - before, within_s=10, what="no memory to be left"
+    )
+
+
+def test_a_run_with_a_name_writes_down_what_it_was_given(
+    array: Any, runs: Path
+) -> None:
+    """And gives it out of its journal, when it is asked again."""
+    for _ in range(2):
+        results = grid_map(double, [array, array], backend="local", resume="large")
+        for result in results:
+            assert (result == 2 * array).all()
+            result[0] = 0.0
+    shutil.rmtree(runs / "named")
