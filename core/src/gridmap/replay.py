@@ -52,6 +52,7 @@ class Replay:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+        sys.argv = [""]  # as in a worker
         if os.path.isdir(self.directory):  # noqa: PTH112 - may be empty
             os.chdir(self.directory)
         return self.function(*self.args, **self.kwargs)

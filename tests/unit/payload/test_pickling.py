@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import traceback
 from pathlib import Path
 from typing import Any, cast
 
@@ -376,3 +377,23 @@ def test_modules_registered_to_go_by_value_do() -> None:
     finally:
         cloudpickle.unregister_pickle_by_value(module)
     assert b"cloudpickle" in bytes(parcel.head)
+
+
+def test_functions_that_go_by_value_keep_their_files() -> None:
+    """So that a traceback of a node, and a debugger, show the lines of the script."""
+
+    def outer() -> str:
+        def inner() -> None:
+            raise LookupError
+
+        try:
+            inner()
+        except LookupError as error:
+            return "".join(traceback.format_exception(error))
+        return ""
+
+    assert "inner()" in outer()
+    again: Any = load(dump(outer, what="outer"))
+    assert again.__code__ is not outer.__code__
+    assert again() == outer()
+    assert dump(outer, what="outer") == dump(outer, what="outer")

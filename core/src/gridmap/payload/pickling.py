@@ -13,8 +13,11 @@ sender. cloudpickle is imported when something is dumped that needs it, never to
 
 from __future__ import annotations
 
+import functools
+import io
 import pickle
 import sys
+import types
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from gridmap.errors import UnpicklableError
@@ -32,6 +35,7 @@ PROTOCOL: Final = 5
 LARGE_BYTES: Final = 64 * 1024
 """From this size on, a part travels as a frame of its own instead of being copied."""
 
+_UNNAMED: Final = "<dynamic-code>"
 _PLAIN_ELEMENTS: Final = 64
 _PLAIN_DEPTH: Final = 4
 _SCALARS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
@@ -176,14 +180,37 @@ def _dump_by_reference(obj: object) -> Parcel | None:
 
 
 def _dump_by_value(obj: object, what: str) -> Parcel:
-    import cloudpickle  # noqa: PLC0415 - 25 ms that most processes need not pay
-
     buffers: list[Frame] = []
+    stream = io.BytesIO()
     try:
-        head = cloudpickle.dumps(obj, PROTOCOL, buffer_callback=_split_off(buffers))
+        _by_value()(stream, PROTOCOL, buffer_callback=_split_off(buffers)).dump(obj)
+        head = stream.getvalue()
     except Exception as exc:
         raise UnpicklableError(what, culprit.find(obj, exc), _reason(exc)) from exc
     return Parcel(head, tuple(buffers))
+
+
+@functools.cache
+def _by_value() -> type[pickle.Pickler]:
+    """Return cloudpickle's pickler, made to tell the files that functions are of.
+
+    cloudpickle 3.1.3 calls them all ``<dynamic-code>``, so that tracebacks and debuggers
+    show no line of what a script defines. `fingerprint` counts no file names.
+    """
+    import cloudpickle  # noqa: PLC0415 - 25 ms that most processes need not pay
+
+    table = cloudpickle.Pickler.dispatch_table
+    plain = table[types.CodeType]
+
+    def with_file(code: types.CodeType) -> tuple[Any, ...]:
+        make, parts, *rest = plain(code)
+        named = ["".join(code.co_filename) if p == _UNNAMED else p for p in parts]
+        return (make, tuple(named), *rest)
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
+        dispatch_table = table.new_child({types.CodeType: with_file})
+
+    return Pickler
 
 
 def _split_off(buffers: list[Frame]) -> Callable[[pickle.PickleBuffer], bool]:

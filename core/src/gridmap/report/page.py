@@ -40,7 +40,7 @@ svg text{font:11px system-ui,sans-serif;fill:var(--faint)}
 .rule{stroke:var(--line);fill:none}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.2rem .8rem .2rem 0;border-bottom:1px solid var(--line);
-vertical-align:top}.n{text-align:right}
+vertical-align:top}.n{text-align:right}td:not(:last-child){white-space:nowrap}
 pre{overflow-x:auto;border:1px solid var(--line);border-radius:.4rem;padding:.6rem;
 font-size:.85rem}summary{cursor:pointer}
 @media print{details>*{display:block}body{margin:0}}
