@@ -41,6 +41,17 @@ def test_variables_can_be_added() -> None:
     assert seen == {"GM_COLOUR": "red", "GM_NUMBER": "7", "GM_BYTES": "raw"}
 
 
+def test_what_is_added_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable of this host stays here, unless a job is given it in so many words."""
+    added = {"CUDA_VISIBLE_DEVICES": "3", "SLURM_JOB_NAME": "mine", "TMPDIR": "/tmp"}  # noqa: S108
+    for name in added:
+        monkeypatch.setenv(name, "here")
+    plain = Job(jobs.environment, list(added))
+    told = Job(jobs.environment, list(added), add_env=added)
+    assert not plain.environment.keys() & added.keys()
+    assert process_jobs([told], backend="local") == [added]
+
+
 @pytest.mark.usefixtures("colourful")
 def test_jobs_have_environments_of_their_own() -> None:
     """Each job of a list sees its own variables, whoever runs it."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from gridmap.environment import portable
 from gridmap.errors import InvalidRequestError, InvalidResourceError
 from gridmap.resources import Resources, make_resources
 
@@ -45,8 +46,9 @@ class Job:
         num_slots: Cores on one node.
         queue: Queue or partition; None: the setting ``queue``, else the site's default.
         interpreting_shell: Shell that starts the runner; None: no shell.
-        copy_env: Whether this process's environment goes along.
-        add_env: Variables to set besides.
+        copy_env: Whether this process's environment goes along, without what
+            describes this machine or session.
+        add_env: Variables to set besides, of any name: they win.
         project: Project or account to charge.
         validation_level: Grid Engine's ``-w``: one of e, w, n, p, v.
         os_distribution: Grid Engine's request of that name.
@@ -99,7 +101,7 @@ class Job:
     def __attrs_post_init__(self) -> None:
         """Check the request and take down where and in what the job is made."""
         self.working_dir = working_directory()
-        self.environment = dict(os.environ) if self.copy_env else {}
+        self.environment = portable(os.environ) if self.copy_env else {}
         for name, value in (self.add_env or {}).items():
             self.environment[str(name)] = _text(value)
         self.request = self._request()

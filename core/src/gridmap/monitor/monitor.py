@@ -13,6 +13,7 @@ from gridmap import plugins
 from gridmap.backend import Reach
 from gridmap.control.recorder import Recorder
 from gridmap.control.register import Register
+from gridmap.environment import encodable, not_inherited, portable
 from gridmap.errors import GridMapError
 from gridmap.events import RunEnded, RunStarted
 from gridmap.job import job_path, own_path, working_directory
@@ -35,7 +36,7 @@ from gridmap.monitor.outcomes import Outcomes, Sink
 from gridmap.monitor.policy import Policy
 from gridmap.monitor.service import MonitorService
 from gridmap.monitor.store import Store, encode_call
-from gridmap.monitor.surroundings import Surroundings, not_inherited, portable
+from gridmap.monitor.surroundings import Surroundings
 from gridmap.resources import Resources
 from gridmap.retry import RetryRules, make_rules
 from gridmap.settings import Settings, load_settings
@@ -220,7 +221,7 @@ class JobMonitor:
     def _start(self, opened: Opened) -> None:
         self.home_address = opened.socket.addresses[0]
         resumption = self._resumption
-        self.surround(os.environ, working_directory())
+        self.surround(portable(os.environ), working_directory())
         keeper = None
         if resumption is None:  # a journal has all inputs
             keeper = make_keeper(self.settings, self._surroundings, self._job_path)
@@ -475,10 +476,10 @@ class JobMonitor:
         """Return the number of these surroundings, for `add`.
 
         Args:
-            environment: Variables that go along, without those of this host.
+            environment: Variables that go along, all of them that can.
             directory: Working directory.
         """
-        variables = portable(environment)
+        variables: dict[str, str | None] = {**encodable(environment)}
         if self._opened is not None and self._opened.capabilities.reach is Reach.HOST:
             variables |= not_inherited(os.environ, environment)
         around = Surroundings(variables, directory, own_path())
