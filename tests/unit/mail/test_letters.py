@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import re
 from html.parser import HTMLParser
 
 import attrs
@@ -106,3 +107,19 @@ def test_an_address_that_makes_no_sense_is_an_error() -> None:
     """It is found before anything is sent."""
     with pytest.raises(ValueError, match=r"header|address|line"):
         message(letter("x"), attrs.evolve(POST, recipients="a@b\r\nBcc: c@d"))
+
+
+@pytest.mark.parametrize("text", ["no address <", "a@", "<>", "a b c", "me@here <"])
+def test_senseless_addresses_are_refused(text: str) -> None:
+    """Whatever the Python at hand makes of them."""
+    with pytest.raises(ValueError, match=re.escape(text)):
+        message(letter("x"), attrs.evolve(POST, recipients=text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["root", "you, me@example.org", "John Q. Public <j@example.org>", "a@b,,c@d"],
+)
+def test_unusual_addresses_are_taken(text: str) -> None:
+    """Users of this host, and what was allowed of old."""
+    assert message(letter("x"), attrs.evolve(POST, recipients=text))["To"].addresses
