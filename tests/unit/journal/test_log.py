@@ -64,7 +64,9 @@ def test_what_is_put_is_read(batches: list[list[Item]], data: st.DataObject) -> 
         every = [item for batch in batches for item in batch]
         assert plain(read(path)) == plain(every)
         assert plain(list(read_only(path))) == plain(every)
-        assert JournalLog.open(path).damage is None
+        log = JournalLog.open(path)
+        assert log.damage is None
+        assert log.close(PATIENCE_S)
 
 
 def test_tickets_are_reached_in_order(tmp_path: Path) -> None:

@@ -186,6 +186,9 @@ def connect_to_read(path: Path, *, locks: bool = True) -> sqlite3.Connection:
         connection.close()
         connection = _connect(path, "rw", locks=locks)
         connection.execute("PRAGMA query_only=1")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
