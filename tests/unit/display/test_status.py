@@ -60,7 +60,7 @@ def test_no_line_is_longer_than_there_is_room(
         assert len(line) <= width
         assert line.isprintable() or not line
     assert log_line(tally, name).isprintable()
-    assert "<script" not in page(tally, f"<script>{name}")
+    assert "<script" not in page(tally, f"<script>{name}")["text/html"]
 
 
 @given(st.text())

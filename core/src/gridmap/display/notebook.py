@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gridmap.display.status import counts, means, remaining
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from gridmap.display.tally import Tally
 
@@ -27,26 +27,32 @@ class Cell:
     def __init__(self) -> None:
         self._handle: Any = None
 
-    def show(self, page: str) -> None:
+    def show(self, page: Mapping[str, str]) -> None:
         """Show this; the first time from the thread that runs the cell."""
-        from IPython.display import HTML, display  # noqa: PLC0415 - a kernel has it
+        from IPython.display import display  # noqa: PLC0415 - a kernel has it
 
         if self._handle is None:
-            self._handle = display(HTML(page), display_id=True)
+            shown: Any = display  # which IPython has without types
+            self._handle = shown(page, raw=True, display_id=True)
         else:
-            self._handle.update(HTML(page))
+            self._handle.update(page, raw=True)
 
 
-def page(tally: Tally, name: str, summary: Sequence[str] = ()) -> str:
-    """Return how a map stands as HTML; with what it came to, if it is over."""
+def page(tally: Tally, name: str, summary: Sequence[str] = ()) -> dict[str, str]:
+    """Return how a map stands; with what it came to, if it is over.
+
+    Returns:
+        MIME type to text: as HTML, and plain for what shows no HTML.
+    """
     over, parts = tally.done + tally.lost, [*counts(tally), *means(tally)]
     if left := remaining(tally):
         parts.insert(0, left)
     head = f"{name}: {over:,} of {tally.total:,} jobs"
     below = "\n".join(summary) if summary else " \N{MIDDLE DOT} ".join(parts)
-    return (
+    text = (
         f'<div style="font-family: monospace" role="status">'
         f'<progress value="{tally.part:.4f}" max="1" style="width: 20em" '
         f'aria-label="{html.escape(head)}"></progress> {html.escape(head)}'
         f'<pre style="margin: 0; white-space: pre-wrap">{html.escape(below)}</pre></div>'
     )
+    return {"text/html": text, "text/plain": "\n".join(filter(None, (head, below)))}
