@@ -1,6 +1,7 @@
 """Libraries that take an executor, or a map, take ours."""
 
 from collections.abc import Iterator
+from concurrent.futures import as_completed
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,8 @@ from dask.delayed import delayed as delay
 from joblib import Parallel, delayed
 from scipy.optimize import differential_evolution, rosen
 from tests import jobs
+from tqdm import tqdm
+from tqdm.contrib import tenumerate, tzip
 
 import gridmap.joblib
 from gridmap import GridExecutor
@@ -51,6 +54,22 @@ def test_pandas_groups_go_out_and_come_back(executor: GridExecutor) -> None:
 
 def _mean(piece: pd.DataFrame) -> float:
     return float(piece["value"].mean())
+
+
+def test_tqdm_counts_results(executor: GridExecutor) -> None:
+    """A bar goes round a map, or round futures as they are done, and sees each once."""
+    with tqdm(executor.map(jobs.square, range(9)), total=9, disable=False) as bar:
+        assert list(bar) == [n * n for n in range(9)]
+        assert (bar.n, bar.total) == (9, 9)
+    numbered = tenumerate(executor.map(jobs.square, range(9)), total=9)
+    assert list(numbered) == [(n, n * n) for n in range(9)]
+    assert list(tzip(range(3), executor.map(jobs.square, range(3)))) == [
+        (0, 0), (1, 1), (2, 4),
+    ]  # fmt: skip
+    futures = [executor.submit(jobs.square, n) for n in range(9)]
+    with tqdm(as_completed(futures), total=9) as bar:
+        assert sum(future.result() for future in bar) == 204
+        assert bar.n == 9
 
 
 def test_joblib_knows_how_many_jobs_there_are() -> None:

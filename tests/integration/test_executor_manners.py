@@ -162,6 +162,53 @@ def test_a_script_without_a_guard_runs_once(tmp_path: Path) -> None:
         assert driver.output() == "once\n90\n"
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_what_was_handed_in_is_done_when_a_script_ends(tmp_path: Path) -> None:
+    """Nobody waits for it, and nothing is handed in any more."""
+    text = """
+        import atexit
+        from gridmap import GridExecutor
+
+        def late():
+            for executor in (used, GridExecutor(1, backend="local")):
+                try:
+                    executor.submit(abs, -1)
+                except RuntimeError as error:
+                    print(error)
+
+        used = GridExecutor(1, backend="local")
+        first = used.submit(pow, 2, 10)
+        atexit.register(late)
+        first.add_done_callback(lambda future: print(future.result()))
+    """
+    with driving(tmp_path, text) as driver:
+        said = sorted(driver.output().splitlines())
+    assert said == ["1024", *["cannot submit: this Python has begun to end"] * 2]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_a_functions_globals_go_along_as_they_are_at_first(tmp_path: Path) -> None:
+    """As with a pool of processes; a function that is made anew is another one."""
+    text = """
+        from gridmap import GridExecutor
+
+        word = "first"
+
+        def told(_):
+            return word
+
+        with GridExecutor(1, backend="local") as executor:
+            print(*executor.map(told, [0]))
+            word = "second"
+            print(*executor.map(told, [0]))
+            print(*executor.map(lambda _: word, [0]))
+    """
+    with driving(tmp_path, text) as driver:
+        assert driver.output() == "first\nfirst\nsecond\n"
+
+
 def test_an_executors_run_has_a_page(capfd: pytest.CaptureFixture[str]) -> None:
     """From its first call until it is shut down, at the address that is printed."""
     with GridExecutor(1, backend="local", name="mine", dashboard=True) as executor:

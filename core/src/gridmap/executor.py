@@ -51,6 +51,10 @@ class GridExecutor(Executor):
     Runners stay up between calls, so a second map does not wait for the scheduler.
     The run is opened with the first call. May be used from any thread.
 
+    A function goes along with the globals it uses as they are when it is first handed
+    in; pass what changes as an argument. An interpreter that ends waits for the calls
+    that were handed in, as with the standard library's executors.
+
     Args:
         max_workers: Runners at most, at a time; None: see `gridmap.grid_map`.
         backend: As for `gridmap.grid_map`.
@@ -117,7 +121,7 @@ class GridExecutor(Executor):
 
         Raises:
             UnpicklableError: If the function or an argument cannot be sent.
-            RuntimeError: If the executor was shut down.
+            RuntimeError: If the executor was shut down, or the interpreter ends.
             BrokenExecutor: If its run cannot go on.
         """
         call = encode_call(args, kwargs or None, 0)
@@ -207,6 +211,9 @@ class _Desk:
                 raise BrokenExecutor(msg) from self._broken
             if self._shut:
                 msg = "cannot submit to an executor that was shut down"
+                raise RuntimeError(msg)
+            if not threading.main_thread().is_alive():
+                msg = "cannot submit: this Python has begun to end"
                 raise RuntimeError(msg)
             self._open()
             jobs = self._monitor.add_encoded(fn, calls, self._resources)
