@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import resource
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -198,3 +200,20 @@ def test_a_run_that_no_node_could_reach_warns_at_once(
     listen(directory, Settings(interface=name), keys).close(0.0)
     assert "which only this machine can reach: unless all" in caplog.text
     assert f"interface='{name}'" in caplog.text
+
+
+@pytest.fixture
+def few_files() -> Iterator[None]:
+    """Give this process the usual soft limit of open files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("few_files")
+def test_there_is_room_for_as_many_runners_as_were_asked_for(tmp_path: Path) -> None:
+    """The limit of open files is raised by what is above the usual."""
+    settings = Settings(interface="lo", max_workers=3000)
+    listen(RunDirectory(path=tmp_path), settings, RunKeys.fresh()).close(0.0)
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= 3000

@@ -135,6 +135,8 @@ class JobMonitor:
         jobs_per_runner = check_count("jobs_per_runner", jobs_per_runner)
         named = backend if isinstance(backend, str) else None
         given = {"backend": named, "temp_dir": temp_dir, **(settings or {})}
+        if max_workers is not None:
+            given["max_workers"] = max_workers
         if temp_dir is not None and given.get("run_directory") is None:
             # An argument comes before a run_directory from elsewhere.
             given["run_directory"] = load_settings(
@@ -151,7 +153,6 @@ class JobMonitor:
         self.home_address = ""
         self.outcomes = Outcomes(job_name)
         self._sink = sink or self.outcomes
-        self._max_workers = max_workers or self.settings.max_workers
         self._jobs_per_runner = jobs_per_runner
         self._job_path = (
             job_path(function) if function is not None else job_path(_nothing)
@@ -286,7 +287,7 @@ class JobMonitor:
         settings = self.settings
         return Policy(
             token=opened.token,
-            max_workers=self._max_workers,
+            max_workers=settings.max_workers,
             jobs_per_runner=self._jobs_per_runner,
             resubmits=settings.num_resubmits,
             interval_s=settings.heartbeat_interval,

@@ -24,6 +24,7 @@ from gridmap.errors import (
 )
 from gridmap.job import working_directory
 from gridmap.monitor.errands import Launch
+from gridmap.monitor.policy import MOST_WORKERS
 from gridmap.payload.neighbour import Evidence
 from gridmap.plugins import RunPlugins
 from gridmap.rundir import RunDirectory
@@ -281,7 +282,7 @@ def listen(
 
     Args:
         directory: The run's directory.
-        settings: What they say of interface, host and ports counts.
+        settings: What they say of interface, host, ports and runners counts.
         keys: Its keys; None for runners on this machine only.
 
     Raises:
@@ -306,7 +307,11 @@ def listen(
             settings.host,
         )
     return MonitorSocket.tcp(
-        endpoints, keys, port_range=_ports(settings), limits=limits
+        endpoints,
+        keys,
+        port_range=_ports(settings),
+        limits=limits,
+        expected_peers=max(settings.max_workers or 0, MOST_WORKERS),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -16,6 +16,10 @@ from gridmap.verdict import Cause, Verdict
 RetryHook: TypeAlias = Callable[
     [Verdict, tuple[Verdict, ...], Resources], "Decision | None"
 ]
+
+
+MOST_WORKERS: Final = 1000
+"""Runners a run has at most where its user says nothing."""
 
 
 def no_opinion(*_: object) -> None:
@@ -56,7 +60,7 @@ class Policy:
 
     token: str = "0"  # noqa: S105 - names the run, proves nothing
     max_workers: int | None = None
-    most_workers: int = 1000
+    most_workers: int = MOST_WORKERS
     jobs_per_runner: int | None = None
     resubmits: int = 3
     interval_s: float = 10.0
