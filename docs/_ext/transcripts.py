@@ -89,14 +89,19 @@ def _sweep():
         )  # fmt: skip
     for n in range(1, 33):
         first = (n - 1) * 12
+        stop = first + 5 + (n - 2) % 5
         yield ev.JobsDone(
-            run=RUN, at=BEGAN + 10 + 3 * n, first=first, stop=first + 5 + n % 5,
-            runner=n, seconds=4.9 + 3 * n,
+            run=RUN, at=BEGAN + 10 + 3 * n, first=first, stop=stop, runner=n,
+            seconds=4.9 + 3 * n,
         )  # fmt: skip
-        yield ev.RunnerVitals(
-            run=RUN, at=BEGAN + 110, runner=n, cpu_s=97.0, rss=700_000_000 + n,
-            peak_rss=900_000_000, io_bytes=10_000, job=first + 10, running_s=4.0,
-        )  # fmt: skip
+        for beat in range(1, 12):
+            since = 10 * beat
+            yield ev.RunnerVitals(
+                run=RUN, at=BEGAN + since, runner=n, cpu_s=0.93 * (since - 5.0),
+                rss=400_000_000 + 28_000_000 * beat + n, peak_rss=900_000_000,
+                io_bytes=10_000, running_s=4.0,
+                job=stop if since > 10 + 3 * n else first,
+            )  # fmt: skip
     yield ev.JobFailed(run=RUN, at=BEGAN + 112, job=17, verdict=OOM, again=True)
 
 

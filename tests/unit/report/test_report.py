@@ -228,6 +228,7 @@ def test_the_command_writes_a_file(past: Past, tmp_path: Path) -> None:
         assert done.stdout == f"wrote {path}\n"
         assert path.stat().st_size > 100
     assert past.shell.run("report", "-f", "csv").stdout.startswith("job,state,")
+    assert past.shell.json("report", "sweep")["name"] == "sweep"
 
 
 def test_the_command_says_why_it_cannot_write(past: Past) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from gridmap.cli.parameters import json_option
 from gridmap.cli.watching import RunName, records_option
 
 if TYPE_CHECKING:
@@ -37,15 +38,22 @@ FORMATS: Final = ("html", "json", "csv")
     help="The file; - is standard output. Else it is named after the run, here.",
 )
 @records_option
+@json_option
 def command(
-    *, run: str | None, form: str, output: str | None, records: str | None
+    *,
+    run: str | None,
+    form: str,
+    output: str | None,
+    records: str | None,
+    as_json: bool,
 ) -> None:
     """Write what became of a run, as a page that can be mailed to a colleague.
 
     It tells when jobs ran and where, how long they took and how much memory, why some
-    failed, and what to ask for next time. The page is one file that needs no network and no scripts. RUN is its name, its id
-    as `gridmap runs` shows it, or its directory; without it the newest that goes on,
-    else the newest. A run that goes on is told as it stands now.
+    failed, and what to ask for next time. The page is one file that needs no network
+    and no scripts. RUN is its name, its id as `gridmap runs` shows it, or its
+    directory; without it the newest that goes on, else the newest. A run that goes on
+    is told as it stands now. --json is --format json on standard output.
     """
     from gridmap import report  # noqa: PLC0415 - see gridmap.cli
     from gridmap.cli import watching  # noqa: PLC0415
@@ -54,7 +62,8 @@ def command(
     entry = watching.find(run, records)
     view = watching.look(entry)
     summary = report.summarize(view, plain.condition(entry, view))
-    path = output or _default(entry, form)
+    form = "json" if as_json else form
+    path = output or ("-" if as_json else _default(entry, form))
     if path == "-":
         sys.stdout.writelines(_texts(summary, form))
         return
