@@ -10,13 +10,14 @@ long as the requirements stay the same.
 
 Clusters need root on Debian. Elsewhere the tests that need one are skipped and say
 why; where ``CI=true``, that is an error instead. ``CLUSTERS`` names the ones wanted
-(``"sge slurm"``).
+(``"sge slurm oar"``).
 
 Only the standard library is used: this runs before anything is installed.
 """
 
 import contextlib
 import hashlib
+import itertools
 import os
 import shutil
 import signal
@@ -34,7 +35,7 @@ USER = "gmtest"
 WHOLE = ["tests"]
 INSTANCE = "GRIDMAP_CLUSTER_INSTANCE"
 HANDED_ON = ("--env=CI", "--env=GRIDMAP_FAULT_RECORDS")
-CLUSTERS = os.environ.get("CLUSTERS", "sge slurm").split()
+CLUSTERS = os.environ.get("CLUSTERS", "sge slurm oar").split()
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 
@@ -51,6 +52,11 @@ def main(arguments: Sequence[str]) -> int:
         say(f"no clusters: {obstacle}")
     else:
         cluster("install", "base", "spooler") or sys.exit(1)
+        if "oar" in CLUSTERS and not cluster("install", "oar"):
+            if CI:
+                sys.exit(1)
+            say("no OAR: its packages cannot be installed")
+            CLUSTERS.remove("oar")
         # Without one its tests are skipped; where CI=true, they fail.
         if not cluster("install", "browser"):
             say("no Chromium, in which the dashboard is tried")
@@ -67,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
     whole = list(arguments) in ([], WHOLE)
     parts = split() if whole else [Part(list(arguments))]
     return run_on_clusters(
-        [Part([*pytest, *part.command], part.instance) for part in parts], checkout
+        [part._replace(command=[*pytest, *part.command]) for part in parts], checkout
     )
 
 
@@ -76,11 +82,13 @@ class Part(NamedTuple):
 
     Attributes:
         command: The program with its arguments, or the arguments alone.
-        instance: Which pair of clusters it uses; see tests/cluster/README.md.
+        instance: Which testbed it uses; see tests/cluster/README.md.
+        clusters: What has to be up there.
     """
 
     command: Sequence[str]
     instance: str = os.environ.get(INSTANCE, "")
+    clusters: Sequence[str] = CLUSTERS
 
 
 def split() -> list[Part]:
@@ -93,11 +101,16 @@ def split() -> list[Part]:
     """
     again = ["--reruns=1", "-rR"]
     own = [os.environ.get(INSTANCE, "") + suffix for suffix in ("", "-2", "-3")]
+    pair = [name for name in CLUSTERS if name != "oar"]  # of which tests use both
     parts = [
-        Part([*WHOLE, "-m", "cluster", f"--needing={name}", *again], instance)
+        Part(
+            [*WHOLE, "-m", "cluster", f"--needing={name}", *again],
+            instance,
+            [name] if name == "oar" else pair,
+        )
         for name, instance in zip(CLUSTERS, own, strict=False)
     ]
-    return [*parts, Part([*WHOLE, "-m", "not cluster", *again])]
+    return [*parts, Part([*WHOLE, "-m", "not cluster", *again], clusters=[])]
 
 
 def why_no_clusters() -> str:
@@ -189,7 +202,8 @@ def run_on_clusters(parts: Sequence[Part], checkout: Path) -> int:
     ours = [name for name in instances if not cluster("status", on=name, quiet=True)]
     try:
         for name in instances:
-            cluster("up", *CLUSTERS, on=name) or sys.exit(1)
+            of = [part.clusters for part in parts if part.instance == name]
+            cluster("up", *itertools.chain(*of), on=name) or sys.exit(1)
         subprocess.run(["chown", "-R", f"{USER}:", str(checkout)], check=True)
         where = ["--host", "head", "--user", USER, "--cwd", str(checkout)]
         names = f"--env=GRIDMAP_TEST_CLUSTERS={' '.join(CLUSTERS)}"

@@ -53,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser(
         "up", help="start hosts, schedulers and agent; safe to repeat"
     )
-    up.add_argument("scheduler", nargs="*", help="sge, slurm; both if none is named")
+    up.add_argument(
+        "scheduler", nargs="*", help="sge, slurm, oar; the first two if none is named"
+    )
     up.set_defaults(command=_up)
 
     down = commands.add_parser(
@@ -131,7 +133,7 @@ def _install(arguments: argparse.Namespace) -> int:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    names = arguments.scheduler or list(testbed.SCHEDULERS)
+    names = arguments.scheduler or ["sge", "slurm"]
     if unknown := set(names) - set(testbed.SCHEDULERS):
         known = ", ".join(testbed.SCHEDULERS)
         msg = f"no scheduler {', '.join(unknown)}: there are {known}"

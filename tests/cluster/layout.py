@@ -65,6 +65,11 @@ OVERLAYS: Final = (
     Overlay(source=STATE / "sge/cell", target=SGE_ROOT / SGE_CELL),
     Overlay(source=STATE / "sge/spool", target=Path("/var/spool/gridengine")),
     Overlay(source=STATE / "slurm/etc", target=Path("/etc/slurm")),
+    *(
+        Overlay(source=STATE / "oar" / name, target=target)
+        for name, target in (("etc", Path("/etc/oar")), ("home", Path("/var/lib/oar")))
+        if target.is_dir()  # OAR is not needed for the others
+    ),
 )
 
 

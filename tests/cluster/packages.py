@@ -31,6 +31,16 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
     ),
     # A third scheduler, the simplest there is; `up` does not need it.
     "spooler": ("task-spooler",),
+    # A fourth one, for clusters; `up oar` needs it.
+    "oar": (
+        "oar-node",
+        "oar-server",
+        "oar-server-pgsql",
+        "oar-user",
+        "oar-user-pgsql",
+        "openssh-server",
+        "postgresql",
+    ),
     # What the dashboard is tried in.
     "browser": ("chromium", "chromium-sandbox", "fonts-dejavu-core"),
 }

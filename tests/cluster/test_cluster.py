@@ -44,10 +44,10 @@ def shell(script: str, **variables: str) -> str:
 
 
 def queues() -> str:
-    """Return what is queued or runs, on both clusters."""
+    """Return what is queued or runs, on Grid Engine and Slurm."""
     up = os.environ.get("GRIDMAP_TEST_CLUSTERS", "sge slurm").split()
     commands = {"sge": "qstat", "slurm": "squeue --noheader"}
-    return "".join(shell(commands[name]) for name in up)
+    return "".join(shell(commands[name]) for name in up if name in commands)
 
 
 def await_(condition: Callable[[], bool]) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, cast
 
-from . import accounts, grid_engine, naming, network, packages, slurm
+from . import accounts, grid_engine, naming, network, oar, packages, slurm
 from .client import Cluster
 from .daemons import Daemon, Scheduler
 from .hosts import Host
@@ -32,6 +32,7 @@ from .layout import (
 SCHEDULERS: Final[Mapping[str, Scheduler]] = {
     "sge": cast("Scheduler", grid_engine),
     "slurm": cast("Scheduler", slurm),
+    "oar": cast("Scheduler", oar),
 }
 READY_DEADLINE_S: Final = 60.0
 AGENT_DEADLINE_S: Final = 10.0
@@ -59,8 +60,11 @@ def up(names: Sequence[str]) -> Iterator[str]:
         ClusterError: If something does not start; what did start stays for inspection.
     """
     require_root()
-    if lacking := packages.missing(packages.GROUPS["base"]):
-        msg = f"not installed: {' '.join(lacking)}; the command `install` does it"
+    groups = ["base", *(name for name in names if name in packages.GROUPS)]
+    wanted = [package for group in groups for package in packages.GROUPS[group]]
+    if lacking := packages.missing(wanted):
+        command = f"install {' '.join(groups)}"
+        msg = f"not installed: {' '.join(lacking)}; the command `{command}` does it"
         raise ClusterError(msg)
     with _locked():
         accounts.ensure()
