@@ -30,6 +30,14 @@ def test_a_strangers_backend_passes_from_its_wheel(tmp_path: Path) -> None:
     assert "1 skipped" in summary, summary  # nothing is held in this queue
 
 
+@pytest.mark.cluster("oar")
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_strangers_backend_passes_on_a_real_oar(tmp_path: Path) -> None:
+    """Of two nodes, beside core alone, in a clean environment."""
+    run_own_tests("gridmap-oar", tmp_path, "core", within_s=840)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_sites_rules_hold_on_every_backend(tmp_path: Path) -> None:
@@ -37,7 +45,7 @@ def test_a_sites_rules_hold_on_every_backend(tmp_path: Path) -> None:
     run_own_tests("gridmap-site-policy", tmp_path, "core", "local", "sge", "slurm")
 
 
-def run_own_tests(name: str, place: Path, *members: str) -> str:
+def run_own_tests(name: str, place: Path, *members: str, within_s: float = 280) -> str:
     """Install a plugin beside our own members, run its tests, return their summary."""
     source = THIRD_PARTY / name
     sources = [*(MEMBERS[member] for member in members), source]
@@ -52,7 +60,7 @@ def run_own_tests(name: str, place: Path, *members: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=within_s,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

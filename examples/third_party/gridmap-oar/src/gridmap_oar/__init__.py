@@ -1,0 +1,1 @@
+"""A gridmap backend for OAR, a batch scheduler for clusters."""
