@@ -29,6 +29,19 @@ def processes(runs: Path) -> list[psutil.Process]:
     return found
 
 
+def zygotes(runs: Path) -> list[psutil.Process]:
+    """Return the processes that runners were copied from, of users of *runs*."""
+    wanted = b"GRIDMAP_RUNS=" + os.fsencode(runs)
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.Error):
+            place = Path(f"/proc/{process.pid}")
+            if b"gridmap_local.zygote" in (place / "cmdline").read_bytes():
+                variables = (place / "environ").read_bytes().split(b"\0")
+                found += [process] if wanted in variables else []
+    return found
+
+
 def directories(runs: Path) -> list[Path]:
     """Return the directories of runs below *runs*."""
     return sorted(runs.iterdir()) if runs.is_dir() else []

@@ -362,11 +362,11 @@ class SparesTheChildren(LocalBackend):
         answer = {}
         for handle in handles:
             runner = self._runners.get(handle)
-            if runner is None or runner.check() or runner.child is None:
+            if runner is None or runner.check() or runner.program is None:
                 answer[handle] = Killed.GONE
                 continue
             runner.ordered = Ending.PERSON
-            runner.child.kill()
+            runner.program.kill()
             answer[handle] = Killed.KILLED
         return answer
 

@@ -24,9 +24,9 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("GRIDMAP_KEEP_LOGS", "never")
     yield place
     eventually(
-        lambda: not traces.processes(place),
+        lambda: not traces.processes(place) and not traces.zygotes(place),
         within_s=5,
-        what="all runners and workers to be gone",
+        what="all runners and workers, and what they were copied from, to be gone",
         gap_s=0.02,
     )
     eventually(

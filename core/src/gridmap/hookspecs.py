@@ -276,6 +276,15 @@ class RunHooks:
         raise NotImplementedError
 
     @_spec
+    def gridmap_open(self, context: RunContext) -> None:
+        """Begin what takes a while and can be done before the first batch is known.
+
+        Called at most once, before any other verb, in the user's process while the run
+        is still being opened: it returns at once. A verb may be called without it.
+        """
+        raise NotImplementedError
+
+    @_spec
     def gridmap_close(self, context: RunContext) -> None:
         """Let go of whatever the backend holds for the run. Called once, last."""
         raise NotImplementedError

@@ -412,6 +412,12 @@ def test_closing_never_raises(caplog: pytest.LogCaptureFixture) -> None:
     assert "mine failed to close" in caplog.text
 
 
+def test_opening_never_raises(caplog: pytest.LogCaptureFixture) -> None:
+    """Every verb does without; the failure is logged with the backend's name."""
+    relay(answering("gridmap_open", RuntimeError("no"))).open()
+    assert "mine failed to open" in caplog.text
+
+
 def test_a_node_asks_its_backend_who_it_is() -> None:
     """On a node there is no run, only the environment."""
     assert identify(Good(), {"JOB": "7"}).handle == Handle("7")

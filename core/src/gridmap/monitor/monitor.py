@@ -11,18 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gridmap import plugins
 from gridmap.backend import Reach
-from gridmap.control.recorder import Recorder
-from gridmap.control.register import Register
 from gridmap.environment import encodable, not_inherited, portable
 from gridmap.errors import GridMapError
 from gridmap.events import RunEnded, RunStarted
 from gridmap.job import job_path, own_path, working_directory
 from gridmap.monitor import facts
-from gridmap.monitor.errands import ErrandRunner
-from gridmap.monitor.instructions import SubmitRunners
-from gridmap.monitor.keeping import make_keeper
-from gridmap.monitor.ledger import Ledger
-from gridmap.monitor.neighbours import Neighbours
 from gridmap.monitor.observers import Observers, installed_observers
 from gridmap.monitor.opening import (
     Opened,
@@ -31,10 +24,7 @@ from gridmap.monitor.opening import (
     open_run,
     refuse_nested,
 )
-from gridmap.monitor.orders import RunOrders
 from gridmap.monitor.outcomes import Outcomes, Sink
-from gridmap.monitor.policy import Policy
-from gridmap.monitor.service import MonitorService
 from gridmap.monitor.store import Store, encode_call
 from gridmap.monitor.surroundings import Surroundings
 from gridmap.resources import Resources
@@ -50,6 +40,7 @@ if TYPE_CHECKING:
     from gridmap.events import AnyEvent
     from gridmap.journal.parking import Parked
     from gridmap.monitor.expectation import Call
+    from gridmap.monitor.policy import Policy
     from gridmap.monitor.resumption import Resumption
     from gridmap.payload import Parcel
     from gridmap.plugins import InstalledBackend
@@ -220,6 +211,17 @@ class JobMonitor:
         )
 
     def _start(self, opened: Opened) -> None:
+        # Not imported before, since backends begin to start runners when a run is
+        # opened, and those take as long to import what they need.
+        from gridmap.control.recorder import Recorder  # noqa: PLC0415 - see above
+        from gridmap.control.register import Register  # noqa: PLC0415 - see above
+        from gridmap.monitor.errands import ErrandRunner  # noqa: PLC0415 - see above
+        from gridmap.monitor.keeping import make_keeper  # noqa: PLC0415 - see above
+        from gridmap.monitor.ledger import Ledger  # noqa: PLC0415 - see above
+        from gridmap.monitor.neighbours import Neighbours  # noqa: PLC0415 - see above
+        from gridmap.monitor.orders import RunOrders  # noqa: PLC0415 - see above
+        from gridmap.monitor.service import MonitorService  # noqa: PLC0415 - see above
+
         self.home_address = opened.socket.addresses[0]
         resumption = self._resumption
         self.surround(portable(os.environ), working_directory())
@@ -284,6 +286,8 @@ class JobMonitor:
             self._resumption.expect(calls, complete=complete)
 
     def _policy(self, opened: Opened) -> Policy:
+        from gridmap.monitor.policy import Policy  # noqa: PLC0415 - see `_start`
+
         settings = self.settings
         return Policy(
             token=opened.token,
@@ -469,6 +473,8 @@ class JobMonitor:
         """Let the backend refuse what it cannot put to its scheduler, once a kind."""
         if self._opened is None or resources in self._checked:
             return
+        from gridmap.monitor.instructions import SubmitRunners  # noqa: PLC0415 - see `_start`
+
         probe = SubmitRunners(runners=(1,), resources=resources, avoid=frozenset())
         self._opened.plugins.render(self._errands.batch(probe, probe.runners))
         self._checked.add(resources)

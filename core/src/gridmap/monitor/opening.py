@@ -23,19 +23,21 @@ from gridmap.errors import (
     InvalidRequestError,
 )
 from gridmap.job import working_directory
-from gridmap.monitor.errands import Launch
 from gridmap.monitor.policy import MOST_WORKERS
 from gridmap.payload.neighbour import Evidence
 from gridmap.plugins import RunPlugins
 from gridmap.rundir import RunDirectory
-from gridmap.transport.addresses import PortRange, choose_endpoints, only_here
-from gridmap.transport.keys import RunKeys
-from gridmap.transport.limits import Limits
-from gridmap.transport.router import MonitorSocket
+
+# What is not needed before a backend begins to start its runners is imported where it
+# is used: they take as long for what they import.
 
 if TYPE_CHECKING:
+    from gridmap.monitor.errands import Launch  # noqa: TC004 - attrs does not evaluate it
     from gridmap.plugins import InstalledBackend
     from gridmap.settings import Settings
+    from gridmap.transport.addresses import PortRange
+    from gridmap.transport.keys import RunKeys
+    from gridmap.transport.router import MonitorSocket  # noqa: TC004 - likewise
 
 _log = logging.getLogger(__name__)
 
@@ -223,9 +225,10 @@ def open_in(
     )
     socket = None
     try:
+        run_plugins.open()
         with context.desk.visit(Purpose.CAPABILITIES):
             capabilities = run_plugins.capabilities()
-        keys = RunKeys.fresh() if capabilities.reach is Reach.NETWORK else None
+        keys = _fresh_keys() if capabilities.reach is Reach.NETWORK else None
         socket = listen(directory, settings, keys)
         evidence = Evidence.secret()
         ConnectionFile(
@@ -240,6 +243,8 @@ def open_in(
             resumable=resumable,
             memory=evidence.reference.hex(),
         ).write(directory.connection_file, replace=resumable)
+        from gridmap.monitor.errands import Launch  # noqa: PLC0415 - see above
+
         launch = Launch(
             command=runner_command(settings, socket.addresses[0], job_path),
             environment={connection.VARIABLE: str(directory.connection_file)},
@@ -261,6 +266,12 @@ def open_in(
         backend=backend.info.name,
         evidence=evidence,
     )
+
+
+def _fresh_keys() -> RunKeys:
+    from gridmap.transport.keys import RunKeys  # noqa: PLC0415 - see above
+
+    return RunKeys.fresh()
 
 
 def _desk(backend: str, settings: Settings) -> Desk:
@@ -289,6 +300,9 @@ def listen(
         RunError: If this host has no address a node could reach, or no port is free.
         InvalidSettingError: If there is no such interface or host.
     """
+    from gridmap.transport.limits import Limits  # noqa: PLC0415 - see above
+    from gridmap.transport.router import MonitorSocket  # noqa: PLC0415 - see above
+
     limits = Limits(
         frame_bytes=settings.max_message_bytes,
         message_bytes=4 * settings.max_message_bytes,
@@ -296,6 +310,11 @@ def listen(
     )
     if keys is None:
         return MonitorSocket.ipc(directory.path, limits=limits)
+    from gridmap.transport.addresses import (  # noqa: PLC0415 - only between hosts
+        choose_endpoints,
+        only_here,
+    )
+
     endpoints = choose_endpoints(interface=settings.interface, host=settings.host)
     if only_here(endpoint.offer for endpoint in endpoints):
         _log.warning(
@@ -317,7 +336,11 @@ def listen(
 
 def _ports(settings: Settings) -> PortRange | None:
     span = settings.port_range
-    return None if span is None else PortRange(first=span[0], last=span[1])
+    if span is None:
+        return None
+    from gridmap.transport.addresses import PortRange  # noqa: PLC0415 - see above
+
+    return PortRange(first=span[0], last=span[1])
 
 
 def runner_command(settings: Settings, home: str, job_path: str) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.metadata
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +17,7 @@ from gridmap.plugins.relay import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from importlib.metadata import EntryPoint
 
     from gridmap.events import AnyEvent, Event
 
@@ -91,7 +91,7 @@ class InstalledBackend:
 class Plugins:
     """All installed plugins, behind the global manager."""
 
-    def __init__(self, entries: Iterable[importlib.metadata.EntryPoint]) -> None:
+    def __init__(self, entries: Iterable[EntryPoint]) -> None:
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(GlobalHooks)
         self._manager.add_hookspecs(RunHooks)
@@ -101,7 +101,7 @@ class Plugins:
             self._load(entry)
         self.backends.sort(key=lambda backend: backend.info.name)
 
-    def _load(self, entry: importlib.metadata.EntryPoint) -> None:
+    def _load(self, entry: EntryPoint) -> None:
         distribution = _distribution(entry)
         try:
             module = entry.load()
@@ -179,7 +179,9 @@ class Plugins:
 @functools.cache
 def installed() -> Plugins:
     """Return the installed plugins; looked up once a process."""
-    return Plugins(importlib.metadata.entry_points(group=GROUP))
+    from importlib.metadata import entry_points  # noqa: PLC0415 - nodes do without
+
+    return Plugins(entry_points(group=GROUP))
 
 
 def load_backend(factory: str) -> object:
@@ -246,6 +248,6 @@ def _resolve(text: str) -> Callable[[], Any]:
     return target
 
 
-def _distribution(entry: importlib.metadata.EntryPoint) -> str:
+def _distribution(entry: EntryPoint) -> str:
     dist = entry.dist
     return f"{dist.name} {dist.version}" if dist is not None else "unknown distribution"

@@ -34,11 +34,11 @@ from gridmap.errors import (
 from gridmap.explanation import Explanation
 from gridmap.hookspecs import PROJECT, REQUIRED, RunHooks
 from gridmap.resources import Resources
-from gridmap.retry import Again, Decision, GiveUp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gridmap.retry import Decision
     from gridmap.verdict import Cause, Verdict
 
 _POLICIES: Final = ("gridmap_close", "gridmap_launch", "gridmap_retry")
@@ -248,6 +248,8 @@ class RunPlugins:
         self, failure: Verdict, history: tuple[Verdict, ...], resources: Resources
     ) -> Decision | None:
         """Ask whether a job runs again; None leaves it to core. Any thread."""
+        from gridmap.retry import Again, GiveUp  # noqa: PLC0415 - not on a node
+
         try:
             answer = self._manager.hook.gridmap_retry(
                 failure=failure, history=history, resources=resources
@@ -258,6 +260,13 @@ class RunPlugins:
         if isinstance(answer, (Again, GiveUp)):
             return answer
         return None
+
+    def open(self) -> None:
+        """Tell the backend that a run begins; what it raises is only logged."""
+        try:
+            self._manager.hook.gridmap_open(context=self.context)
+        except Exception:  # noqa: BLE001 - the verbs do without; logged
+            _log.exception("backend %s failed to open", self.name)
 
     def close(self) -> None:
         """Tell the backend that the run is over; what it raises is only logged."""

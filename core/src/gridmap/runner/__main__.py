@@ -1,7 +1,8 @@
 """``python -m gridmap.runner HOME_ADDRESS JOB_PATH``, as a scheduler runs it.
 
 The first worker is forked before anything but the standard library is imported, so
-that it is small, and no socket, thread or lock of the runner's is in it.
+that it is small, and no socket, thread or lock of the runner's is in it. (In a copy of
+the local backend's zygote all is imported, and nothing opened.)
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ import msgspec
 
 from gridmap import connection, payload, plugins
 from gridmap.errors import GridMapError, RemoteProtocolError, UnpicklableError
-from gridmap.journal import parking
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 from gridmap.runner import cgroup, saving, strays
@@ -130,6 +129,8 @@ class RunnerService:
         kept = self._machine.outbox.kept()
         if not kept or not self._reach.file.resumable:
             return
+        from gridmap.journal import parking  # noqa: PLC0415 - few runs can be resumed
+
         try:
             path = parking.park(self._reach.path.parent, self._nonce, kept)
         except OSError as error:

@@ -97,7 +97,7 @@ def process_starts() -> Iterator[list[str]]:
         _recorders[:] = [other for other in _recorders if other is not events]
 
 
-def _record(event: str, _: object) -> None:
+def _record(event: str, arguments: tuple[object, ...]) -> None:
     if event in STARTS:
         for events in _recorders:
-            events.append(f"{event} in process {os.getpid()}")
+            events.append(f"{event}{arguments[:2]} in process {os.getpid()}")

@@ -8,6 +8,8 @@ What it stands on, and where that ends:
 * Runners are children of the user's process, which alone can learn their exit
   statuses. A process that takes over (`gridmap_attach`) finds them by a file in the
   run directory, and of those that are over it knows only that they are.
+* Runners are copies of one process that has imported what they need, or programs of
+  their own; nobody but `start` can tell. The copies are children all the same.
 * If the user's process is killed, its runners live on here. Ending them is their own
   business: a runner watches the process that started it, as it does on a cluster.
   ``PR_SET_PDEATHSIG`` is no way out: it fires when the *thread* that forked ends, and
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 
     from gridmap.backend import Autopsy, Batch, Observation, RunContext, Submission
     from gridmap.resources import Resources
+    from gridmap_local.nursery import Nursery
     from gridmap_local.runner import Runner
     from gridmap_local.walltime import Walltime
 
@@ -78,7 +81,15 @@ class LocalBackend:
         self._grace_s = grace_s
         self._runners: dict[Handle, Runner] = {}
         self._walltime: Walltime | None = None
+        self._nursery: Nursery | None = None
         self._warned = False
+
+    @hookimpl
+    def gridmap_open(self) -> None:
+        """Start what runners will be copies of, while the run is made ready."""
+        from gridmap_local.nursery import Nursery  # noqa: PLC0415 - see above
+
+        self._nursery = Nursery()
 
     @hookimpl
     def gridmap_capabilities(self) -> Capabilities:
@@ -98,7 +109,10 @@ class LocalBackend:
 
     @hookimpl
     def gridmap_submit(self, batch: Batch, context: RunContext) -> Submission:
-        """Start a process for each runner, about half a millisecond apiece."""
+        """Start a process for each runner, in a millisecond or two apiece.
+
+        The first ones wait until what they are copies of is ready; see `gridmap_open`.
+        """
         from gridmap_local import registry  # noqa: PLC0415 - see above
         from gridmap_local.start import start  # noqa: PLC0415 - see above
 
@@ -109,7 +123,8 @@ class LocalBackend:
         started: dict[int, Runner] = {}
         answers: dict[int, Handle | Rejected] = {}
         for number in batch.runners:
-            answer = start(batch, Handle(job, str(number)), deadline, context)
+            handle = Handle(job, str(number))
+            answer = start(batch, handle, deadline, context, self._nursery)
             if isinstance(answer, Rejected):
                 # They are alike: what the system refuses to one it refuses to all.
                 answers = dict.fromkeys(batch.runners, answer)
@@ -196,6 +211,8 @@ class LocalBackend:
         """End what is left of the runners started here; let go of attached ones."""
         from gridmap_local import registry  # noqa: PLC0415 - see above
 
+        if self._nursery is not None:
+            self._nursery.close()
         if self._walltime is not None:
             self._walltime.stop()
         started = [runner for runner in self._runners.values() if runner.child]
@@ -254,7 +271,7 @@ def _show(runner: Runner) -> Seen | None:
 
     node = os.uname().nodename
     if runner.check():
-        if runner.child is None or runner.end is None:
+        if not runner.child or runner.end is None:
             return None
         return Seen(state=SeenState.ENDED, raw=runner.end.text, node=node)
     row = runner.state()

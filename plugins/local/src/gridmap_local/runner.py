@@ -14,6 +14,7 @@ import attrs
 from gridmap.backend import Autopsy, Ending, Handle, Limit
 from gridmap_local import processes
 
+OURS: Final = "GRIDMAP_LOCAL_"
 HANDLE_VARIABLE: Final = "GRIDMAP_LOCAL_HANDLE"
 
 _OWN_FAULT: Final = frozenset({
@@ -32,7 +33,8 @@ class Runner:
         pid: Number of its process, the leader of its session.
         born: When that process was started, as the process table counts.
         deadline: When it is to be ended, by `time.monotonic`; None: never.
-        child: It, if it is a child of this process.
+        child: Whether it is a child of this process.
+        program: What `subprocess` has of it, if it was started by that.
         starter_peak: Most memory this process had held when it started the child,
             bytes.
         ordered: Why it was told to end; None if it was not.
@@ -43,7 +45,8 @@ class Runner:
     pid: int
     born: int
     deadline: float | None = None
-    child: subprocess.Popen[bytes] | None = None
+    child: bool = False
+    program: subprocess.Popen[bytes] | None = None
     starter_peak: int = 0
     ordered: Ending | None = None
     end: Autopsy | None = None
@@ -107,8 +110,8 @@ class Runner:
 
     def _settle(self, code: int) -> None:
         # Or subprocess would wait for it too, when the object is thrown away.
-        if self.child is not None:
-            self.child.returncode = code
+        if self.program is not None:
+            self.program.returncode = code
 
     def _look(self) -> Autopsy | None:
         row = self.state()

@@ -11,18 +11,18 @@ import shlex
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from gridmap.backend import Handle, Rejected
 from gridmap_local import processes
-from gridmap_local.runner import HANDLE_VARIABLE, Runner
+from gridmap_local.runner import HANDLE_VARIABLE, OURS, Runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from gridmap.backend import Batch, RunContext
+    from gridmap_local.nursery import Nursery
 
-OURS: Final = "GRIDMAP_LOCAL_"
 DEADLINE_VARIABLE: Final = "GRIDMAP_LOCAL_DEADLINE"
 SLOTS_VARIABLE: Final = "GRIDMAP_LOCAL_SLOTS"
 
@@ -36,46 +36,73 @@ _log = logging.getLogger(__name__)
 
 
 def start(
-    batch: Batch, handle: Handle, deadline: float | None, context: RunContext
+    batch: Batch,
+    handle: Handle,
+    deadline: float | None,
+    context: RunContext,
+    nursery: Nursery | None = None,
 ) -> Runner | Rejected:
     """Start one runner in a session of its own.
 
     It reads from nowhere, writes both streams into ``HANDLE.log`` and inherits no
     descriptor. Whether the program exists is known when this returns.
 
+    Args:
+        batch: What it is to run.
+        handle: What core calls it.
+        deadline: When it is to be ended, by `time.monotonic`; None: never.
+        context: The run.
+        nursery: Where it may be had sooner; None: nowhere.
+
     Returns:
         The runner, or why the system would not start it, in the system's words.
     """
     log = context.logs / f"{handle}.log"
+    variables = environment(batch, handle, deadline, os.environ)
     try:
-        with (
-            open(log, "ab", buffering=0, opener=_private) as output,
-            _no_signals_blocked(),
-        ):
-            child = subprocess.Popen(
-                batch.command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=batch.directory,
-                env=environment(batch, handle, deadline, os.environ),
-                start_new_session=True,
-            )
+        with open(log, "ab", buffering=0, opener=_private) as output:
+            if nursery is not None:
+                born = nursery.bear(batch, variables, output.fileno())
+                if born is not None:
+                    return _born(born, handle, deadline)
+            program = _program(batch, variables, output)
     except (OSError, ValueError) as error:
         with contextlib.suppress(OSError):
             log.unlink()
         return rejection(batch, error)
-    row = processes.look(child.pid)
+    row = processes.look(program.pid)
     runner = Runner(
         handle=handle,
-        pid=child.pid,
+        pid=program.pid,
         born=row.born if row else 0,
         deadline=deadline,
-        child=child,
+        child=True,
+        program=program,
         starter_peak=_own_peak(),
     )
-    _limit_memory(child.pid, batch.resources.memory_limit)
+    _limit_memory(program.pid, batch.resources.memory_limit)
     return runner
+
+
+def _born(pid: int, handle: Handle, deadline: float | None) -> Runner:
+    row = processes.look(pid)
+    born = row.born if row else 0
+    return Runner(handle=handle, pid=pid, born=born, deadline=deadline, child=True)
+
+
+def _program(
+    batch: Batch, variables: Mapping[str, str], output: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    with no_signals_blocked():
+        return subprocess.Popen(
+            batch.command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=batch.directory,
+            env=variables,
+            start_new_session=True,
+        )
 
 
 def environment(
@@ -123,7 +150,7 @@ def script(batch: Batch, context: RunContext) -> str:
 
 
 @contextlib.contextmanager
-def _no_signals_blocked() -> Iterator[None]:
+def no_signals_blocked() -> Iterator[None]:
     """Let nothing be blocked in this thread for a moment.
 
     A child inherits what is blocked in the thread that starts it; many programs that
