@@ -117,6 +117,7 @@ def siege(
     jobs: int = 6,
     runners: int = 2,
     honest: int | None = None,
+    resume: str | None = None,
     settings: Mapping[str, object] = MappingProxyType({}),
 ) -> Iterator[Siege]:
     """Open a run whose jobs wait at a gate, and see that it ends as it should.
@@ -127,6 +128,7 @@ def siege(
         jobs: How many jobs it has.
         runners: How many runners it may have.
         honest: How many of them are to be up before it is handed out.
+        resume: Name under which it keeps a journal; None: it keeps none.
         settings: Further settings of the run.
     """
     place.mkdir(exist_ok=True)
@@ -139,6 +141,7 @@ def siege(
         backend=backend,
         name="besieged",
         max_workers=runners,
+        resume=resume,
         settings=settings,
         observers=[("test", events.append)],
     ) as monitor:

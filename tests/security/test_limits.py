@@ -1,6 +1,8 @@
 """What one who holds the run's key can make the monitor keep, and how often."""
 
 import resource
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -54,9 +56,9 @@ def test_what_does_not_count_is_not_decompressed(run: Siege) -> None:
 def test_work_is_not_taken_and_handed_back_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each time it is written down; who does nothing else is shut out, and told of."""
+    """Who does nothing else is shut out, and what he holds is given to others at once."""
     monkeypatch.setenv(loopback.ROGUES, "2")
-    with siege(tmp_path / "place", honest=1, settings=IMPATIENT) as run:
+    with siege(tmp_path / "place", honest=1) as run:
         with rogue(run) as liar:
             work = liar.join(run.handle(2))
             turns = 0
@@ -77,8 +79,10 @@ def test_work_is_not_taken_and_handed_back_for_ever(
             assert "led nowhere" in answer.text
         with rogue(run) as again:
             again.greet(run.handle(2))
-            assert "led nowhere" in again.await_one(m.Refuse).text
+            again.await_one(m.Refuse)
+        begin = time.monotonic()
         run.finish()
+        assert time.monotonic() - begin < run.monitor.settings.silence_limit / 2
     assert run.turned_away["messages that broke the protocol"] >= 1
 
 
@@ -116,6 +120,34 @@ def test_a_second_checkpoint_of_an_attempt_is_not_kept(run: Siege) -> None:
         liar.say(done, *values(work.first**2))
         retire(liar, liar.await_one(m.Work))
     run.finish()
+
+
+def test_the_journal_does_not_fill_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a runner says that is too long for it is not written, counted and told."""
+    monkeypatch.setenv(loopback.ROGUES, "2")
+    settings = {**IMPATIENT, "max_journal_bytes": "1M"}
+    with siege(tmp_path / "place", honest=1, resume="kept", settings=settings) as run:
+        with rogue(run) as liar:
+            work = liar.join(run.handle(2))
+            state = bytes(2 * 2**20)
+            saved = m.Checkpoint(
+                number=liar.next(),
+                grant=work.grant,
+                job=work.first,
+                digest=payload.digest([state]),
+            )
+            liar.say(saved, *map(bytes, payload.encode([state], "none")))
+            settle(liar)
+            assert run.monitor._service._store.is_checkpoint(saved.digest)
+            retire(liar, work)
+        run.finish()
+        journal = run.directory / "journal.sqlite"
+        kept = [journal, *journal.with_suffix(".frames").glob("*")]
+        assert sum(file.stat().st_size for file in kept) < 2**20
+    shutil.rmtree(journal.parent.parent)
+    assert run.turned_away["journal entries too many"] == 1
 
 
 def test_a_greeting_is_short() -> None:

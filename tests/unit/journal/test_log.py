@@ -182,3 +182,50 @@ def test_frames_of_no_row_are_cleared_away(tmp_path: Path) -> None:
     (folder / "000000000003.part").touch()
     assert len(read(path)) == 1
     assert [file.name for file in folder.iterdir()] == ["000000000001"]
+
+
+def test_a_journal_becomes_no_larger_than_it_may(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is too much is counted and told; what is small is still written."""
+    committed, path = Committed(), tmp_path / "journal.sqlite"
+    result = Item(b"result", (b"x" * 300_000,))
+    most = 5 * 2**20
+    log = JournalLog.open(path, on_commit=committed, largest_bytes=most)
+    for number in range(40):
+        committed.wait(log, log.put([result, Item(b"runner %d" % number)]))
+    assert log.beyond == log.dropped == 40 - most // 300_000
+    assert not log.failing
+    assert not log.close(PATIENCE_S)
+    assert [r.levelname for r in caplog.records] == ["WARNING", "ERROR"]
+    assert all("max_journal_bytes" in text for text in caplog.messages)
+    runners = [item.body for item in read_only(path) if not item.frames]
+    assert runners == [b"runner %d" % number for number in range(40)]
+    assert size_of(tmp_path) < most * 1.1
+
+
+def test_what_an_earlier_process_wrote_counts(tmp_path: Path) -> None:
+    """Also what stands in files of its own."""
+    path, most = tmp_path / "journal.sqlite", 4 * 2**20
+    large = Item(b"large", (bytes(SPILL_BYTES),))
+    for lost in (0, 1):
+        log = JournalLog.open(path, largest_bytes=most)
+        log.put([large, large, Item(b"small")])
+        assert log.close(PATIENCE_S) is not bool(lost)
+        assert log.beyond == lost
+
+
+def test_words_alone_do_not_fill_the_disk(tmp_path: Path) -> None:
+    """What has no frames may go on for a while longer, and then ends too."""
+    most = 2**20
+    log = JournalLog.open(tmp_path / "journal.sqlite", largest_bytes=most)
+    for _ in range(1000):
+        log.put([Item(b"word" * 1000)])
+    assert not log.close(PATIENCE_S)
+    assert 1000 - log.beyond < most * 1.1 / 4000
+    assert size_of(tmp_path) < most * 1.2
+
+
+def size_of(directory: Path) -> int:
+    """Return how much is in a directory, bytes."""
+    return sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())

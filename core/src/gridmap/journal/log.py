@@ -29,7 +29,7 @@ from gridmap.errors import RunError
 from gridmap.journal import database, salvage
 from gridmap.journal.record import Item, decode
 from gridmap.journal.spill import SpillFolder
-from gridmap.journal.writer import WAITING_BYTES, Writer
+from gridmap.journal.writer import LARGEST_BYTES, WAITING_BYTES, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -82,6 +82,7 @@ class JournalLog:
         on_commit: Callable[[], None] = lambda: None,
         locks: bool = True,
         waiting_bytes: int = WAITING_BYTES,
+        largest_bytes: int = LARGEST_BYTES,
     ) -> JournalLog:
         """Open a journal or begin one; check it, and repair it if it is damaged.
 
@@ -94,6 +95,7 @@ class JournalLog:
             locks: Whether the file system can lock; see `RunLock.works`.
             waiting_bytes: How much is kept in memory while nothing can be written;
                 what is put beyond that is `dropped`.
+            largest_bytes: How large it may become, with its frames; likewise.
 
         Raises:
             RunError: If the file is another user's or open to others, or it cannot be
@@ -117,6 +119,7 @@ class JournalLog:
             on_commit,
             locks=locks,
             waiting_bytes=waiting_bytes,
+            largest_bytes=largest_bytes,
         )
         return cls(path, opened, writer, folder)
 
@@ -145,8 +148,13 @@ class JournalLog:
 
     @property
     def dropped(self) -> int:
-        """How many items were given up for good, as too many were waiting."""
+        """How many items were given up for good, as too many were waiting or written."""
         return self._writer.dropped
+
+    @property
+    def beyond(self) -> int:
+        """How many of them were too many written. Any thread."""
+        return self._writer.beyond
 
     def read(self) -> Iterator[Item]:
         """Return what is in the journal, in order.

@@ -85,6 +85,15 @@ class SpillFolder:
             return None
         return pieces if record.proves(pieces) else None
 
+    @property
+    def size_bytes(self) -> int:
+        """How long all of them are together."""
+        sizes = 0
+        with contextlib.suppress(OSError):
+            for file in self.path.iterdir():
+                sizes += file.lstat().st_size
+        return sizes
+
     def numbers(self) -> Iterator[int]:
         """Return the numbers there are files under, in no order."""
         with contextlib.suppress(FileNotFoundError):

@@ -25,6 +25,13 @@ _log = logging.getLogger(__name__)
 WAITING_BYTES: Final = 256 * 2**20
 """So much is kept in memory while nothing can be written; more is given up."""
 
+LARGEST_BYTES: Final = 2**36
+"""So large a journal becomes, if nobody says otherwise."""
+
+_RESERVE: Final = 16
+"""Part of that beyond it which is for entries without frames: what a resumed run has to
+know of its runners."""
+
 _BATCH_ITEMS: Final = 1024
 _BATCH_BYTES: Final = 16 * 2**20
 _FIRST_PAUSE_S: Final = 0.25
@@ -48,6 +55,7 @@ class Writer:
         *,
         locks: bool = True,
         waiting_bytes: int = WAITING_BYTES,
+        largest_bytes: int = LARGEST_BYTES,
     ) -> None:
         """Take over *connection*; see `JournalLog`.
 
@@ -59,6 +67,7 @@ class Writer:
             on_commit: Called in the writer's thread whenever `committed` went on.
             locks: Whether the file system can lock.
             waiting_bytes: Memory for what cannot be written.
+            largest_bytes: How large the journal may become.
         """
         self._path = path
         self._connection: sqlite3.Connection | None = connection
@@ -66,6 +75,8 @@ class Writer:
         self._on_commit = on_commit
         self._locks = locks
         self._most = waiting_bytes
+        self._largest = largest_bytes
+        self._kept_bytes = path.stat().st_size + folder.size_bytes
         self._changed = threading.Condition()
         self._waiting: deque[tuple[int, int, Item]] = deque()  # number, size, item
         self._waiting_bytes = 0
@@ -77,7 +88,7 @@ class Writer:
         self._over = False
         self._trouble = ""  # the last there was
         self.failing = ""
-        self.dropped = 0
+        self.dropped = self.beyond = 0
 
     def put(self, items: Sequence[Item]) -> int:
         """Hand in *items*; return the number of the last. Does not block."""
@@ -86,9 +97,10 @@ class Writer:
                 self._ticket += 1
                 size = item.size_bytes
                 full = self._waiting_bytes + size > self._most
-                if self._over or (self.failing and full):
+                if self._over or (self.failing and full) or self._exceeds(item, size):
                     self.dropped += 1
                 else:
+                    self._kept_bytes += size
                     self._waiting.append((self._ticket, size, item))
                     self._waiting_bytes += size
             if items and self._thread is None and self._end_at is None:
@@ -101,6 +113,24 @@ class Writer:
                 _log.error("%s is closed; it lacks what came since", self._path)
             self._changed.notify()
             return self._ticket
+
+    def _exceeds(self, item: Item, size: int) -> bool:
+        """Say whether an item would make the journal too large; count it and warn."""
+        most = self._largest
+        if not item.frames:
+            most += most // _RESERVE
+        if self._kept_bytes + size <= most:
+            return False
+        if not self.beyond:
+            self._trouble = f"the setting max_journal_bytes allows {self._largest:,}"
+            _log.warning(
+                "%s is as large as it may become: %s. The run goes on; if it is "
+                "resumed, it will do again what ends from now on",
+                self._path,
+                self._trouble,
+            )
+        self.beyond += 1
+        return True
 
     def close(self, patience_s: float) -> bool:
         """Write what is waiting; tell whether everything ever put is on disk."""
@@ -144,7 +174,8 @@ class Writer:
                     return None
                 if self._waiting and now >= self._retry_at:
                     return self._batch()
-                if self.failing and self.committed < self._ticket:
+                given_up = self.failing or not self._waiting
+                if given_up and self.committed < self._ticket:
                     self.committed = self._ticket
                     return []
                 self._changed.wait(self._pause(now))

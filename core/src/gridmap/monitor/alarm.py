@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 import attrs
 
@@ -12,16 +12,26 @@ PAUSE_S: Final = 60.0
 """Between two warnings: who attacks must not fill the log as well."""
 
 
+class Journal(Protocol):
+    """What counts the entries it did not take in, as they were too many."""
+
+    @property
+    def beyond(self) -> int:
+        """How many so far."""
+
+
 @attrs.define
 class Alarm:
     """Watches what the socket and the service count. The run goes on in any case.
 
     Attributes:
         counters: The socket's.
+        journal: The run's; None if it has none.
         refused: Messages that broke the protocol so far.
     """
 
     counters: Counters
+    journal: Journal | None = None
     refused: int = 0
     _told: str = ""
     _quiet_until: float = 0.0
@@ -53,6 +63,7 @@ class Alarm:
             "messages too long": seen.oversized,
             "messages of too many frames": seen.malformed,
             "messages that broke the protocol": self.refused,
+            "journal entries too many": self.journal.beyond if self.journal else 0,
         }
         return {what: count for what, count in counts.items() if count}
 

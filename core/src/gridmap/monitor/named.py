@@ -17,6 +17,7 @@ from gridmap.journal import parking
 from gridmap.journal.lock import RunLock
 from gridmap.journal.log import JournalLog
 from gridmap.journal.record import Item
+from gridmap.journal.writer import LARGEST_BYTES
 from gridmap.monitor import expectation
 from gridmap.monitor.expectation import Call, Checker
 from gridmap.monitor.past import Restored
@@ -75,12 +76,15 @@ class NamedRun:
         self._checker = Checker(self.past, self.name)
 
     @classmethod
-    def open(cls, base: Path, name: str) -> NamedRun:
+    def open(
+        cls, base: Path, name: str, largest_bytes: int = LARGEST_BYTES
+    ) -> NamedRun:
         """Take hold of a run, new or begun by an earlier process.
 
         Args:
             base: Where runs go.
             name: Its name, any text.
+            largest_bytes: How large its journal may become.
 
         Raises:
             RunBusyError: If another process drives it.
@@ -96,7 +100,12 @@ class NamedRun:
         with contextlib.ExitStack() as stack:
             lock = RunLock.take(directory)
             stack.callback(lock.release)
-            log = JournalLog.open(directory.journal, on_commit=wake, locks=lock.works)
+            log = JournalLog.open(
+                directory.journal,
+                on_commit=wake,
+                locks=lock.works,
+                largest_bytes=largest_bytes,
+            )
             stack.callback(log.close, _PATIENCE_S)
             past = read(log.read())
             stack.pop_all()

@@ -90,7 +90,7 @@ class Resumption:
             DifferentRunError: If it was begun with something else than is expected.
             RunError: If it cannot be had or used; see `NamedRun`.
         """
-        run = NamedRun.open(settings.runs(), self._name)
+        run = NamedRun.open(settings.runs(), self._name, settings.max_journal_bytes)
         try:
             self._check(run, backend.info.name)
             if self._complete is None and run.past.begun is not None:

@@ -82,7 +82,7 @@ class MonitorService:
         self._first = 0
         self._content: list[payload.Frame] | None = None
         self._parting: set[bytes] = set()
-        self._alarm = Alarm(socket.counters)
+        self._alarm = Alarm(socket.counters, journal)
         self._ticked = 0.0
         self._pending_reasons: set[str] = set()
         self._thread = threading.Thread(

@@ -112,6 +112,8 @@ class Settings:
         compression: How payloads are compressed; ``auto`` looks at a sample.
         max_message_bytes: The longest piece of an input or a result, bytes. An array
             is one piece.
+        max_journal_bytes: How large the journal of a run with a name may become; what
+            ends beyond that is done again if the run is resumed.
         query_interval: Time between two questions to the scheduler while runners
             wait.
         query_budget: Questions a minute that all of a user's runs on this machine may
@@ -177,6 +179,7 @@ class Settings:
         "auto", kinds.choice("auto", "none", "zstd", "bz2")
     )
     max_message_bytes: int = _setting(2**30, kinds.memory)
+    max_journal_bytes: int = _setting(2**36, kinds.memory)
     query_interval: float = _setting(60.0, kinds.seconds(SHORTEST_INTERVAL_S))
     query_budget: int = _setting(60, kinds.count(1))
     nested: bool = _setting(False, kinds.flag)
