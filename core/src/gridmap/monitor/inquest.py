@@ -15,6 +15,7 @@ from gridmap.backend import Handle, NotAsked, Seen, SeenState
 from gridmap.events import RunnerPending
 from gridmap.lifecycle import RunnerState, RunnerStep
 from gridmap.monitor import diagnosis, testimony
+from gridmap.monitor.fleet import MOST_IN_VAIN
 from gridmap.monitor.instructions import (
     DeliverVerdict,
     HoldAutopsy,
@@ -108,13 +109,18 @@ class Inquest:
         silent = books.now - max(runner.heard, runner.excused)
         if runner.over or runner.restarting is not None:
             return
-        if silent > policy.silence_s:
+        if (
+            runner.in_vain > MOST_IN_VAIN
+        ):  # or it would keep its jobs until it is silent
+            runner.statements.append(testimony.SHUT_OUT)
+            self._give_up(runner)
+        elif silent > policy.silence_s:
             self._give_up(runner)
         elif silent > DOUBTFUL_BEATS * policy.interval_s and runner.look_at is None:
             self.doubt(runner)
 
     def _give_up(self, runner: Runner) -> None:
-        """Take a silent runner's jobs away, whatever the scheduler shows of it."""
+        """Take the jobs of a runner that is silent or shut out away, whatever the scheduler shows of it."""
         books = self._books
         said = [testimony.of_beat(runner, books.now), *testimony.of_sight(runner)]
         self.release(runner, [*runner.statements, *said])

@@ -29,6 +29,11 @@ REQUEUED: Final = Statement(
 )
 
 
+SHUT_OUT: Final = Statement(
+    witness=Witness.RUNNER, text="said too much that led nowhere, and was shut out"
+)
+
+
 def of_beat(runner: Runner, now: float) -> Statement:
     """Return what its last heartbeat said, and when."""
     if runner.beat_at is None:
