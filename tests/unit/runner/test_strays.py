@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 SCRIPT = """
-import os, subprocess, sys, time
+import contextlib, os, resource, subprocess, sys, time
 from gridmap.runner import strays
 
 def note():
@@ -30,6 +30,11 @@ for _ in range(3):
         hide()
 while len(open(sys.argv[1]).readlines()) < 3:
     time.sleep(0.01)
+if len(sys.argv) > 2:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    with contextlib.suppress(OSError):
+        while True:
+            os.open("/dev/null", os.O_RDONLY)
 strays.reap(worker.pid)
 strays.end(worker.pid)
 assert worker.wait() == -9
@@ -37,10 +42,14 @@ assert worker.wait() == -9
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl(2) is Linux's")
-def test_orphans_in_sessions_of_their_own_are_ended(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [[], ["no descriptors"]], ids=["", "no-descriptors"])
+def test_orphans_in_sessions_of_their_own_are_ended(
+    tmp_path: Path, more: list[str]
+) -> None:
     """Neither a session nor an empty environment nor a dead parent hides a process."""
     noted = tmp_path / "pids"
-    subprocess.run([sys.executable, "-c", SCRIPT, str(noted)], check=True, timeout=20)
+    command = [sys.executable, "-c", SCRIPT, str(noted), *more]
+    subprocess.run(command, check=True, timeout=20)
     pids = [int(line) for line in noted.read_text().split()]
     assert len(pids) == 3
     assert [pid for pid in pids if lives(pid)] == []

@@ -21,9 +21,14 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 
 _PATIENCE_S: Final = 1.0
 
+_SPARE: Final = 4
+_kept: Final[list[int]] = []
+"""Descriptors that are let go of to look for strays with, should there be no others."""
+
 
 def adopt() -> None:
     """Become the parent of descendants whose own parent ends."""
+    _keep()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
@@ -47,6 +52,22 @@ def end(worker: int) -> None:
     Args:
         worker: As for `reap`; it is killed like the others.
     """
+    while _kept:
+        os.close(_kept.pop())
+    try:
+        _end(worker)
+    finally:
+        _keep()
+
+
+def _keep() -> None:
+    """Keep some descriptors, as far as there are any."""
+    with contextlib.suppress(OSError):
+        while len(_kept) < _SPARE:
+            _kept.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+
+
+def _end(worker: int) -> None:
     me = psutil.Process()
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
