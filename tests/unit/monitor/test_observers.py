@@ -53,3 +53,23 @@ def test_one_that_is_far_behind_misses_events_and_is_told(
     told = [r.getMessage() for r in caplog.records if "observer slow" in r.getMessage()]
     assert len(told) == 1
     assert "10 events behind" in told[0]
+
+
+def test_the_end_of_a_run_does_not_wait_for_a_rest(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Between two looks an observer rests, but not once the run is over."""
+    monkeypatch.setattr(observers, "_REST_S", 3600.0)
+    quick, seen = list[AnyEvent](), threading.Semaphore(0)
+
+    def look(event: AnyEvent) -> None:
+        quick.append(event)
+        seen.release()
+
+    watch = Observers([("quick", look)])
+    watch.tell(ev.RunnerUp(run="r", at=0.0, runner=0, handle="0", node="n", pid=1))
+    assert seen.acquire(timeout=30)
+    watch.tell(ev.RunEnded(run="r", at=1.0, error=None))
+    watch.finish(30.0)
+    assert [type(event) for event in quick] == [ev.RunnerUp, ev.RunEnded]
+    assert not caplog.records

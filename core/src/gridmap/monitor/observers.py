@@ -32,6 +32,10 @@ _MOST_PASSING: Final = 10_000
 _MOST_WAITING: Final = 250_000
 """Events that one has not seen yet, beyond which it misses what comes: some 50 MB."""
 
+_REST_S: Final = 0.02
+"""Between two looks at what is new: threads take turns, so one that woke for each event
+would cost a short job a tenth of its round trip."""
+
 
 def installed_observers(
     settings: Settings,
@@ -80,6 +84,7 @@ class Observers:
         """Let them see what is waiting, for so long at most, all together."""
         for watch in self._watches:
             watch.events.put(None)
+            watch.hurry.set()
         deadline = time.monotonic() + patience_s
         for watch in self._watches:
             watch.thread.join(max(0.0, deadline - time.monotonic()))
@@ -98,6 +103,7 @@ class _Watch:
     def __init__(self, name: str, observer: Callable[[AnyEvent], None]) -> None:
         self.name = name
         self.events: queue.SimpleQueue[AnyEvent | None] = queue.SimpleQueue()
+        self.hurry = threading.Event()
         self._observer = observer
         self._missed = 0
         self.thread = threading.Thread(
@@ -133,5 +139,7 @@ class _Watch:
             except Exception:  # noqa: BLE001 - never able to disturb a run
                 _log.exception("observer %s failed and is left out", self.name)
                 break
+            if self.events.empty():
+                self.hurry.wait(_REST_S)
         while event is not None:  # what nobody sees must not pile up
             event = self.events.get()
