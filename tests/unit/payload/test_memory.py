@@ -105,6 +105,22 @@ def test_what_is_held_is_bounded_in_number_and_bytes(
     assert memory.hold(LARGE) is LARGE
 
 
+def test_what_is_kept_for_long_leaves_room_for_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Functions that hold large data stay for a run; its inputs come and go."""
+    monkeypatch.setattr(memory, "MOST_HELD", 4)
+    kept = [memory.hold(LARGE, lasting=True) for _ in range(2)]
+    assert memory.hold(LARGE, lasting=True) is LARGE
+    kept.append(memory.hold(LARGE))
+    assert kept[-1] is not LARGE
+    monkeypatch.setattr(memory, "MOST_HELD", 64)
+    monkeypatch.setattr(memory, "MOST_HELD_BYTES", 4 * len(LARGE))
+    assert memory.hold(LARGE, lasting=True) is LARGE
+    kept.append(memory.hold(LARGE))
+    assert kept[-1] is not LARGE
+
+
 def test_results_and_inputs_have_bounds_of_their_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

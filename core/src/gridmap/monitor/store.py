@@ -82,7 +82,7 @@ class Store:
         self._check(parcel, what)
         frames = [parcel.head, *parcel.buffers]
         if self._neighbours:
-            frames = list(map(memory.hold, frames))
+            frames = [memory.hold(frame, lasting=True) for frame in frames]
         with self._lock:
             digest = self._address(frames)
             self._functions.setdefault(digest, frames)

@@ -42,7 +42,7 @@ MOST_HELD: Final = 64
 """Frames held to be passed on at a time, each with two descriptors. The bound is their
 own: whoever keeps many results can still hand in large inputs, and the reverse."""
 
-MOST_HELD_BYTES: Final = 1 << 30
+MOST_HELD_BYTES: Final = 1 << 31
 """Bytes in them: they are copies of what the user may have as well."""
 
 REFERENCE: Final = struct.Struct("<QQQ")
@@ -146,18 +146,22 @@ def sealed_in(frame: Frame) -> Sealed | None:
     return None
 
 
-def hold(frame: Frame) -> Frame:
+def hold(frame: Frame, *, lasting: bool = False) -> Frame:
     """Return a frame with the same bytes that can be passed on without a copy.
 
     Args:
         frame: It may be changed afterwards, unless it is what is returned.
+        lasting: Whether it will be kept for long. All of these have half the room, so
+            that they do not take it from those that come and go.
 
     Returns:
         Read-only memory that stays while the frame or a part of it is used; the frame
         itself if it is that already, is too short, or there is no room.
     """
     size = len(frame)
-    if size < LEAST_BYTES or not _has_room(size) or sealed_in(frame) is not None:
+    if size < LEAST_BYTES or sealed_in(frame) is not None:
+        return frame
+    if not _has_room(size, 2 if lasting else 1):
         return frame
     sealed = seal(frame)
     try:
@@ -166,9 +170,10 @@ def hold(frame: Frame) -> Frame:
         return frame
 
 
-def _has_room(size: int) -> bool:
+def _has_room(size: int, part: int = 1) -> bool:
     sizes = list(_held.values())
-    return len(sizes) < MOST_HELD and sum(sizes) + size <= MOST_HELD_BYTES
+    free = len(sizes) < MOST_HELD // part
+    return free and sum(sizes) + size <= MOST_HELD_BYTES // part
 
 
 def _show(sealed: Sealed) -> memoryview:
