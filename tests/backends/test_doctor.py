@@ -146,7 +146,9 @@ def test_closed_queues_are_explained(broken: Site) -> None:
     for node in ("n1", "n2"):
         broken.close(node)
     failed = failures(examine(broken, "--wait", "3"))
-    assert set(failed) == {"probe"}, failed
+    shut = "queues" if broken.backend == "sge" else "Slurm's nodes"
+    assert set(failed) == {"probe", shut}, failed
+    assert "0 of 2" in failed[shut]["found"]
     assert "has not started in 3 s" in failed["probe"]["found"]
     broken.await_end("doctor")
 

@@ -17,6 +17,7 @@ ORDER = [
     "cell", "programs", "master", "submission", "memory", "parallel environments",
     "queues", "DRMAA", "accounting",
 ]  # fmt: skip
+SITE = {"memory", "parallel environments", "queues"}
 
 
 @pytest.fixture
@@ -42,7 +43,8 @@ def healthy(monkeypatch: pytest.MonkeyPatch) -> FakePrograms:
 def examine(programs: FakePrograms) -> Mapping[str, Check]:
     """Examine this machine."""
     checks = doctor.examine({}, programs)
-    assert [check.name for check in checks] == ORDER
+    silent = SITE if not checks[2].passed else set()  # nobody to ask
+    assert [check.name for check in checks] == [n for n in ORDER if n not in silent]
     assert all(check.passed != bool(check.advice) for check in checks)
     return {check.name: check for check in checks}
 

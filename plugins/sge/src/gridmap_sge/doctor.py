@@ -34,12 +34,13 @@ def examine(
     if found.root is None:
         return checks
     programs = Programs(found, environ, Desk(run=run), timeout_s=20.0)
+    master = _master(programs)
     return [
         *checks,
         _programs(found),
-        _master(programs),
+        master,
         _submit_host(programs),
-        *_site(programs),
+        *(_site(programs) if master.passed else ()),
         _drmaa(found, environ),
         _accounting(programs),
     ]
