@@ -18,7 +18,7 @@ NEW_ENOUGH = import sys; sys.version_info >= (3, 11) or sys.exit( \
 	": name another, as in make demo PYTHON=python3.12")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types imports docs check bench simulate clean \
+.PHONY: help demo test interpreters lint format types imports docs check bench simulate clean \
 	pictures lock audit \
 	cluster-up cluster-down cluster-shell cluster-forward
 
@@ -34,6 +34,9 @@ demo: .venv/ready ## Install into .venv and run the example on this machine
 
 test: ## Run every test, on real clusters where they can be had (root on Debian)
 	@$(PYTHON) tests/suite.py $(T) $(ARGS)
+
+interpreters: ## Run what needs no cluster on the other Pythons found here
+	@$(PYTHON) -m tests.interpreters $(ARGS)
 
 lint: .venv-dev/ready ## Check style, format and spelling
 	$(DEV)/ruff check .
@@ -93,6 +96,7 @@ clean: ## Remove what make made here and under /var/tmp
 	rm -rf .venv .venv-dev docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -rf .import_linter_cache .coverage .coverage.*
 	@$(PYTHON) tests/suite.py --clean
+	@$(PYTHON) -m tests.interpreters --clean
 
 # The demo's environment: installed as a user would. Where only sources have changed
 # since, nothing is downloaded again.
