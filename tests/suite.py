@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     if obstacle:
         say(f"no clusters: {obstacle}")
     else:
-        cluster("install", "base", "spooler") or sys.exit(1)
+        cluster("install", "base", "spooler", "containers") or sys.exit(1)
         if "oar" in CLUSTERS and not cluster("install", "oar"):
             if CI:
                 sys.exit(1)

@@ -41,6 +41,8 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
         "openssh-server",
         "postgresql",
     ),
+    # What jobs are started in and with.
+    "containers": ("bubblewrap", "environment-modules"),
     # What the dashboard is tried in.
     "browser": ("chromium", "chromium-sandbox", "fonts-dejavu-core"),
 }

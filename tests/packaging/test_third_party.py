@@ -45,6 +45,13 @@ def test_a_sites_rules_hold_on_every_backend(tmp_path: Path) -> None:
     run_own_tests("gridmap-site-policy", tmp_path, "core", "local", "sge", "slurm")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_runners_start_in_containers_and_with_modules(tmp_path: Path) -> None:
+    """By a plugin installed from its wheel, in a container and with modules that are real."""
+    run_own_tests("gridmap-containers", tmp_path, "core", "local")
+
+
 def run_own_tests(name: str, place: Path, *members: str, within_s: float = 280) -> str:
     """Install a plugin beside our own members, run its tests, return their summary."""
     source = THIRD_PARTY / name

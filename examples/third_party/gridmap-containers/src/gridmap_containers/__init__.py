@@ -1,0 +1,1 @@
+"""Start runners in containers and with modules."""
