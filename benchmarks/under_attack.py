@@ -35,7 +35,7 @@ from gridmap.events import AnyEvent, RunnersSubmitted, RunnerUp  # noqa: E402
 from gridmap.monitor.monitor import JobMonitor  # noqa: E402
 from gridmap.testing import eventually  # noqa: E402
 
-JOBS = 300_000
+JOBS = 600_000
 ROUNDS = 5
 WORKERS = 3
 ROGUE = WORKERS + 1
