@@ -30,8 +30,19 @@ WHOLE_RUNS = (
     "surroundings",
     "values",
 )
+UNITS = (
+    "journal",
+    "local",
+    "mail",
+    "monitor",
+    "payload",
+    "plugins",
+    "protocol",
+    "runner",
+    "settings",
+)
 SHARE = (
-    "tests/unit",
+    *(f"tests/unit/{name}" for name in UNITS),
     "tests/protocol",
     "tests/compatibility",
     *(f"tests/integration/test_{name}.py" for name in WHOLE_RUNS),
