@@ -2,16 +2,20 @@
 
 import os
 import platform
+import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
 from gridmap.backend import Batch, Handle, RunContext
 from gridmap.resources import Resources
 from gridmap.testing import eventually
+from gridmap_local import nursery as module
 from gridmap_local import processes, zygote
 from gridmap_local.backend import LocalBackend
 from gridmap_local.nursery import Nursery, changes
@@ -103,6 +107,27 @@ def test_without_its_zygote_a_runner_is_a_program(
     assert nursery.pid is None
 
 
+def test_a_stopped_zygote_is_not_waited_for_long(
+    opened: Callable[[], Nursery],
+    start: Callable[..., Runner],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that has served before needs no time to import; it is ended, and never serves."""
+    monkeypatch.setattr(module, "READY_S", 0.1)
+    nursery = opened()
+    before = start()
+    pid = nursery.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    began = time.monotonic()
+    after = start()
+    assert time.monotonic() - began < module.READY_S + 3
+    assert before.program is None
+    assert after.program is not None
+    assert processes.look(pid) is None
+    assert (end(before), end(after)) == (3, 3)
+
+
 @pytest.mark.parametrize(
     "asked",
     [
@@ -138,6 +163,51 @@ def test_variables_that_changed_since_make_a_program(
     opened()
     monkeypatch.setenv("PYTHONHASHSEED", "7")
     assert start().program is not None
+
+
+@contextmanager
+def masked() -> Iterator[None]:
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@contextmanager
+def limited() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (4096 * (before[0] != 4096), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_CORE, before)
+
+
+@contextmanager
+def ignoring() -> Iterator[None]:
+    before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGUSR2, before)
+
+
+@contextmanager
+def bound() -> Iterator[None]:
+    before = os.sched_getaffinity(0)
+    if len(before) == 1:
+        pytest.skip("needs two cores")
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
+@pytest.mark.parametrize("changed", [masked, limited, ignoring, bound])
+def test_what_a_process_would_inherit_now_is_what_counts(
+    opened: Callable[[], Nursery],
+    start: Callable[..., Runner],
+    changed: Callable[[], AbstractContextManager[None]],
+) -> None:
+    """A limit set after the run was opened holds for runners started from then on."""
+    opened()
+    with changed():
+        assert start().program is not None
+    assert start().program is None
 
 
 @pytest.mark.parametrize(

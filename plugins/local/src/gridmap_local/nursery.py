@@ -13,6 +13,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gridmap_local import zygote
@@ -27,7 +28,16 @@ if TYPE_CHECKING:
 PATIENCE_S: Final = 60.0
 """Seconds for all that a runner imports; a program of its own needs them as well."""
 
+READY_S: Final = 5.0
+"""Seconds for one that has served before, as it does within a millisecond or two."""
+
 _END_S: Final = 5.0
+
+_INHERITED: Final = (
+    *("Umask", "Uid", "Gid", "Groups", "SigIgn", "CapBnd", "NoNewPrivs", "Seccomp"),
+    *("Cpus_allowed", "Mems_allowed"),
+)
+"""Of what ``/proc/PID/status`` says, what a child has from the one that starts it."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +55,7 @@ class Nursery:
         self._variables = {
             k: v for k, v in os.environ.items() if not k.startswith(OURS)
         }
+        self._inherited = inherited()
         self._process: subprocess.Popen[bytes] | None = None
         self._home, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._home.settimeout(PATIENCE_S)
@@ -89,6 +100,8 @@ class Nursery:
         own = changes(self._variables, environment)
         if self._process is None or own is None or not fits(batch):
             return None
+        if inherited() != self._inherited:
+            return None
         request = {
             "command": batch.command,
             "directory": batch.directory,
@@ -107,22 +120,18 @@ class Nursery:
         if not answer:
             self.close()
             return None
+        self._home.settimeout(READY_S)
         return json.loads(answer) or None
 
     def close(self) -> None:
-        """End the zygote and see it gone; idempotent."""
+        """End the zygote, whatever it is at, and see it gone; idempotent."""
         process, self._process = self._process, None
-        with contextlib.suppress(OSError):  # it may have hung up
-            self._home.shutdown(socket.SHUT_RDWR)  # copies of a fork have it open too
+        if process is not None:
+            process.kill()  # or it might still serve what was not waited for
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_END_S)
+            self.pid = None
         self._home.close()
-        if process is None:
-            return
-        self.pid = None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_END_S)
-            return
-        process.kill()
-        process.wait()
 
 
 def fits(batch: Batch) -> bool:
@@ -148,3 +157,19 @@ def changes(
     own = {name: value for name, value in after.items() if before.get(name) != value}
     known = all(name.startswith("GRIDMAP_") for name in own)
     return own if known and before.keys() <= after.keys() else None
+
+
+def inherited() -> tuple[str, ...]:
+    """Return what a child of this thread would have from it, variables set aside.
+
+    Limits, priority, file mode mask and their like: `os.umask` and others of its kind
+    change them at any time.
+    """
+    place = Path("/proc/thread-self")
+    try:
+        status = (place / "status").read_text().splitlines()
+        files = [(place / name).read_text() for name in ("limits", "cgroup")]
+    except OSError:  # no /proc, and then no zygote either
+        return ()
+    kept = [line for line in status if line.partition(":")[0] in _INHERITED]
+    return (*kept, *files, str(os.getpriority(os.PRIO_PROCESS, 0)))
