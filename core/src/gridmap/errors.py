@@ -94,8 +94,8 @@ class UnknownBackendError(InvalidRequestError):
         text = f"there is no backend named {self.name!r}.{hint} Installed: {have}."
         if not close:
             text += (
-                " A backend comes with a distribution of its own: pip install "
-                f"gridmap-{self.name}, then look at `gridmap backends`."
+                " Others come with distributions of their own: install the one that "
+                "offers it, then look at `gridmap backends`."
             )
         return text
 

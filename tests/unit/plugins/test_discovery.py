@@ -32,6 +32,10 @@ def test_an_unknown_name_is_told_with_what_there_is(shelf: Shelf, offer: Offer) 
     with pytest.raises(UnknownBackendError, match="Did you mean 'slurm'") as caught:
         shelf.load().find("slrum")
     assert caught.value.installed == ("slurm",)
+    with pytest.raises(UnknownBackendError, match="Installed: slurm") as caught:
+        shelf.load().find("pbs")
+    # Whoever likes can take such a name on a package index.
+    assert "gridmap-pbs" not in str(caught.value)
 
 
 def test_a_broken_plugin_stops_no_other(shelf: Shelf, offer: Offer) -> None:
