@@ -1,5 +1,7 @@
 """A node that cannot run jobs is explained: which, what is wrong, what to do."""
 
+import re
+import shutil
 import sys
 import textwrap
 from pathlib import Path
@@ -111,11 +113,14 @@ def test_a_node_without_the_package_is_explained(tmp_path: Path) -> None:
             jobs.square,
             [1],
             backend="local",
-            settings={"python": python, "num_resubmits": 1},
+            settings={"python": python, "num_resubmits": 1, "keep_logs": "failed"},
         )
     assert caught.value.verdict.cause is Cause.ENVIRONMENT_BROKEN
-    assert "No module named" in str(caught.value)
+    assert str(caught.value).count("No module named") == 1
     assert "install the same Python and packages" in str(caught.value)
+    (log,) = re.findall("its log is (.+)", str(caught.value))
+    assert "No module named" in Path(log).read_text()
+    shutil.rmtree(Path(log).parents[1])
 
 
 @pytest.mark.slow

@@ -202,10 +202,11 @@ class Books:
             ran_s=ran_s,
             earlier=tuple(self.jobs.histories.get(job, ())),
             log_tail=runner.log_tail if runner else "",
-            log_path=self._log_path(runner),
+            log_path=self.log_path(runner),
         )
 
-    def _log_path(self, runner: Runner | None) -> str | None:
+    def log_path(self, runner: Runner | None) -> str | None:
+        """Return where a runner's log lies; None where there is none, or none stays."""
         path = self.policy.log_path
         if path is None or runner is None or runner.handle is None:
             return None

@@ -386,11 +386,14 @@ class Inquest:
             group.start_failures = 0
 
     def _fail_group(self, runner: Runner, said: list[Statement], cause: Cause) -> None:
-        if runner.log_tail:
-            text = "its log ends: " + runner.log_tail.strip()[-500:]
+        tail = runner.log_tail.strip()[-500:]
+        if tail and not any(one.text.endswith(tail) for one in said):
+            text = f"its log ends: {tail}"
             said = [*said, Statement(witness=Witness.RUNNER, text=text)]
         place = f"runner {runner.handle} on {runner.node or 'no node'}"
-        where = Statement(witness=Witness.RUNNER, text=f"this was {place}")
+        log = self._books.log_path(runner)
+        kept = f", its log is {log}" if log and tail else ""
+        where = Statement(witness=Witness.RUNNER, text=f"this was {place}{kept}")
         self._books.fail_waiting(runner.group, [*said, where], cause)
 
     def release(self, runner: Runner, said: Iterable[Statement]) -> None:
