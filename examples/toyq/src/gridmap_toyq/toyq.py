@@ -23,7 +23,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,8 +71,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _spool() -> Path:
-    default = Path(tempfile.gettempdir()) / f"toyq-{os.getuid()}"
-    path = Path(os.environ.get("TOYQ_SPOOL") or default)
+    # Not below TMPDIR: its callers need not agree on that.
+    path = Path(os.environ.get("TOYQ_SPOOL") or Path.home() / ".toyq")
     path.mkdir(mode=0o700, exist_ok=True)
     return path
 
