@@ -51,8 +51,9 @@ def serve(listener: socket.socket, port: int) -> None:
             there.connect((LOOPBACK, port))
         except OSError as error:
             print(
-                f"nobody listens on port {port} of {socket.gethostname()} yet "
-                f"({errno.errorcode.get(error.errno or 0, error)})",
+                f"nobody listens on port {port} of {socket.gethostname()} "
+                f"({errno.errorcode.get(error.errno or 0, error)}): a map's page is "
+                "there while the map goes on",
                 file=sys.stderr,
             )
             here.close()
