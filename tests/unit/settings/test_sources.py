@@ -73,6 +73,17 @@ def test_an_empty_variable_is_not_set(site: Site) -> None:
     assert site.load(DEFAULT_QUEUE="", NUM_RESUBMITS=" ")[0] == Settings()
 
 
+def test_a_deleted_working_directory_has_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A map can be made from it all the same: its jobs run in the home directory then."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert load_settings(environ={})[0] == load_settings(environ={}, directory="/")[0]
+
+
 def test_what_is_told_of_settings_makes_them_again(site: Site) -> None:
     """Observers get them by name, and can make the same of them."""
     settings, _ = site.load({"port_range": "5-6", "stall_limit": "never"})

@@ -88,7 +88,7 @@ def load_settings(
         (1, 'argument num_resubmits')
     """
     environ = os.environ if environ is None else environ
-    files = list(read_files(environ, Path(directory or ".").absolute()))
+    files = list(read_files(environ, _place(directory)))
     values: dict[str, object] = {}
     origins: dict[str, Origin] = {}
     for found in (
@@ -106,6 +106,13 @@ def load_settings(
         **{name: origins.get(name, DEFAULT) for name in KINDS},
         **option_origins,
     }
+
+
+def _place(directory: str | os.PathLike[str] | None) -> Path:
+    try:
+        return Path(directory or ".").absolute()
+    except FileNotFoundError:  # the working directory was deleted
+        return Path.home()
 
 
 def _binds(name: str, value: object, origin: Origin, before: Any) -> bool:
