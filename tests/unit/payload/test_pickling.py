@@ -338,6 +338,33 @@ def test_what_a_script_defines_travels_both_ways(
     assert done.returncode == 0, done.stderr
 
 
+STARTED_ANEW = """
+    def there_and_back():
+        SAME_PROCESS
+
+    if __name__ == "__main__":
+        import multiprocessing
+        process = multiprocessing.get_context("spawn").Process(target=there_and_back)
+        process.start()
+        process.join()
+        sys.exit(process.exitcode)
+"""
+
+
+def test_what_a_script_defines_travels_from_a_process_started_anew(
+    tmp_path: Path,
+) -> None:
+    """The main module is ``__mp_main__`` there, which no other process can import."""
+    body = textwrap.indent(textwrap.dedent(SAME_PROCESS), "    ").strip()
+    anew = textwrap.dedent(STARTED_ANEW).replace("SAME_PROCESS", body)
+    script, runner = tmp_path / "script.py", tmp_path / "elsewhere" / "runner.py"
+    script.write_text(textwrap.dedent(MAIN) + anew)
+    runner.parent.mkdir()
+    runner.write_text(textwrap.dedent(RUNNER))
+    done = run(tmp_path, str(script), str(tmp_path / "parcel"), str(runner))
+    assert done.returncode == 0, done.stderr
+
+
 def run(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a Python in *cwd*, so that only it sees the modules there."""
     return subprocess.run(

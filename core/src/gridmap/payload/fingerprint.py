@@ -15,7 +15,7 @@ import hashlib
 import types
 from typing import TYPE_CHECKING, Any, Final
 
-from gridmap.payload.pickling import dump
+from gridmap.payload.pickling import MAINS, dump
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -88,7 +88,7 @@ class _Walk:
     def _function(self, function: types.FunctionType) -> bytes:
         cells = [_content(cell) for cell in function.__closure__ or ()]
         used: dict[str, object] = {}
-        if function.__module__ == "__main__":
+        if function.__module__ in MAINS:
             names = _global_names(function.__code__)
             table = function.__globals__
             used = {name: table[name] for name in names if name in table}

@@ -35,6 +35,10 @@ PROTOCOL: Final = 5
 LARGE_BYTES: Final = 64 * 1024
 """From this size on, a part travels as a frame of its own instead of being copied."""
 
+MAINS: Final = ("__main__", "__mp_main__")
+"""What the main module is called, the second in processes that multiprocessing or loky
+have started anew. Both are another module, or none, on the other side."""
+
 _UNNAMED: Final = "<dynamic-code>"
 _PLAIN_ELEMENTS: Final = 64
 _PLAIN_DEPTH: Final = 4
@@ -159,14 +163,14 @@ def dump(obj: object, *, what: str) -> Parcel:
 
 
 def _dump_by_reference(obj: object) -> Parcel | None:
-    """Pickle with plain pickle; None if that fails or names anything in ``__main__``.
+    """Pickle with plain pickle; None if that fails or names anything in a main module.
 
     Twice as fast as cloudpickle, and a worker whose results need no more never imports
     it. What pickle takes, cloudpickle takes in the same way but for two things:
     ``__main__``, which is another module over there, and modules that the user
     registered to go by value.
     """
-    if getattr(obj, "__module__", None) == "__main__":
+    if getattr(obj, "__module__", None) in MAINS:
         return None
     cloudpickle = sys.modules.get("cloudpickle")
     if cloudpickle is not None and cloudpickle.list_registry_pickle_by_value():
@@ -176,7 +180,9 @@ def _dump_by_reference(obj: object) -> Parcel | None:
         head = pickle.dumps(obj, PROTOCOL, buffer_callback=_split_off(buffers))
     except Exception:  # noqa: BLE001 - cloudpickle's turn, which says what is wrong
         return None
-    return None if b"__main__" in head else Parcel(head, tuple(buffers))
+    if any(name.encode() in head for name in MAINS):
+        return None
+    return Parcel(head, tuple(buffers))
 
 
 def _dump_by_value(obj: object, what: str) -> Parcel:
@@ -199,6 +205,9 @@ def _by_value() -> type[pickle.Pickler]:
     """
     import cloudpickle  # noqa: PLC0415 - 25 ms that most processes need not pay
 
+    for name in MAINS[1:]:
+        if name in sys.modules:
+            cloudpickle.register_pickle_by_value(sys.modules[name])
     table = cloudpickle.Pickler.dispatch_table
     plain = table[types.CodeType]
 
