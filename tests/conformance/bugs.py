@@ -34,6 +34,7 @@ from tests.conformance.mutants import (
     KillsEveryRun,
     KillsOnlyWhatRuns,
     KillsTheWholeArray,
+    KnowsAllReasons,
     LeavesAFile,
     LeavesAProcess,
     LeavesAThread,
@@ -42,6 +43,7 @@ from tests.conformance.mutants import (
     MistakesTheClock,
     MistakesTheTask,
     MixesOutput,
+    MumblesOfWaiting,
     NeverSeesAnEnd,
     NumbersForHandles,
     OneHandleForAll,
@@ -60,6 +62,7 @@ from tests.conformance.mutants import (
     TakesAbsenceForTheEnd,
     TakesAnothersName,
     TellsOfEverybody,
+    UsesItsOwnWords,
 )
 
 from gridmap.testing import Rule
@@ -111,6 +114,9 @@ BUGS: Mapping[type[LocalBackend], Bug] = {
     MistakesTheTask: Bug(Rule.KNOWS_ITSELF, "test_runner_knows_itself"),
     IsAlwaysSomebody: Bug(Rule.IDENTITY_ELSEWHERE, "test_identity_elsewhere"),
     MistakesTheClock: Bug(Rule.LIMITS_TOLD, "test_limits_are_told"),
+    KnowsAllReasons: Bug(Rule.EXPLANATIONS_ADD, "test_new_words_are_passed_on"),
+    UsesItsOwnWords: Bug(Rule.EXPLANATIONS_ADD, "test_refusals_are_explained"),
+    MumblesOfWaiting: Bug(Rule.EXPLANATIONS_ADD, "test_waiting_is_explained"),
     KillsTheWholeArray: Bug(Rule.KILL_SPARES_OTHERS, "test_kill_spares_the_others"),
     KillsEveryRun: Bug(Rule.KILL_SPARES_OTHERS, "test_kill_spares_the_others"),
     OnlySaysItKilled: Bug(Rule.KILL_ENDS, "test_kill_ends_everything"),

@@ -31,7 +31,9 @@ from gridmap.backend import (
     SeenState,
     Submission,
 )
+from gridmap.explanation import Explanation
 from gridmap.hookspecs import hookimpl
+from gridmap.resources import Resources
 from gridmap_local.backend import LocalBackend
 
 ENDED = Seen(state=SeenState.ENDED, raw="gone")
@@ -643,6 +645,27 @@ class IsSlowToAppear(LocalBackend):
         return super().gridmap_observe(handles, context)
 
 
+class KnowsAllReasons(LocalBackend):
+    """There are no reasons but those in its list."""
+
+    @hookimpl
+    def gridmap_explain(
+        self, words: str, resources: Resources, context: RunContext
+    ) -> Explanation:
+        meanings = {"hqw": "it is on hold"}
+        return Explanation(reason=words, meaning=meanings[words])
+
+
+class UsesItsOwnWords(LocalBackend):
+    """What it means is told, and what was said is not."""
+
+    @hookimpl
+    def gridmap_explain(
+        self, words: str, resources: Resources, context: RunContext
+    ) -> Explanation:
+        return Explanation(reason="refused", meaning="the scheduler would not take it")
+
+
 class Holds(LocalBackend):
     """No bug either: runners that ask for it are never started, and can be killed."""
 
@@ -655,7 +678,7 @@ class Holds(LocalBackend):
         if batch.resources.option("held") is None:
             return super().gridmap_submit(batch, context)
         handles = {number: Handle("held", str(number)) for number in batch.runners}
-        held = Seen(state=SeenState.HELD, raw="hqw")
+        held = Seen(state=SeenState.HELD, raw="hqw", reason="on hold")
         self.held |= dict.fromkeys(handles.values(), held)
         return handles
 
@@ -674,6 +697,16 @@ class Holds(LocalBackend):
     ) -> Mapping[Handle, Killed]:
         held = {h: Killed.KILLED for h in handles if self.held.pop(h, None)}
         return {**super().gridmap_kill(handles, context), **held}
+
+
+class MumblesOfWaiting(Holds):
+    """Reasons are told in capitals: they look more important."""
+
+    @hookimpl
+    def gridmap_explain(
+        self, words: str, resources: Resources, context: RunContext
+    ) -> Explanation:
+        return Explanation(reason=words.upper())
 
 
 class KillsOnlyWhatRuns(Holds):

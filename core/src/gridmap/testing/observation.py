@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from gridmap.backend import Handle, SeenState
+import attrs
+import pytest
+
+from gridmap.backend import Handle, Rejected, SeenState
 from gridmap.testing import programs
 from gridmap.testing.rules import Rule, require
 from gridmap.testing.site import Site
 from gridmap.testing.trial import ENDED_OR_ABSENT, Trial
 from gridmap.testing.waiting import pause
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from gridmap.resources import Resources
+
 STRANGERS: Final = frozenset({Handle("99999999"), Handle("99999999", "1")})
 """Handles that no scheduler has given out, in the form most of them have."""
+
+NEW_WORDS: Final = ("zwirbelgockel", "100% of {these} (are): odd, [1-3] \\d", "ä\nb")
+"""What no scheduler has said yet; to patterns and formats some of it means something."""
 
 
 class ObservationCases(Site):
@@ -87,3 +98,33 @@ class ObservationCases(Site):
             Rule.ANSWERS_WHAT_WAS_ASKED,
             f"asked about nobody, it says {answer!r}",
         )
+
+    def test_refusals_are_explained(
+        self, trial: Trial, nonsense: Mapping[str, Any]
+    ) -> None:
+        """What is said of the scheduler's refusal says the refusal, too."""
+        batch = attrs.evolve(trial.batch(("/bin/true",)), **nonsense)
+        answers = trial.submit(batch).values()
+        self._check_words(trial, [a.text for a in answers if isinstance(a, Rejected)])
+
+    def test_new_words_are_passed_on(self, trial: Trial) -> None:
+        """The next version of a scheduler has reasons that this one has not."""
+        self._check_words(trial, NEW_WORDS)
+
+    def test_waiting_is_explained(self, trial: Trial, held: Resources | None) -> None:
+        """What is said of a runner that waits says the scheduler's reason, too."""
+        if held is None:
+            pytest.skip("override the fixture `held` to test reasons for waiting")
+        program = trial.program(programs.ticking(trial.place))
+        handles = trial.start(trial.batch(program, resources=held))
+        seen = trial.observe(handles).seen.values()
+        self._check_words(trial, [one.reason for one in seen if one.reason])
+
+    def _check_words(self, trial: Trial, said: Iterable[str]) -> None:
+        for words in said:
+            reason = trial.explain(words).reason
+            require(
+                words.strip() in reason,
+                Rule.EXPLANATIONS_ADD,
+                f"asked what {words!r} means, it gives the reason {reason!r}",
+            )

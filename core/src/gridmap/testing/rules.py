@@ -131,6 +131,12 @@ class Rule(enum.Enum):
         "seen or absent, never both."
     )
 
+    EXPLANATIONS_ADD = (
+        "What the scheduler says of a runner is explained in an `Explanation` that "
+        "keeps the scheduler's own words in its reason, or it is not explained; "
+        "words never heard before are no error."
+    )
+
     # Endings
     KILL_ENDS = (
         "After a kill the runner and every process it started are gone within the "

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Seen,
         Submission,
     )
+    from gridmap.explanation import Explanation
     from gridmap.plugins import InstalledBackend
     from gridmap.resources import Resources
     from gridmap.verdict import Cause
@@ -275,6 +276,11 @@ class Trial:
         """Render a batch."""
         answer: Rendered = self._verb(lambda: self.plugins.render(batch))
         return answer
+
+    def explain(self, words: str) -> Explanation:
+        """Ask what the scheduler's words mean, for one who asks for the site's usual."""
+        with _contract(Rule.EXPLANATIONS_ADD):
+            return self.plugins.explain(words, self.resources)
 
     def kill(self, handles: Iterable[Handle]) -> Mapping[Handle, Killed]:
         """Kill runners."""
