@@ -1,6 +1,7 @@
 """Maps cost the user's process nothing that lasts, and importing costs little."""
 
 import gc
+import os
 import subprocess
 import sys
 import threading
@@ -54,6 +55,26 @@ def test_an_executor_leaves_no_thread_file_or_process() -> None:
         assert list(executor.map(jobs.square, range(5))) == [0, 1, 4, 9, 16]
     del executor
     await_nothing_beyond(before)
+
+
+def test_a_map_leaves_no_descriptor_to_the_collector() -> None:
+    """Where the collector is off, or has better things to do, maps use up none."""
+    grid_map(jobs.square, [1], backend="local")
+    gc.collect()
+    gc.disable()
+    try:
+        before = descriptors()
+        for _ in range(3):
+            grid_map(jobs.square, [1], backend="local")
+        eventually(
+            lambda: descriptors() <= before, within_s=10, what="closed descriptors"
+        )
+    finally:
+        gc.enable()
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are enough
 
 
 def test_a_map_keeps_no_result_alive() -> None:

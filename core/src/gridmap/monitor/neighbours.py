@@ -44,6 +44,11 @@ class Neighbours:
         """A peer is gone, or is none any more."""
         self._pids.pop(peer, None)
 
+    def clear(self) -> None:
+        """The run is over: let go of the memory that runners looked for."""
+        self._evidence = Evidence(b"", b"", None)
+        self._pids.clear()
+
     def fetching(self, peer: bytes, *, writable: bool) -> Callable[[Frame, int], Frame]:
         """Return what fetches the memory that a peer refers to; see `memory.fetch`.
 

@@ -147,6 +147,7 @@ class MonitorService:
             self._part()
             self._socket.close()
             self._store.clear()
+            self._neighbours.clear()
 
     def _part(self) -> None:
         """Let runners that said goodbye, or were refused, hang up first.
