@@ -189,14 +189,21 @@ class RunnerService:
                 self._hear(frames)
         if self._link.waiting:
             self._link.flush(0.02)
-        self._read_worker()
+        if ready.fds - {wake}:
+            self._read_worker()
         if wake in ready.fds:
             with contextlib.suppress(BlockingIOError):
                 os.read(wake, 4096)
-        self._mind_the_worker()
-        strays.reap(self._worker.pid)
+            self._look_after_children()
         self._mind_signals()
         self._mind_the_time()
+        if ready.messages:
+            self._read_worker()  # a quick job is done by now: no need to sleep first
+
+    def _look_after_children(self) -> None:
+        """See to those that ended, which a signal and so a wake tells of."""
+        self._mind_the_worker()
+        strays.reap(self._worker.pid)
 
     def _connection_changed(self) -> None:
         if self._socket.connected:
@@ -418,6 +425,7 @@ class RunnerService:
             self._do(self._machine.examined(*answer))
         if now - self._asked_for > _DRIVER_S:
             self._asked_for = now
+            self._look_after_children()  # should their signals not get through
             self._orphan = self._reach.deserted()
             if self._reach.seek(self._machine.silence(now), self._machine.interval):
                 self._greet()
