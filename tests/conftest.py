@@ -8,8 +8,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from tests import others
+
+# How long an example takes says more of a busy machine than of what is tried; where
+# CI is set, Hypothesis sees it the same way.
+hypothesis.settings.register_profile(
+    "unhurried", hypothesis.settings.default, deadline=None
+)
+hypothesis.settings.load_profile("unhurried")
 
 ADVICE = "`make test` as root on Debian brings real clusters up"
 
