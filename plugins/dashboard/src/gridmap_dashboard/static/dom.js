@@ -55,7 +55,8 @@ export function number(value) {
   if (value >= 1e6) return `${(value / 1e6).toFixed(1)} M`;
   if (value >= 1e4) return `${(value / 1e3).toFixed(1)} k`;
   if (value >= 100 || Number.isInteger(value)) return whole(value);
-  return value >= 10 ? value.toFixed(1) : value.toFixed(2);
+  if (value >= 10) return value.toFixed(1);
+  return value < 0.1 && value >= 1e-4 ? String(Number(value.toPrecision(2))) : value.toFixed(2);
 }
 
 export function bytes(value) {
