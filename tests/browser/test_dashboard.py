@@ -80,6 +80,19 @@ def test_a_run_is_seen_live_and_ended(
     expect(page.locator(".note.bad")).to_contain_text("RunKilledError")
 
 
+def test_the_page_of_a_script_that_has_ended_shows_the_end(
+    library: Killable, told: Story, page: Page
+) -> None:
+    """The server goes with the script, but not before the page is up to date."""
+    server = Server(library, 0)
+    server.start()
+    visit(page, f"{server.url}&run=r1")
+    told.tell(ev.RunEnded, 20.0, error=None)
+    server.stop()
+    expect(page.locator("#link")).to_have_text("the run is over")
+    expect(page.locator("main")).to_contain_text("the run ended")
+
+
 def test_jobs_are_found_with_the_keyboard_alone(
     url: str, library: Killable, page: Page
 ) -> None:

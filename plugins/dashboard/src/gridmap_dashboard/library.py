@@ -35,17 +35,30 @@ class Library:
 
     Attributes:
         closing: Whether nobody is to be told any more.
+        unwatched: Set while nobody listens to how a run stands.
     """
 
     def __init__(
         self, states: Iterable[RunState] = (), register: Register | None = None
     ) -> None:
         self.closing = False
+        self.unwatched = threading.Event()
+        self.unwatched.set()
+        self._watchers = 0
         self._live = list(states)
         self._register = register
         self._opened: dict[str, RunState] = {}
         self._lock = threading.Lock()
         self._read: tuple[float, list[Entry]] = (-_FRESH_S, [])
+
+    def watch(self, change: int) -> None:
+        """Count who listens: one more, or one less."""
+        with self._lock:
+            self._watchers += change
+            if self._watchers:
+                self.unwatched.clear()
+            else:
+                self.unwatched.set()
 
     def live(self) -> list[RunState]:
         """Return the runs whose events come here."""

@@ -77,6 +77,8 @@ class Server:
         """End it; returns soon, whatever those do who look at it."""
         ended = all(state.ended for state in self._library.live())
         self._library.closing = not ended  # else each stream ends with its last word
+        if ended:  # and whoever listens hangs up when he has asked for the rest
+            self._library.unwatched.wait(_PARTING_S)
         self._server.should_exit = True
         self._thread.join(_PARTING_S)
         self._server.force_exit = True

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+_READ_S: Final = 1.0
+"""How long who has heard that a run is over may take to ask for the last of it."""
 _LOOK_S: Final = 0.5
 _BEAT_S: Final = 10.0
 """A line is sent at least so often, so that a page knows a silence for what it is."""
@@ -246,12 +248,14 @@ class _Answers:
             job: The job whose prints are told too; None: no job's are.
         """
         listener = None
-        if job is not None:
-            listener = await asyncio.to_thread(self._library.listen, state, job)
+        self._library.watch(1)
         try:
+            if job is not None:
+                listener = await asyncio.to_thread(self._library.listen, state, job)
             async for words in self._words(state, listener):
                 yield words
         finally:
+            self._library.watch(-1)
             if listener is not None:
                 listener.close()
 
@@ -270,6 +274,7 @@ class _Answers:
                 yield f"data: {json.dumps(self._stands(state))}\n\n"
             if ended:
                 yield "event: over\ndata: {}\n\n"
+                await asyncio.sleep(_READ_S)  # cut short when the listener hangs up
                 return
             await asyncio.sleep(_LOOK_S)
             silence += _LOOK_S

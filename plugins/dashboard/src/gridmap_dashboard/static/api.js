@@ -24,7 +24,8 @@ export function listen(run, job, { stands, printed, lost, over }) {
   const source = new EventSource(runPath(run, `/events${job === null ? "" : `?job=${job}`}`));
   source.onmessage = (event) => stands(JSON.parse(event.data));
   source.addEventListener("printed", (event) => printed(JSON.parse(event.data)));
-  source.addEventListener("over", () => { source.close(); over(); });
+  // The server waits for those who listen until they have asked for the last of it.
+  source.addEventListener("over", () => over().finally(() => source.close()));
   source.onerror = () => lost();
   return () => source.close();
 }

@@ -80,10 +80,11 @@ function follow(run, job) {
     lost() {
       if (!over) tell("lost", `not connected; as of ${clock(stands?.elapsed ?? 0)}`);
     },
-    over() {
+    async over() {
       over = true;
       tell("", "the run is over");
-      later();
+      if (busy) await current;
+      await refresh();
     },
   });
 }
@@ -100,9 +101,14 @@ function later() {
 }
 
 let last = 0;
-async function refresh() {
+let current = null;
+function refresh() {
+  return busy ? undefined : (current = look());
+}
+
+async function look() {
   const version = stands?.version ?? -2;
-  if (busy || version === seen) return;
+  if (version === seen) return;
   busy = true;
   last = Date.now();
   const mine = page;
