@@ -69,6 +69,15 @@ def test_a_plain_client_is_never_admitted(tcp: Net) -> None:
     assert not tcp.monitor.send(b"stranger", [b"secret"])
 
 
+def test_who_hangs_up_on_this_host_is_no_stranger(ipc: Net) -> None:
+    """None but this user's processes come there: a runner that ended before a word."""
+    with socket.socket(socket.AF_UNIX) as brief:
+        brief.connect(ipc.monitor.addresses[0].removeprefix("ipc://"))
+    ipc.until(lambda: ipc.monitor.counters.disconnected)
+    assert ipc.monitor.counters.strangers == 0
+    honest_runner_gets_through(ipc)
+
+
 def test_a_key_that_is_not_the_runs_is_denied(tcp: Net) -> None:
     """The server's public key alone, with keys of one's own, opens nothing."""
     assert tcp.keys is not None

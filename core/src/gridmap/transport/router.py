@@ -410,7 +410,7 @@ class MonitorSocket:
             if peer is None:
                 # Not by the handshake's own events: libzmq has none for peers that
                 # do not even speak its protocol, and none says which connection.
-                counters.strangers += 1
+                counters.strangers += self._door is not None  # else it is ours
                 self._unheard.add(event.value)
             elif self._descriptor_of.get(peer) == event.value:
                 # Otherwise it has come back by another connection meanwhile.
@@ -474,7 +474,7 @@ class MonitorSocket:
             self._peer_of[descriptor] = peer
         elif descriptor in self._unheard:
             self._unheard.discard(descriptor)
-            self.counters.strangers -= 1
+            self.counters.strangers -= self._door is not None
             self._gone.append(peer)
 
     def _skip(self, frame: Any) -> None:
