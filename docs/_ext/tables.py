@@ -15,6 +15,7 @@ from pathlib import Path
 import attrs
 import diagrams
 import mails
+import real_runs
 import reports
 import transcripts
 
@@ -249,6 +250,7 @@ FILES = {
     "grid-engine-options.md": grid_engine_options,
     "slurm-options.md": slurm_options,
     "command-line.md": command_line,
+    **real_runs.FILES,
     **reports.FILES,
     **transcripts.FILES,
 }
