@@ -1,5 +1,6 @@
 """A failed job is called again here, with its exact input."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gridmap import grid_map
+from gridmap.cli.replay import _print_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -21,6 +23,7 @@ def test_a_failed_job_is_called_again_here(
     def paint(number: int) -> str:
         import os
 
+        print("painting", number)  # noqa: T201 - as a job of a user does
         return f"{6 // number} {os.environ['COLOUR']}"
 
     with pytest.raises(ZeroDivisionError):
@@ -38,10 +41,31 @@ def test_a_failed_job_is_called_again_here(
         )  # fmt: skip
 
     good = replay("0")
-    assert (good.returncode, good.stdout) == (0, "'2 green'\n"), good.stderr
+    assert (good.returncode, good.stdout) == (0, "painting 3\n'2 green'\n"), good.stderr
     bad = replay("1", "--pdb")
     assert bad.returncode == 1
     assert "ZeroDivisionError" in bad.stderr
     assert "(Pdb) 0" in bad.stdout
+    told = replay("0", "--json")
+    assert json.loads(told.stdout) == {"run": "replayed", "job": 0, "value": "2 green"}
+    failed = replay("1", "--json")
+    assert failed.returncode == 1
+    known = json.loads(failed.stdout)
+    assert known["error"].startswith("ZeroDivisionError: ")
+    assert "6 // number" in known["traceback"]
+    assert "painting 0" in failed.stderr
+    assert replay("1", "--json", "--pdb").returncode == 2
     missing = replay("2")
     assert (missing.returncode, "no job 2" in missing.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [({"a": {1}}, {"a": "{1}"}), ({(1, 2): 3}, "{(1, 2): 3}")]
+)
+def test_what_json_has_no_word_for_is_text(
+    capsys: pytest.CaptureFixture[str], value: object, told: object
+) -> None:
+    """The job did return, and a program is to hear what."""
+    _print_json("sweep", 0, value=value)
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == {"run": "sweep", "job": 0, "value": told}

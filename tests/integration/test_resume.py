@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import shutil
 import sqlite3
@@ -13,9 +14,11 @@ from typing import Any
 import pytest
 
 from gridmap import Job, grid_map, process_jobs
+from gridmap.cli.parameters import runs_directory
 from gridmap.cli.program import main
 from gridmap.errors import DifferentRunError, JobException
 from gridmap.events import JobsRestored, RunnersSubmitted
+from gridmap.journal.lock import RunLock
 from gridmap.rundir import RunDirectory
 
 
@@ -264,7 +267,13 @@ def test_the_command_lists_tells_and_removes(
     assert "finished" in listed
     assert main(["attach", "sweep"]) == 0
     assert "7 of 7 jobs are done" in capsys.readouterr().out
-    assert main(["forget", "sweep", "--yes"]) == 0
+    (run,) = RunDirectory.all_named(runs_directory(None))
+    with RunLock.take(run):
+        assert main(["forget", "sweep"]) == 1  # and asks nothing
+    assert "being driven" in capsys.readouterr().err
+    assert main(["forget", "sweep", "--yes", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"name": "sweep", "results": 7, "ended_runners": 0}
     assert main(["attach", "sweep"]) == 1
     assert "there is no run named 'sweep'" in capsys.readouterr().err
     mapped(functools.partial(touch, str(place)), range(3))  # the name is free again

@@ -101,6 +101,9 @@ def test_a_run_is_killed_once_it_is_confirmed(terminal: Terminal) -> None:
     assert no.returncode == 130
     assert "Kill run watched with 2 jobs that are not over?" in no.stderr
     assert "running" in terminal.run("runs").stdout
+    over = terminal.run("kill", "watched", "0", "--yes")
+    assert over.returncode == 1
+    assert "job 0 of run watched is over already" in over.stderr
     yes = terminal.run("kill", "watched", says="y\n")
     assert yes.returncode == 0, yes.stderr
     _, err = terminal.script.communicate(timeout=60)

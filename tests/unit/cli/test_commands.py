@@ -1,5 +1,6 @@
 """Places in commands, files of inputs, and what a command line that makes no sense gets."""
 
+import io
 import shlex
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.cli.conftest import Shell
 
-from gridmap.cli.inputs import Call, read_calls
+from gridmap.cli.inputs import Call, read_calls, read_lines
 from gridmap.cli.map import find_function
 from gridmap.cli.template import fill
 
@@ -148,3 +149,26 @@ def test_no_inputs_are_no_error(shell: Shell) -> None:
     """As for a pipe in which nothing came."""
     result = shell.run("exec", "echo")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_a_map_of_nothing_says_so(shell: Shell, tmp_path: Path) -> None:
+    """And warns of no backend that it does not need."""
+    (tmp_path / "model.py").write_text("def fit(x):\n    return x\n")
+    (tmp_path / "in.txt").touch()
+    function, inputs = f"{tmp_path / 'model.py'}:fit", str(tmp_path / "in.txt")
+    result = shell.run("map", function, "--inputs", inputs)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert result.stderr == "gridmap: there are no inputs to call it with\n"
+
+
+def test_who_is_to_type_the_inputs_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the command would look as if it hung."""
+    keyboard = io.StringIO("a\nb\n")
+    monkeypatch.setattr("sys.stdin", keyboard)
+    assert read_lines("-") == ["a", "b"]
+    assert not capsys.readouterr().err
+    monkeypatch.setattr(keyboard, "isatty", lambda: True)
+    read_lines("-")
+    assert "Ctrl-D" in capsys.readouterr().err

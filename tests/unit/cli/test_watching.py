@@ -264,6 +264,14 @@ def test_a_job_is_a_number_or_a_span(over: Past, word: str) -> None:
     assert over.shell.run("kill", "sweep", "--", word).returncode == 2
 
 
+@pytest.mark.parametrize("command", ["status", "logs", "replay"])
+def test_what_is_no_jobs_number_is_named(over: Past, command: str) -> None:
+    """In words of this program."""
+    result = over.shell.run(command, "sweep", "x")
+    assert result.returncode == 2
+    assert "'x' is no job: say its number" in result.stderr
+
+
 def test_runs_are_completed(over: Past, shell: Shell) -> None:
     """By name and by id."""
     found = shell.run(

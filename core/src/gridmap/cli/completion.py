@@ -28,6 +28,7 @@ def command(context: click.Context, shell: str | None) -> None:
 
     SHELL is bash, zsh or fish; without it the one that $SHELL names. Each shell has a
     file for what it is to do at its start; the line to add there is below.
+    What is printed is a program of that shell, so there is no --json.
     """
     name = shell or PurePath(os.environ.get("SHELL", "")).name
     if name not in SHELLS:

@@ -88,7 +88,8 @@ def command(
     leaves out the commands that stand there, by their numbers, and --resume-failed
     only those that succeeded; --retry-failed takes the commands that failed from FILE.
     """
-    from gridmap.cli.again import Again  # noqa: PLC0415 - see gridmap.cli
+    from gridmap.cli import text as texts  # noqa: PLC0415 - see gridmap.cli
+    from gridmap.cli.again import Again  # noqa: PLC0415
 
     again = Again(joblog, resume, resume_failed, retry_failed)
     again.check(command)
@@ -96,6 +97,8 @@ def command(
     if dry_run:
         _rehearse([task.call for task in tasks], backend, resources, name, max_workers)
         return 0
+    if not tasks and sys.stderr.isatty():  # no error: a script's list may be empty
+        texts.complain("gridmap: there are no commands to run")
     failed = 0
     with (
         again.opened(tasks) as log,

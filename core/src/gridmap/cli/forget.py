@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import click
 
-from gridmap.cli.parameters import runs_option
+from gridmap.cli.parameters import json_option, runs_option
 
 
 @click.command("forget", short_help="Remove a run that could be resumed.")
 @click.argument("name")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @runs_option
-def command(*, name: str, yes: bool, runs: str | None) -> None:
+@json_option
+def command(*, name: str, yes: bool, runs: str | None, as_json: bool) -> None:
     """Remove a run that could be resumed: its runners, its results, its logs.
 
     A run that a process drives is left alone; end that process first.
@@ -19,13 +20,19 @@ def command(*, name: str, yes: bool, runs: str | None) -> None:
     from gridmap import attach  # noqa: PLC0415 - see gridmap.cli
     from gridmap.cli import text  # noqa: PLC0415
     from gridmap.cli.parameters import runs_directory  # noqa: PLC0415
+    from gridmap.errors import RunBusyError  # noqa: PLC0415
     from gridmap.settings import load_settings  # noqa: PLC0415
 
     base = runs_directory(runs)
     state = attach.run_state(base, name)
+    if state.driver is not None:
+        raise RunBusyError(name, state.driver.pid, state.driver.host)
     if not yes:
         question = f"Remove run {name!r} with the results of {state.done:,} jobs?"
         click.confirm(question, abort=True, err=True)
     killed = attach.forget(base, name, load_settings()[0])
+    if as_json:
+        text.as_json({"name": name, "results": state.done, "ended_runners": killed})
+        return
     ended = f", and {killed} runners ended" if killed else ""
     text.paragraph(f"Run {name!r} is removed{ended}.")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 import attrs
 import click
 
+from gridmap.cli import text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -45,6 +47,7 @@ def read_calls(path: str) -> list[Call]:
     read = {".csv": _csv, ".jsonl": _jsonl, ".ndjson": _jsonl}.get(kind, _lines)
     try:
         if path == "-":
+            _tell_who_types()
             return list(_lines(sys.stdin))
         with open(path, encoding="utf-8-sig", newline="") as stream:  # noqa: PTH123
             return list(read(stream))
@@ -60,12 +63,19 @@ def read_lines(path: str) -> list[str]:
     """Return the lines of a file, ``-`` is standard input; see `read_calls`."""
     try:
         if path == "-":
+            _tell_who_types()
             return [line.rstrip("\r\n") for line in sys.stdin]
         with open(path, encoding="utf-8", errors="surrogateescape") as stream:  # noqa: PTH123
             return [line.rstrip("\r\n") for line in stream]
     except OSError as error:
         msg = f"the inputs in {path} cannot be read: {error.strerror}"
         raise click.UsageError(msg) from None
+
+
+def _tell_who_types() -> None:
+    """Say what is waited for: else it would look as if the command hung."""
+    if sys.stdin.isatty():
+        text.complain("gridmap: type the inputs, one a line; Ctrl-D ends them")
 
 
 def _lines(stream: TextIO) -> Iterator[Call]:

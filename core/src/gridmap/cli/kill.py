@@ -49,6 +49,9 @@ def command(
     with Control(entry.record.token, entry.record.driver, words) as control:
         view = control.look().overview()
         count = _counted(view, jobs)
+        if jobs and not count:
+            msg = f"job {spans} of run {view.name} is over already: nothing to kill"
+            raise InvalidRequestError(msg)
         if not yes:
             click.confirm(_question(view, count, whole=not jobs), abort=True, err=True)
         if jobs:

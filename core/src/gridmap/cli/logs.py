@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 import click
 
-from gridmap.cli.watching import RunName, records_option
+from gridmap.cli.watching import JobNumber, RunName, records_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ _CHUNK: Final = 2**16
 
 @click.command("logs", short_help="Show what a run's jobs print, live too.")
 @click.argument("run", required=False, type=RunName())
-@click.argument("job", required=False, type=click.IntRange(0))
+@click.argument("job", required=False, type=JobNumber())
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run is over.")
 @click.option("-n", "--lines", type=click.IntRange(0), help="Only the last so many.")
 @records_option

@@ -66,7 +66,8 @@ def command(
     exit status is 1 if a call failed. With --json one object tells the counts, and the
     output's name or, if it has none, the results.
     """
-    from gridmap.cli.inputs import read_calls  # noqa: PLC0415 - see gridmap.cli
+    from gridmap.cli import text  # noqa: PLC0415 - see gridmap.cli
+    from gridmap.cli.inputs import read_calls  # noqa: PLC0415
     from gridmap.cli.render import print_submission  # noqa: PLC0415
 
     called = find_function(function)
@@ -77,6 +78,8 @@ def command(
     if dry_run:
         print_submission(backend, len(calls), resources, title, max_workers)
         return 0
+    if not calls:  # no error: a script's list may be empty
+        text.complain("gridmap: there are no inputs to call it with")
     results = _run(called, calls, title, resources, backend, max_workers, resume)
     rows = [_row(number, value) for number, value in enumerate(results)]
     failed = sum("error" in row for row in rows)
@@ -90,8 +93,6 @@ def command(
         counts = {"calls": len(rows), "failed": failed}
         click.echo(json.dumps({**counts, **told}, default=_plain))
     if failed:
-        from gridmap.cli import text  # noqa: PLC0415 - see gridmap.cli
-
         text.complain(f"gridmap: {failed:,} of {len(rows):,} calls failed")
     return 1 if failed else 0
 
@@ -147,6 +148,8 @@ def _run(
     from gridmap.api import process_jobs  # noqa: PLC0415 - see gridmap.cli
     from gridmap.job import Job  # noqa: PLC0415
 
+    if not calls:
+        return []
     jobs = [
         Job(function, call.args, call.kwargs or None, name=name, resources=resources)
         for call in calls

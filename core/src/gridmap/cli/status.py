@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from gridmap.cli.parameters import json_option
-from gridmap.cli.watching import RunName, records_option
+from gridmap.cli.watching import JobNumber, RunName, records_option
 
 if TYPE_CHECKING:
     from gridmap.control.register import Entry
@@ -21,7 +21,7 @@ _STYLES: Final = {"running": "strong", "done": "good", "failed": "bad", "died": 
 
 @click.command("status", short_help="Show how a run stands, and why it waits.")
 @click.argument("run", required=False, type=RunName())
-@click.argument("job", required=False, type=click.IntRange(0))
+@click.argument("job", required=False, type=JobNumber())
 @click.option("-n", "--most", type=click.IntRange(0), default=5, help="Rows a list; 5.")
 @records_option
 @json_option

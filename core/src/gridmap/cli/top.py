@@ -18,6 +18,8 @@ def command(*, run: str | None, records: str | None) -> int:
     RUN is its name, its id or its directory; without it the newest that goes on. The
     keys stand at the bottom; the run is ended only after a question.
 
+    It is for eyes: programs read `gridmap status --json`.
+
     Needs Textual: pip install 'gridmap-core[top]'.
     """
     from gridmap.cli import watching  # noqa: PLC0415 - see gridmap.cli

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
     _Command = TypeVar("_Command", bound=Callable[..., Any])
     _TextType = click.ParamType[str]
+    _NumberType = click.ParamType[int]
     _SpanType = click.ParamType[tuple[int, int]]
 else:
-    _TextType = _SpanType = click.ParamType  # generic only since click 8.4
+    # Generic only since click 8.4.
+    _TextType = _NumberType = _SpanType = click.ParamType
 
 _SPAN: Final = re.compile(r"(\d+)(?:-(\d+))?")
 
@@ -47,6 +49,20 @@ class RunName(_TextType):
             for word, what in words.items()
             if word.startswith(incomplete)
         ]
+
+
+class JobNumber(_NumberType):
+    """A job's number."""
+
+    name = "job"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Return it."""
+        if not str(value).isdecimal():
+            self.fail(f"{value!r} is no job: say its number, such as 17", param, ctx)
+        return int(value)
 
 
 class JobSpan(_SpanType):

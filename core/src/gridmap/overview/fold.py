@@ -288,7 +288,7 @@ class Overview(Standing):
             old = self.runners.pop(number, None)
             self.readings.forget(number)
             self.lost_cpu_s += old.cpu_s if old else 0.0
-        self._note(event, f"runner {runner.handle or runner.number}: {event.text}")
+        self._note(event, f"runner {runner.handle or runner.number} gone: {event.text}")
 
     def _put_back(self, number: int) -> None:
         """Jobs that a runner held when it went are for others."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from gridmap.cli.watching import RunName
+
 
 @click.command("dashboard", short_help="Show runs on a web page of this machine.")
-@click.argument("run", required=False)
+@click.argument("run", required=False, type=RunName())
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
@@ -20,24 +22,21 @@ def command(*, run: str | None, port: int | None, records: str | None) -> int:
     RUN is the directory of a run, its name in `gridmap runs`, or the name its script
     gave it; the page opens with it. Without it the page opens with a list.
 
-    The address that is printed has a token in it: whoever has it can see your runs and
-    end them. From elsewhere it is reached through `ssh -L PORT:localhost:PORT HOST`.
+    The address is printed on a line of its own, "dashboard: URL", for programs too; it
+    has a token in it: whoever has it can see your runs and end them. From elsewhere it
+    is reached through `ssh -L PORT:localhost:PORT HOST`.
     """
-    from gridmap.control import register  # noqa: PLC0415 - not for `gridmap --help`
+    from gridmap.cli import watching  # noqa: PLC0415 - not for `gridmap --help`
     from gridmap.settings import load_settings  # noqa: PLC0415 - likewise
     from gridmap_dashboard.library import Library  # noqa: PLC0415 - likewise
     from gridmap_dashboard.server import Server  # noqa: PLC0415 - likewise
 
-    settings = load_settings({"record_directory": records} if records else None)[0]
-    shelf = register.Register(settings.records())
+    settings = load_settings()[0]
     query = ""
     if run is not None:
-        entry = register.find(shelf.entries(), run)
-        if entry is None:
-            msg = f"there is no record of a run {run!r} in {shelf.path}"
-            raise click.ClickException(msg)
-        query = f"&run={entry.record.token}"
-    server = Server(Library(register=shelf), port or settings.dashboard_port)
+        query = f"&run={watching.find(run, records).record.token}"
+    shelf = Library(register=watching.register(records))
+    server = Server(shelf, port or settings.dashboard_port)
     server.start()
     click.echo(f"dashboard: {server.url}{query}")
     try:
