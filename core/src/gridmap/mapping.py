@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from gridmap.settings import Settings
 
 _WINDOW: Final = 10_000
-"""Inputs of a generator that are held at a time: read, and not yet done."""
+"""Inputs of a generator that are held at a time, at least: read, and not yet done."""
+
+_EACH: Final = 20
+"""Likewise for each runner there may be: else many would be given jobs one by one."""
 
 _CHUNK: Final = 1_000
 
@@ -136,7 +139,8 @@ class Map:
         """Map one function."""
         # The parts of a run that is resumed must be what they were.
         patience_s = math.inf if sized or self.resume else _SOON_S
-        inputs = _Inputs(calls, None if sized else _CHUNK, patience_s)
+        window = max(_WINDOW, _EACH * (self.max_workers or 0))
+        inputs = _Inputs(calls, None if sized else _CHUNK, patience_s, window)
         encoded = inputs.read()
         total = inputs.count if inputs.complete else None
         monitor, finish = self.monitor(
@@ -299,6 +303,7 @@ class _Inputs:
     _calls: Iterator[Sequence[Any]]
     _most: int | None
     _patience_s: float
+    _window: int
     count: int = 0
     complete: bool = False
 
@@ -308,7 +313,7 @@ class _Inputs:
 
     def wanted(self, done: int) -> bool:
         """Tell whether more are to be read, so many being done."""
-        return not self.complete and self.count - done < _WINDOW
+        return not self.complete and self.count - done < self._window
 
     def read(self) -> list[bytes | Parcel]:
         """Return the next calls as they travel: as many as may be, or come soon.

@@ -418,6 +418,7 @@ class MonitorSocket:
                 self._gone.append(peer)
         elif event.kind == zmq.EVENT_ACCEPTED:
             counters.accepted += 1
+            self._shutter.admit(event.value)
             self._open.add(event.value)
             self._crowd.enters(event.value)
             self._unheard.discard(event.value)

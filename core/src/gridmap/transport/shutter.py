@@ -6,6 +6,11 @@ the kernel is told to pass over what asks for a new connection at our ports, for
 moment and then again. Who was passed over asks anew by itself after a second (RFC
 6298, 2.1), so a runner that comes meanwhile is late and not refused; connections that
 are there are not touched. Linux alone can do this; elsewhere all are let in.
+
+There are two ways. A filter on the port drops what asks for a connection, whoever
+sends it; some kernels let only administrators set one. Else the port takes packets
+that came over no router and begin with the highest count of hops (RFC 5082), which no
+program's do unless it means to: that keeps out crowds, and not who knows of it.
 """
 
 from __future__ import annotations
@@ -40,6 +45,11 @@ _PROGRAM: Final = b"".join(
         (0x06, 0, 0, 0xFFFFFFFF),  # take all else
     )
 )
+_HOPS: Final = (
+    (socket.IPPROTO_IP, 21),  # IP_MINTTL, ip(7)
+    (socket.IPPROTO_IPV6, 73),  # IPV6_MINHOPCOUNT, linux/in6.h
+)
+_ALL_HOPS: Final = 255
 _BUFFER: Final = ctypes.create_string_buffer(_PROGRAM, len(_PROGRAM))
 _SHUT: Final = struct.pack("@HP", len(_PROGRAM) // 8, ctypes.addressof(_BUFFER))
 
@@ -93,6 +103,7 @@ class Shutter:
         self._rate_hz = rate_hz
         self._allowance = Allowance(rate_hz, at_once, debt=rate_hz * _LONGEST_S)
         self._ports: list[socket.socket] = []
+        self._by_hops = False
         self._seen = 0
         self._opens_at = math.inf
 
@@ -110,7 +121,7 @@ class Shutter:
         left = self._allowance.spend(strange - self._seen, now)
         self._seen = strange
         shut = self._opens_at < math.inf
-        if left < 0 and not shut and self._set(_ATTACH_FILTER, _SHUT):
+        if left < 0 and not shut and self._shut():
             self.times += 1
             self._opens_at = now + max(_SHORTEST_S, -left / self._rate_hz)
 
@@ -122,7 +133,7 @@ class Shutter:
         """
         if now >= self._opens_at:
             self._opens_at = math.inf
-            self._set(_DETACH_FILTER, bytes(4))
+            self._open()
         return self._opens_at - now
 
     def close(self) -> None:
@@ -130,13 +141,50 @@ class Shutter:
         while self._ports:
             self._ports.pop().close()
 
-    def _set(self, option: int, value: bytes) -> bool:
-        """Set an option of all ports; say whether that could be done."""
+    def admit(self, descriptor: int) -> None:
+        """Let a new connection be heard, which may have its port's count of hops.
+
+        Args:
+            descriptor: The connection, which libzmq owns, and may have closed.
+        """
+        if self._by_hops:
+            with (
+                contextlib.suppress(OSError),
+                socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM) as peer,
+            ):
+                _take_hops(peer, 0)
+
+    def _shut(self) -> bool:
+        """Have the kernel pass over newcomers; say whether it does."""
         if sys.platform != "linux":
             return False
         done = False
         for port in self._ports:
-            with contextlib.suppress(OSError):
-                port.setsockopt(socket.SOL_SOCKET, option, value)
+            try:
+                port.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, _SHUT)
                 done = True
+            except OSError:
+                done = self._by_hops = _take_hops(port, _ALL_HOPS)
         return done
+
+    def _open(self) -> None:
+        for port in self._ports:
+            if self._by_hops:
+                _take_hops(port, 0)
+            else:
+                port.setsockopt(socket.SOL_SOCKET, _DETACH_FILTER, bytes(4))
+
+
+def _take_hops(sock: socket.socket, least: int) -> bool:
+    """Have a socket take only what has so many hops left at least; 0: all.
+
+    Returns:
+        Whether the system does that for one of the protocols, of which a socket has
+        one or both.
+    """
+    done = False
+    for level, option in _HOPS:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(level, option, least)
+            done = True
+    return done
