@@ -19,6 +19,8 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("unhurried")
 
+_TIME_LIMIT = pytest.StashKey[object]()
+
 ADVICE = "`make test` as root on Debian brings real clusters up"
 
 
@@ -66,6 +68,19 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: object) -> None:
+    """Remember how long a test may take, for when it is tried again."""
+    item.stash[_TIME_LIMIT] = settings
+
+
+def _time_again(item: pytest.Item) -> None:
+    """Time each try of a test: pytest-timeout times all of them as one."""
+    settings = item.stash.get(_TIME_LIMIT, None)
+    if settings is not None and getattr(item, "execution_count", 1) > 1:
+        item.ihook.pytest_timeout_set_timer(item=item, settings=settings)
+
+
 def needed(item: pytest.Item) -> str | None:
     """Return the cluster that a test needs; the first one if any will do."""
     marker = item.get_closest_marker("cluster")
@@ -101,6 +116,7 @@ def other_user() -> Iterator[others.OtherUser]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose cluster is not there; where CI=true, let it fail."""
+    _time_again(item)
     _give_desk()
     marker = item.get_closest_marker("cluster")
     reason = why_no_cluster(marker.args) if marker else ""
