@@ -3,13 +3,15 @@
 Usage: ``python3 -m tests.interpreters [PYTEST ARGUMENTS]``, in the checkout's root.
 
 The whole suite runs on one Python, see tests/suite.py. A share of it runs here on each
-other one that this machine has, side by side, with the same locked requirements. One
-that is not there is told, and is no failure. They run as whoever calls this: a Python
-below root's home is closed to the clusters' user.
+other one that this machine has, side by side, with the same locked requirements, and
+with gridmap built and installed as users have it. One that is not there is told, and
+is no failure. They run as whoever calls this: a Python below root's home is closed to
+the clusters' user.
 
 Only the standard library is used: this runs before anything is installed.
 """
 
+import functools
 import os
 import shutil
 import subprocess
@@ -67,8 +69,10 @@ def main(arguments: Sequence[str]) -> int:
     os.environ["PIP_NO_COMPILE"] = "1"  # half of the time, for what runs once
     with ThreadPoolExecutor() as beside:
         venvs = [place / f"venv-{version}" for version in there]
-        checkouts = [checkout] * len(venvs)
-        pythons = list(beside.map(suite.environment, venvs, there.values(), checkouts))
+        installed = functools.partial(
+            suite.environment, checkout=checkout, in_place=False
+        )
+        pythons = list(beside.map(installed, venvs, there.values()))
     tests = arguments or [*SHARE, *QUICK]
     os.environ["GRIDMAP_TEST_NO_CLUSTERS"] = "no clusters: another Python is tried"
     parts = [suite.Part([str(python), "-m", "pytest", *tests]) for python in pythons]

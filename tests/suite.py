@@ -167,8 +167,18 @@ def files() -> Iterator[Path]:
             yield Path(name)
 
 
-def environment(venv: Path, base: str, checkout: Path) -> Path:
-    """Make *venv* out of *base*, the members in place; return its Python."""
+def environment(
+    venv: Path, base: str, checkout: Path, *, in_place: bool = True
+) -> Path:
+    """Make *venv* out of *base*; return its Python.
+
+    Args:
+        venv: Where.
+        base: The interpreter.
+        checkout: Whence the members come.
+        in_place: Whether they are used where they are; else they are built and
+            installed anew each time, as users have them.
+    """
     python = venv / "bin" / "python"
     lock = checkout / "requirements" / "test.lock"
     members = [
@@ -178,17 +188,20 @@ def environment(venv: Path, base: str, checkout: Path) -> Path:
     texts = [path.read_text() for path in (lock, *members)]
     key = digest("\0".join([os.path.realpath(base), str(checkout), *texts]))
     stamp = venv / "key"
-    if stamp.is_file() and stamp.read_text() == key:
-        return python
-    say(f"making {venv} and installing what the tests need (about a minute)")
-    shutil.rmtree(venv, ignore_errors=True)
-    must([base, "-m", "venv", str(venv)], "apt install python3-venv")
     pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    pip += ["install"]
-    must([*pip, "--require-hashes", f"--requirement={lock}"], "pip says why")
-    # What they need is there, to the last hash: nothing else is fetched for them.
-    pip += ["--no-deps", "--no-build-isolation", "--use-pep517"]
-    must([*pip, *(f"--editable={path.parent}" for path in members)], "pip says why")
+    fresh = not stamp.is_file() or stamp.read_text() != key
+    if fresh:
+        say(f"making {venv} and installing what the tests need (about a minute)")
+        shutil.rmtree(venv, ignore_errors=True)
+        must([base, "-m", "venv", str(venv)], "apt install python3-venv")
+        needs = ["--require-hashes", f"--requirement={lock}"]
+        must([*pip, "install", *needs], "pip says why")
+    if fresh or not in_place:
+        # What they need is there, to the last hash: nothing else is fetched for them.
+        how = ["--no-deps", "--no-build-isolation", "--use-pep517", "--force-reinstall"]
+        kind = "--editable=" if in_place else ""
+        places = [f"{kind}{path.parent}" for path in members]
+        must([*pip, "install", *how, *places], "pip says why")
     stamp.write_text(key)
     return python
 
