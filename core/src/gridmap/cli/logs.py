@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 _PAUSE_S: Final = 1.0
 _CHUNK: Final = 2**16
+_MOST_HEARD: Final = 100_000
+_OWN_WORDS: Final = "gridmap: "
+"""What a runner says itself in its log begins so."""
 
 
 @click.command("logs", short_help="Show what a run's jobs print, live too.")
@@ -110,11 +114,13 @@ class Line(NamedTuple):
         text: What.
         runner: Its runner's handle; empty if a job is known.
         job: Its job; None if that is not known.
+        gap: Whether it stands for what was left out, as there was too much.
     """
 
     text: str
     runner: str = ""
     job: int | None = None
+    gap: bool = False
 
 
 def _show(line: Line, *, alone: bool) -> None:
@@ -198,6 +204,38 @@ class Tails:
         return Line(line.decode("utf-8", "replace").rstrip("\r"), path.stem)
 
 
+class Heard:
+    """Lines that came as they were printed, to tell which ones did not.
+
+    A runner is told only after its log was read that somebody listens, and what is
+    printed between the two stands in the log alone.
+    """
+
+    def __init__(self) -> None:
+        self._lines: Counter[str] | None = Counter()
+
+    def add(self, line: Line) -> None:
+        """Take note of a line; of very many, or with gaps, there is no telling."""
+        if self._lines is None:
+            return
+        self._lines[line.text.rstrip("\r")] += 1
+        if line.gap or len(self._lines) > _MOST_HEARD:
+            self._lines = None
+
+    def missed(self, tails: Tails) -> Iterator[Line]:
+        """Yield what the logs have got since they were read, and was not heard.
+
+        Runners' own words are left out, which nobody sends.
+        """
+        if self._lines is None:
+            return
+        for line in (*tails.more(), *tails.rest()):
+            if self._lines[line.text]:
+                self._lines[line.text] -= 1
+            elif not line.text.startswith(_OWN_WORDS):
+                yield line
+
+
 def _follow(
     entry: Entry,
     job: int | None,
@@ -216,7 +254,11 @@ def _follow(
                 events = control.follow(output=True)
                 for line in tails.first(lines) if job is None else ():
                     show(line)
+                heard = Heard()
                 for line in _printed(events, job):
+                    heard.add(line)
+                    show(line)
+                for line in heard.missed(tails) if job is None else ():
                     show(line)
         except RunError:  # it ended just now, or goes on on another host
             _poll(entry, tails, records, show)
@@ -234,7 +276,7 @@ def _printed(events: Iterator[Event], job: int | None) -> Iterator[Line]:
         *lines, rests[key] = (rests.pop(key, "") + event.text).split("\n")
         yield from (Line(line, job=event.job) for line in lines)
         if event.lost:
-            yield Line(f"… {event.lost:,} bytes more", job=event.job)
+            yield Line(f"… {event.lost:,} bytes more", job=event.job, gap=True)
     yield from (Line(rest, job=of) for (_, of), rest in rests.items() if rest)
 
 
