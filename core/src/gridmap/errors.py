@@ -73,6 +73,10 @@ class InvalidSettingError(InvalidRequestError):
     """A setting has a value that cannot be used; the text says where it stands."""
 
 
+_OWN_BACKENDS: Final = ("local", "sge", "slurm")
+"""Those of this project. A guessed name of a distribution may be anybody's on an index."""
+
+
 class UnknownBackendError(InvalidRequestError):
     """No installed plugin offers a backend of this name.
 
@@ -92,7 +96,9 @@ class UnknownBackendError(InvalidRequestError):
         hint = f" Did you mean {close[0]!r}?" if close else ""
         have = ", ".join(self.installed) or "none"
         text = f"there is no backend named {self.name!r}.{hint} Installed: {have}."
-        if not close:
+        if self.name in _OWN_BACKENDS:
+            text += f" It comes with gridmap-{self.name}: install that."
+        elif not close:
             text += (
                 " Others come with distributions of their own: install the one that "
                 "offers it, then look at `gridmap backends`."
