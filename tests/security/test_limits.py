@@ -12,7 +12,7 @@ import pytest
 import zstandard
 from tests.security import loopback
 from tests.security.besieged import IMPATIENT, Siege, siege
-from tests.security.rogue import hello, rogue
+from tests.security.rogue import Rogue, hello, rogue
 from tests.security.test_rogues import retire, settle, values
 
 from gridmap import payload
@@ -100,19 +100,25 @@ def test_warnings_do_not_pile_up(run: Siege) -> None:
     run.finish()
 
 
+def save(liar: Rogue, work: m.Work, state: bytes) -> m.Checkpoint:
+    """Send a checkpoint of the first job of some work; return the message."""
+    saved = m.Checkpoint(
+        number=liar.next(),
+        grant=work.grant,
+        job=work.first,
+        digest=payload.digest([state]),
+    )
+    liar.say(saved, *map(bytes, payload.encode([state], "none")))
+    return saved
+
+
 def test_a_second_checkpoint_of_an_attempt_is_not_kept(run: Siege) -> None:
     """Else a runner could fill the disk with them."""
     with rogue(run) as liar:
         work = liar.join(run.handle(2))
         store = run.monitor._service._store
         for state in (b"one", b"two"):
-            saved = m.Checkpoint(
-                number=liar.next(),
-                grant=work.grant,
-                job=work.first,
-                digest=payload.digest([state]),
-            )
-            liar.say(saved, *map(bytes, payload.encode([state], "none")))
+            save(liar, work, state)
         settle(liar)
         assert store.is_checkpoint(payload.digest([b"one"]))
         assert not store.is_checkpoint(payload.digest([b"two"]))
@@ -132,13 +138,7 @@ def test_the_journal_does_not_fill_the_disk(
         with rogue(run) as liar:
             work = liar.join(run.handle(2))
             state = bytes(2 * 2**20)
-            saved = m.Checkpoint(
-                number=liar.next(),
-                grant=work.grant,
-                job=work.first,
-                digest=payload.digest([state]),
-            )
-            liar.say(saved, *map(bytes, payload.encode([state], "none")))
+            saved = save(liar, work, state)
             settle(liar)
             assert run.monitor._service._store.is_checkpoint(saved.digest)
             retire(liar, work)

@@ -162,16 +162,18 @@ class Shutter:
         for port in self._ports:
             try:
                 port.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, _SHUT)
-                done = True
             except OSError:
-                done = self._by_hops = _take_hops(port, _ALL_HOPS)
+                if not _take_hops(port, _ALL_HOPS):
+                    continue
+                self._by_hops = True
+            done = True
         return done
 
     def _open(self) -> None:
         for port in self._ports:
             if self._by_hops:
                 _take_hops(port, 0)
-            else:
+            with contextlib.suppress(OSError):  # that there is none
                 port.setsockopt(socket.SOL_SOCKET, _DETACH_FILTER, bytes(4))
 
 
