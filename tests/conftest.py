@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import resource
 import shutil
 import sys
 import tempfile
@@ -125,3 +126,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get("CI", "").lower() == "true":
         pytest.fail(f"CI=true, and a cluster is missing: {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+@pytest.fixture
+def few_descriptors() -> Iterator[None]:
+    """Let this process have as many descriptors as most systems give."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -2,7 +2,6 @@
 
 import contextlib
 import pickle
-import resource
 import socket
 import subprocess
 import sys
@@ -160,15 +159,6 @@ def test_bytes_that_are_no_zmtp_are_counted(tmp_path: Path) -> None:
                         pass
         run.until(lambda: run.counters.strangers >= len(GARBAGE), "all to be counted")
         run.finish()
-
-
-@pytest.fixture
-def few_descriptors() -> Iterator[None]:
-    """Let this process have as many descriptors as most systems give."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @contextlib.contextmanager

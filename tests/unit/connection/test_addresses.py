@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import resource
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -202,16 +201,7 @@ def test_a_run_that_no_node_could_reach_warns_at_once(
     assert f"interface='{name}'" in caplog.text
 
 
-@pytest.fixture
-def few_files() -> Iterator[None]:
-    """Give this process the usual soft limit of open files."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-@pytest.mark.usefixtures("few_files")
+@pytest.mark.usefixtures("few_descriptors")
 def test_there_is_room_for_as_many_runners_as_were_asked_for(tmp_path: Path) -> None:
     """The limit of open files is raised by what is above the usual."""
     settings = Settings(interface="lo", max_workers=3000)
