@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -53,6 +54,16 @@ class JobsAdded:
     more: bool = False
     final: bool = False
     names: tuple[str, ...] = ()
+
+    def joins(self, later: JobsAdded) -> bool:
+        """Say whether *later* can be told together with this."""
+        return (
+            self.function == later.function
+            and self.resources == later.resources
+            and self.surroundings == later.surroundings
+            and bool(self.names) == bool(later.names)
+            and not self.final
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -235,3 +246,22 @@ Fact: TypeAlias = (
     | Tick
     | Closed
 )
+
+
+def take(inbox: deque[Fact]) -> Fact:
+    """Take the oldest fact off an inbox, which has one.
+
+    Jobs handed in one by one are one fact where nothing came between them: else each
+    would be a turn of the rules and an event for every observer.
+    """
+    fact = inbox.popleft()
+    if not isinstance(fact, JobsAdded):
+        return fact
+    last, names = fact, list(fact.names)
+    while inbox and isinstance(later := inbox[0], JobsAdded) and last.joins(later):
+        last = later
+        names += later.names
+        inbox.popleft()
+    if last is fact:
+        return fact
+    return attrs.evolve(last, first=fact.first, names=tuple(names))

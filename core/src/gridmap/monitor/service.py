@@ -75,6 +75,7 @@ class MonitorService:
         self._gate = Gate(journal)
         self._errands: ErrandRunner | None = None
         self._inbox: deque[facts.Fact] = deque()
+        self._woken = False
         self._sessions: dict[bytes, SessionState] = {}
         self._connections: dict[bytes, int] = {}
         self._sent: dict[bytes, set[bytes]] = {}
@@ -125,7 +126,11 @@ class MonitorService:
     def tell(self, fact: facts.Fact) -> None:
         """Add a fact, from any thread; returns at once."""
         self._inbox.append(fact)
-        self._socket.wake()
+        # A wake is a system call, and there may be as many tellers as jobs. Whoever
+        # finds the word set wrote its fact before the next look into the inbox.
+        if not self._woken:
+            self._woken = True
+            self._socket.wake()
 
     def join(self, patience_s: float) -> bool:
         """Wait until the run is closed; tell whether it is."""
@@ -166,6 +171,7 @@ class MonitorService:
         if self._inbox:
             pause = 0.0
         self._socket.poll(pause)
+        self._woken = False
         for received in self._socket.receive():
             self._receive(received)
         for peer in self._socket.disconnected():
@@ -173,7 +179,7 @@ class MonitorService:
             self._end_session(peer)
             self._feed(facts.Disconnected(peer=peer))
         while self._inbox:
-            self._feed(self._inbox.popleft())
+            self._feed(facts.take(self._inbox))
         now = time.monotonic()
         if now - self._ticked >= pause:
             self._ticked = now
