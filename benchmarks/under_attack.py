@@ -86,7 +86,7 @@ def measure(jobs: int, company: Company) -> Measured:
             take(monitor, len(monitor.add(abs, [((-1,), None)] * jobs, final=True)))
             seconds, cpu = time.monotonic() - begin, time.process_time() - cpu
             shares = shares_of(crew, begin, before)
-        away = dict(monitor._service.turned_away)  # noqa: SLF001 - before its end
+        away = dict(monitor._engine._service.turned_away)  # noqa: SLF001 - before its end
     return Measured(jobs / seconds, cpu * 1e6 / jobs, shares, away)
 
 

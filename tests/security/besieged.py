@@ -14,6 +14,7 @@ from gridmap.connection import ConnectionFile
 from gridmap.events import AnyEvent, RunEnded, RunnersSubmitted, RunnerUp
 from gridmap.monitor.monitor import JobMonitor
 from gridmap.monitor.outcomes import Outcome
+from gridmap.monitor.service import MonitorService
 from gridmap.testing import eventually
 from gridmap.transport import Counters
 
@@ -59,9 +60,16 @@ class Siege:
         return ConnectionFile.read(self.directory / "connection.json")
 
     @property
+    def service(self) -> MonitorService:
+        """The run's thread."""
+        engine = self.monitor._engine
+        assert engine is not None
+        return engine._service
+
+    @property
     def counters(self) -> Counters:
         """What was turned away so far."""
-        return self.monitor._service._socket.counters
+        return self.service._socket.counters
 
     @property
     def turned_away(self) -> Mapping[str, int]:

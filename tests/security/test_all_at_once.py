@@ -28,7 +28,7 @@ def test_a_run_under_every_attack_loses_nothing(
         with attackers.crew(attackers.again_and_again, everything) as crew:
             run.until(lambda: run.counters.strangers > 50, "strangers to be counted")
             run.until(lambda: run.counters.denied, "wrong keys to be denied")
-            service = run.monitor._service
+            service = run.service
             run.until(lambda: service._alarm.refused > 10, "nonsense to be refused")
             run.finish()
             assert all(attacker.is_running() for attacker in crew)

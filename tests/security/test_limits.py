@@ -93,9 +93,7 @@ def test_warnings_do_not_pile_up(run: Siege) -> None:
         for _ in range(MOST_IN_VAIN + 1):
             liar.say(m.Warned(number=liar.next(), text="x" * 1000))
         assert "led nowhere" in liar.await_one(m.Refuse).text
-        (runner,) = [
-            r for r in run.monitor._service._ledger._books.fleet if r.number == 2
-        ]
+        (runner,) = [r for r in run.service._ledger._books.fleet if r.number == 2]
         assert len(runner.statements) <= MOST_IN_VAIN + 10
     run.finish()
 
@@ -116,7 +114,7 @@ def test_a_second_checkpoint_of_an_attempt_is_not_kept(run: Siege) -> None:
     """Else a runner could fill the disk with them."""
     with rogue(run) as liar:
         work = liar.join(run.handle(2))
-        store = run.monitor._service._store
+        store = run.service._store
         for state in (b"one", b"two"):
             save(liar, work, state)
         settle(liar)
@@ -140,7 +138,7 @@ def test_the_journal_does_not_fill_the_disk(
             state = bytes(2 * 2**20)
             saved = save(liar, work, state)
             settle(liar)
-            assert run.monitor._service._store.is_checkpoint(saved.digest)
+            assert run.service._store.is_checkpoint(saved.digest)
             retire(liar, work)
         run.finish()
         journal = run.directory / "journal.sqlite"

@@ -287,7 +287,7 @@ def test_before_hello_nothing_is_heard(run: Siege) -> None:
         liar.greet(("no such job", None))
         assert "no runner" in liar.await_one(m.Refuse).text
         report(liar, 1, 0)
-        service = run.monitor._service
+        service = run.service
         run.until(lambda: len(service._sessions) == 1, "strangers to be forgotten")
         run.finish()
 
@@ -309,7 +309,7 @@ def test_who_takes_a_runners_place_cannot_stop_the_run(
 def test_who_uses_a_runners_routing_id_cannot_stop_the_run(tmp_path: Path) -> None:
     """ROUTER hands the connection over; the honest runner is missed and replaced."""
     with siege(tmp_path / "place", settings=IMPATIENT) as run:
-        peer = next(iter(run.monitor._service._sessions))
+        peer = next(iter(run.service._sessions))
         with rogue(run, identity=peer) as liar:
             report(liar, 1, 0, count=1)
         run.finish()
@@ -335,7 +335,7 @@ def test_a_flood_of_greetings_leaves_no_sessions(run: Siege) -> None:
             liar.say(hello((str(number), None)))
         liar.say(m.Beat(number=1, holds=()))
         work = liar.join(run.handle(2))
-        service = run.monitor._service
+        service = run.service
         assert len(service._sessions) <= 2
         retire(liar, work)
         run.finish()

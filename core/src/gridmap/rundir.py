@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from gridmap.backend import Handle
+
 _log = logging.getLogger(__name__)
 
 _NAMED: Final = "named"
@@ -104,6 +106,10 @@ class RunDirectory:
     def logs(self) -> Path:
         """Where the output of runners goes."""
         return self.path / "logs"
+
+    def log_path(self, handle: Handle) -> str:
+        """Return where a runner's log lies."""
+        return str(self.logs / f"{handle}.log")
 
     @classmethod
     def create(cls, base: Path, name: str, now: datetime) -> RunDirectory:

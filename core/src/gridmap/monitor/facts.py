@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
@@ -22,6 +21,9 @@ from gridmap.backend import (
 from gridmap.explanation import Explanation
 from gridmap.protocol.messages import FromRunner
 from gridmap.resources import Resources
+
+if TYPE_CHECKING:
+    from collections import deque
 
 
 @attrs.frozen(kw_only=True)

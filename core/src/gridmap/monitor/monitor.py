@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
 import threading
-import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from gridmap import plugins
 from gridmap.backend import Reach
 from gridmap.environment import encodable, not_inherited, portable
 from gridmap.errors import GridMapError
-from gridmap.events import RunEnded, RunStarted
 from gridmap.job import job_path, own_path, working_directory
 from gridmap.monitor import facts
-from gridmap.monitor.observers import Observers, installed_observers
+from gridmap.monitor.observers import installed_observers
 from gridmap.monitor.opening import (
     Opened,
     check_count,
@@ -25,7 +20,8 @@ from gridmap.monitor.opening import (
     refuse_nested,
 )
 from gridmap.monitor.outcomes import Outcomes, Sink
-from gridmap.monitor.store import Store, encode_call
+from gridmap.monitor.plan import RunPlan
+from gridmap.monitor.store import encode_call
 from gridmap.monitor.surroundings import Surroundings
 from gridmap.resources import Resources
 from gridmap.retry import RetryRules, make_rules
@@ -38,17 +34,11 @@ if TYPE_CHECKING:
 
     from gridmap.desk import Desk
     from gridmap.events import AnyEvent
-    from gridmap.journal.parking import Parked
+    from gridmap.monitor.engine import Engine
     from gridmap.monitor.expectation import Call
-    from gridmap.monitor.policy import Policy
     from gridmap.monitor.resumption import Resumption
     from gridmap.payload import Parcel
     from gridmap.plugins import InstalledBackend
-
-_log = logging.getLogger(__name__)
-
-_GENTLE_S: Final = 10.0
-_FORCED_S: Final = 60.0
 
 
 class JobMonitor:
@@ -139,18 +129,19 @@ class JobMonitor:
             self.settings.backend if named or backend is None else backend,
             require_cluster=require_cluster,
         )
-        self.name = name
-        self._rules = make_rules(retry)
         self.home_address = ""
         self.outcomes = Outcomes(job_name)
-        self._sink = sink or self.outcomes
-        self._jobs_per_runner = jobs_per_runner
-        self._job_path = (
-            job_path(function) if function is not None else job_path(_nothing)
+        self._plan = RunPlan(
+            name=name,
+            settings=self.settings,
+            job_path=job_path(function or _nothing),
+            jobs_per_runner=jobs_per_runner,
+            rules=make_rules(retry),
+            sink=sink or self.outcomes,
+            observers=(*installed_observers(self.settings), *observers),
+            job_name=job_name,
+            completion_mail=completion_mail,
         )
-        self._observers = [*installed_observers(self.settings), *observers]
-        self._job_name = job_name
-        self._completion_mail = completion_mail
         self._resumption = _resumption(resume, keep_failures, terms)
         self._surroundings: list[Surroundings] = []
         self._jobs = 0
@@ -159,6 +150,7 @@ class JobMonitor:
         self._looks = [_Look(output=False)] if self.settings.dashboard else []
         self._checked: set[Resources] = set()
         self._opened: Opened | None = None
+        self._engine: Engine | None = None
         self._desk: Desk | None = None
 
     # Opening and closing ------------------------------------------------------------
@@ -185,13 +177,13 @@ class JobMonitor:
         """Open the run; see `__enter__`. Not to be called twice."""
         opened = self._open()
         try:
-            self._start(opened)
+            engine = self._start(opened)
         except BaseException:
             opened.socket.close(0.0)
             opened.plugins.close()
             self._leave(opened, keep_logs=False)
             raise
-        self._opened = opened
+        self._opened, self._engine = opened, engine
         self._desk = opened.plugins.context.desk
         if self._looks:
             self._tell_watched()
@@ -202,77 +194,27 @@ class JobMonitor:
             return self._resumption.open(
                 self._backend,
                 self.settings,
-                name=self.name,
-                job_path=self._job_path,
+                name=self._plan.name,
+                job_path=self._plan.job_path,
                 surroundings=self._surroundings,
             )
         return open_run(
-            self._backend, self.settings, name=self.name, job_path=self._job_path
+            self._backend,
+            self.settings,
+            name=self._plan.name,
+            job_path=self._plan.job_path,
         )
 
-    def _start(self, opened: Opened) -> None:
+    def _start(self, opened: Opened) -> Engine:
         # Not imported before, since backends begin to start runners when a run is
         # opened, and those take as long to import what they need.
-        from gridmap.control.recorder import Recorder  # noqa: PLC0415 - see above
-        from gridmap.control.register import Register  # noqa: PLC0415 - see above
-        from gridmap.monitor.errands import ErrandRunner  # noqa: PLC0415 - see above
-        from gridmap.monitor.keeping import make_keeper  # noqa: PLC0415 - see above
-        from gridmap.monitor.ledger import Ledger  # noqa: PLC0415 - see above
-        from gridmap.monitor.neighbours import Neighbours  # noqa: PLC0415 - see above
-        from gridmap.monitor.orders import RunOrders  # noqa: PLC0415 - see above
-        from gridmap.monitor.service import MonitorService  # noqa: PLC0415 - see above
+        from gridmap.monitor.engine import Engine  # noqa: PLC0415 - see above
 
         self.home_address = opened.socket.addresses[0]
-        resumption = self._resumption
         self.surround(portable(os.environ), working_directory())
-        keeper = None
-        if resumption is None:  # a journal has all inputs
-            keeper = make_keeper(self.settings, self._surroundings, self._job_path)
-        self._store = Store(
-            self.settings.compression,
-            self.settings.max_message_bytes,
-            resumption.run.note if resumption else None,
-            keeper,
-            neighbours=opened.capabilities.reach is Reach.HOST,
-        )
-        ledger = Ledger(self._policy(opened), time.monotonic())
-        parked: Sequence[Parked] = ()
-        if resumption is not None:
-            parked = resumption.restore(ledger, self._store, self._sink, self.surround)
-        self._recorder = Recorder(
-            Register(self.settings.records()),
-            self.settings.keep_records,
-            kept=resumption is not None,
-            keeper=keeper,
-        )
-        self._watch = Observers([*self._observers, ("gridmap", self._recorder)])
-        self._service = MonitorService(
-            opened.socket,
-            ledger,
-            self._store,
-            self._sink,
-            self._watch,
-            Neighbours(opened.evidence),
-            resumption.log if resumption else None,
-        )
-        self._recorder.obey(
-            RunOrders(self.name, self._sink, self._service.tell, self.watch)
-        )
-        self._errands = ErrandRunner(opened.plugins, opened.launch, self._service.tell)
-        self._watch.tell(
-            RunStarted(
-                run=opened.token,
-                at=_now(),
-                name=self.name,
-                backend=opened.backend,
-                directory=str(opened.directory.path),
-                completion_mail=self._completion_mail,
-                settings=self.settings.told(),
-            )
-        )
-        self._errands.start(opened.capabilities)
-        self._service.start(self._errands, parked)
-        self._service.tell(facts.BackendReady(capabilities=opened.capabilities))
+        engine = Engine(opened, self._plan, self._surroundings, self._resumption)
+        engine.start(self.surround, self.watch)
+        return engine
 
     def expect(self, calls: Sequence[Call], *, complete: bool) -> None:
         """Say what a run that can be resumed consists of, before it is opened.
@@ -285,33 +227,6 @@ class JobMonitor:
         if self._resumption is not None:
             self._resumption.expect(calls, complete=complete)
 
-    def _policy(self, opened: Opened) -> Policy:
-        from gridmap.monitor.policy import Policy  # noqa: PLC0415 - see `_start`
-
-        settings = self.settings
-        return Policy(
-            token=opened.token,
-            max_workers=settings.max_workers,
-            jobs_per_runner=self._jobs_per_runner,
-            resubmits=settings.num_resubmits,
-            interval_s=settings.heartbeat_interval,
-            silence_s=settings.silence_limit,
-            stall_s=settings.stall_limit,
-            start_timeout_s=settings.start_timeout,
-            query_s=settings.query_interval,
-            orphan_s=settings.orphan_time,
-            grace_s=settings.checkpoint_grace,
-            python=sys.version_info[:2],
-            surroundings=self._surroundings,
-            compression=settings.compression,
-            retry=opened.plugins.retry,
-            rules=self._rules,
-            log_path=None if settings.keep_logs == "never" else opened.log_path,
-            name=self._job_name,
-            epoch_s=_now() - time.monotonic(),
-            journaled=self._resumption is not None,
-        )
-
     def close(self, *, kill: bool = False, error: BaseException | None = None) -> None:
         """End the run. Idempotent.
 
@@ -321,48 +236,20 @@ class JobMonitor:
             error: What the run ended with, for observers.
         """
         opened, self._opened = self._opened, None
-        if opened is None:
+        engine, self._engine = self._engine, None
+        if opened is None or engine is None:
             return
         # Whoever cannot wait and interrupts one of these comes to the next.
         try:
-            self._end_runners(opened, kill=kill)
+            engine.end_runners(kill=kill)
         finally:
             try:
-                self._end_threads(opened, error)
+                engine.end_threads(error, self.queries)
             finally:
                 keep = self.settings.keep_logs
-                failed = self._recorder.failed or error is not None
+                failed = engine.failed or error is not None
                 logs = keep == "always" or (keep == "failed" and failed)
                 self._leave(opened, keep_logs=logs)
-
-    def _end_runners(self, opened: Opened, *, kill: bool) -> None:
-        self._service.tell(facts.Closed(kill=kill))
-        if not kill and not self._service.join(_GENTLE_S):
-            kill = True
-            self._service.tell(facts.Closed(kill=True))
-        if kill and not self._service.join(_FORCED_S):
-            _log.error(
-                "runners of run %s may still be there: the scheduler did not "
-                "confirm their end within %g s",
-                opened.directory.name,
-                _FORCED_S,
-            )
-
-    def _end_threads(self, opened: Opened, error: BaseException | None) -> None:
-        try:
-            self._errands.finish(_GENTLE_S)
-        finally:
-            text = None if error is None else plugins.describe(error)
-            self._watch.tell(
-                RunEnded(
-                    run=opened.token,
-                    at=_now(),
-                    error=text,
-                    queries=self.queries,
-                    turned_away=self._service.turned_away,
-                )
-            )
-            self._watch.finish(_GENTLE_S)
 
     def _leave(self, opened: Opened, *, keep_logs: bool) -> None:
         """Take away what the run kept, if nobody is to resume it."""
@@ -434,15 +321,14 @@ class JobMonitor:
             InvalidRequestError: If the scheduler cannot be asked for the resources.
             GridMapError: If the run is not open.
         """
-        if self._opened is None:
+        engine = self._engine
+        if self._opened is None or engine is None:
             msg = "the monitor is not open: use it in a with statement"
             raise GridMapError(msg)
         resources = resources or Resources()
-        digest = self._store.add_function(function)
-        self._check(resources)
-        for rule in self._rules:
-            for request in rule.requests(resources):
-                self._check(request)
+        digest = engine.store.add_function(function)
+        if resources not in self._checked:
+            self._check(engine, resources)
         with self._lock:
             first = self._jobs
             self._jobs = stop = first + len(inputs)
@@ -450,8 +336,8 @@ class JobMonitor:
             if self._resumption is not None:
                 fresh = self._resumption.fresh(first, function, inputs)
             if len(fresh):
-                self._store.called(stop - len(fresh), digest, surroundings)
-                self._store.add_inputs(stop - len(fresh), fresh)
+                engine.store.called(stop - len(fresh), digest, surroundings)
+                engine.store.add_inputs(stop - len(fresh), fresh)
                 added = facts.JobsAdded(
                     first=stop - len(fresh),
                     stop=stop,
@@ -464,19 +350,17 @@ class JobMonitor:
                 )
                 if self._resumption is not None:
                     self._resumption.added(added, fresh)
-                self._service.tell(added)
+                engine.tell(added)
             elif final:
-                self._service.tell(facts.Sealed())
+                engine.tell(facts.Sealed())
         return range(first, stop)
 
-    def _check(self, resources: Resources) -> None:
+    def _check(self, engine: Engine, resources: Resources) -> None:
         """Let the backend refuse what it cannot put to its scheduler, once a kind."""
-        if self._opened is None or resources in self._checked:
-            return
-        from gridmap.monitor.instructions import SubmitRunners  # noqa: PLC0415 - see `_start`
-
-        probe = SubmitRunners(runners=(1,), resources=resources, avoid=frozenset())
-        self._opened.plugins.render(self._errands.batch(probe, probe.runners))
+        engine.check(resources)
+        for rule in self._plan.rules:
+            for request in rule.requests(resources):
+                engine.check(request)
         self._checked.add(resources)
 
     def surround(self, environment: Mapping[str, str], directory: str) -> int:
@@ -498,12 +382,16 @@ class JobMonitor:
 
     def seal(self) -> None:
         """Say that no more jobs will come, so that queued runners can be let go."""
-        self._service.tell(facts.Sealed())
+        self._tell(facts.Sealed())
 
     def cancel(self, jobs: range) -> None:
         """Take jobs back; those that run are ended."""
-        if self._opened is not None:
-            self._service.tell(facts.JobsCancelled(first=jobs.start, stop=jobs.stop))
+        self._tell(facts.JobsCancelled(first=jobs.start, stop=jobs.stop))
+
+    def _tell(self, fact: facts.Fact) -> None:
+        """Tell the rules something, if the run is open."""
+        if self._opened is not None and self._engine is not None:
+            self._engine.tell(fact)
 
     def watch(self, *, output: bool = False) -> Callable[[], None]:
         """Have runners say within a second what else they say with heartbeats.
@@ -535,8 +423,7 @@ class JobMonitor:
         with self._lock:
             live = bool(self._looks)
             output = any(look.output for look in self._looks)
-            if self._opened is not None:
-                self._service.tell(facts.Watched(live=live, output=output))
+            self._tell(facts.Watched(live=live, output=output))
 
     @property
     def known(self) -> int:
@@ -578,7 +465,3 @@ def _nothing() -> None:
 
 
 _nothing.__module__ = "__main__"
-
-
-def _now() -> float:
-    return time.time()  # noqa: TID251 - the shell's clock

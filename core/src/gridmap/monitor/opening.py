@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, SupportsIndex
 import attrs
 
 from gridmap import connection, plugins
-from gridmap.backend import Capabilities, Handle, Reach, RunContext
+from gridmap.backend import Capabilities, Reach, RunContext
 from gridmap.connection import ConnectionFile, new_token
 from gridmap.desk import Desk, Purpose, place
 from gridmap.errors import (
@@ -67,10 +67,6 @@ class Opened:
     launch: Launch
     backend: str
     evidence: Evidence
-
-    def log_path(self, handle: Handle) -> str:
-        """Return where a runner's log lies."""
-        return str(self.directory.logs / f"{handle}.log")
 
 
 def check_count(name: str, number: SupportsIndex | None) -> int | None:
