@@ -15,7 +15,7 @@ from gridmap_dashboard.state import RunState
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 
-told = stories.told
+story, told = stories.story, stories.told
 
 
 class Killable(Library):
@@ -75,6 +75,9 @@ def test_a_run_is_seen_live_and_ended(
     page.get_by_role("button", name="End the run", exact=True).click()
     expect(page.get_by_role("dialog")).to_be_hidden()
     assert library.ordered == [None]
+    expect(page.get_by_role("button", name="End the run …")).to_have_count(0)
+    expect(page.locator(".head")).to_contain_text("being ended")
+    expect(page.locator("h1")).to_be_focused()
     told.tell(ev.RunEnded, 20.0, error="RunKilledError")
     expect(page.locator("#link")).to_have_text("the run is over")
     expect(page.locator(".note.bad")).to_contain_text("RunKilledError")
@@ -91,6 +94,36 @@ def test_the_page_of_a_script_that_has_ended_shows_the_end(
     server.stop()
     expect(page.locator("#link")).to_have_text("the run is over")
     expect(page.locator("main")).to_contain_text("the run ended")
+
+
+def test_a_page_whose_process_is_gone_says_so(
+    library: Killable, browser: Browser
+) -> None:
+    """Also to who wants to end the run, or to see another page of it."""
+    server = Server(library, 0)
+    server.start()
+    page = browser.new_page()  # whose errors are not ours: it finds no server
+    visit(page, f"{server.url}&run=r1")
+    server.stop()
+    expect(page.get_by_role("alert")).to_contain_text("Nobody answers here any more")
+    page.get_by_role("button", name="End the run …").click()
+    page.get_by_role("button", name="End the run", exact=True).click()
+    expect(page.locator("#ask-error")).to_contain_text("“gridmap kill” ends it")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="End the run …")).to_be_focused()
+    page.close()
+
+
+def test_a_run_that_is_not_heard_of_is_not_said_to_have_ended(
+    url: str, told: Story, page: Page
+) -> None:
+    """It goes on elsewhere for all we know, and cannot be ended from here."""
+    told.state.lose("its process, 9 on login2, cannot be heard from here")
+    visit(page, url)
+    expect(page.locator(".head .chip")).to_have_text("not heard of")
+    expect(page.locator(".note")).to_contain_text(["login2, cannot be heard from here"])
+    expect(page.locator("#link")).to_have_text("not followed")
+    assert page.get_by_role("button", name="End the run …").count() == 0
 
 
 def test_jobs_are_found_with_the_keyboard_alone(
@@ -179,6 +212,32 @@ def test_a_hundred_thousand_jobs_are_paged(url: str, told: Story, page: Page) ->
     expect(page.locator("tbody tr")).to_have_count(50)
     page.get_by_role("button", name="Next").click()
     expect(page.locator("caption")).to_have_text("50,051 to 50,100 of 99,985")
+
+
+def test_ten_nodes_have_one_colour_each_and_short_names(
+    story: Story, browser: Browser
+) -> None:
+    """The same nodes in both charts, whichever holds most memory; on paper all rows."""
+    for runner in range(10, 20):
+        for number in range(runner, 100 * runner, 100):
+            story.up(number, f"node{runner}.example.org", at=2.0)
+        for second in range(3, 12):
+            story.beat(runner, second, second / runner, runner * second * 2**20)
+    server = Server(Killable(story.state), 0)
+    server.start()
+    page = browser.new_page()
+    visit(page, f"{server.url}&run=r1")
+    keys = page.locator(".card:has(#card-processors) .key").all_inner_texts()
+    assert keys == [*(f"node{number}" for number in range(10, 17)), "3 more"]
+    assert page.locator(".card:has(#card-memory) .key").all_inner_texts() == keys
+    timeline = page.get_by_role("group", name="Timeline by node")
+    expect(timeline).to_have_attribute("tabindex", "0")
+    assert timeline.evaluate("one => one.scrollHeight > one.clientHeight")
+    page.emulate_media(media="print")
+    assert timeline.evaluate("one => one.scrollHeight === one.clientHeight")
+    expect(page.locator("button.danger").first).to_be_hidden()
+    page.close()
+    server.stop()
 
 
 def test_a_page_that_is_opened_while_another_loads_is_filled(

@@ -28,6 +28,7 @@ def found(story: Story, **query: Any) -> list[int]:
         ({"state": "done", "limit": 3}, [0, 1, 50]),
         ({"text": "57"}, [57]),
         ({"text": " #57 "}, [57]),
+        ({"text": "job 57"}, [57]),
         ({"text": "10-12"}, [10, 11, 12]),
         ({"text": "98..200"}, [98, 99]),
         ({"text": "RAISED"}, [2, 3]),

@@ -98,11 +98,13 @@ class Library:
             return live
         with self._lock:
             known = self._opened.get(token)
-        if known is not None and known.ended:
+        if known is not None and known.ended and not known.lost:
             return known
         found = (one for one in self._entries() if one.record.token == token)
         if (entry := next(found, None)) is None:
             return known
+        if known is not None and known.lost and known.overview.at == entry.record.at:
+            return known  # nothing has been written down since
         state = _follow(token) if not entry.over else None
         if state is None:
             state = _from_record(entry)
@@ -178,7 +180,10 @@ def _from_record(entry: Entry) -> RunState:
         driver = entry.record.driver
         known = "is gone" if entry.over else "does not answer"
         if driver.elsewhere:
-            known = "is not to be seen from here: open the page on its host"
+            known = (
+                "cannot be heard from here; there, `gridmap dashboard` follows it and "
+                "can end it"
+            )
         state.lose(f"its process, {driver.pid} on {driver.host}, {known}")
     return state
 

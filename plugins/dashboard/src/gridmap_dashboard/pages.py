@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gridmap_dashboard.state import RunState
 
 MOST_ROWS: Final = 200
-_NUMBERS: Final = re.compile(r"#?(\d+)(?:\s*(?:-|\.\.)\s*(\d+))?")
+_NUMBERS: Final = re.compile(r"(?:#|job )?(\d+)(?:\s*(?:-|\.\.)\s*(\d+))?")
 
 STATES: Final = {
     "queued": frozenset({JobState.QUEUED, JobState.GRANTED, JobState.DELAYED}),

@@ -25,6 +25,7 @@ class RunState:
         whole: Whether it was watched from its beginning; else it is made of an
             overview, which knows no retries of a job but the last.
         followed: Whether events of another process's run come in.
+        lost: Why nobody tells more of it, though it did not end; empty: somebody does.
         version: Grows with every change.
         lock: Held by whoever takes in events or looks.
     """
@@ -33,6 +34,7 @@ class RunState:
     timeline: Timeline = attrs.field(factory=Timeline)
     whole: bool = True
     followed: bool = False
+    lost: str = ""
     version: int = 0
     lock: threading.Lock = attrs.field(factory=threading.Lock)
 
@@ -54,13 +56,13 @@ class RunState:
         """Note that nobody will tell more of it. From any thread."""
         with self.lock:
             self.overview.ended = self.overview.at
-            self.overview.error = text
+            self.lost = text
             self.timeline.visits.clear()
             self.version += 1
 
     @property
     def ended(self) -> bool:
-        """Whether the run is over."""
+        """Whether the run is over, or nobody tells more of it."""
         return self.overview.ended is not None
 
     def node(self, job: int) -> str:

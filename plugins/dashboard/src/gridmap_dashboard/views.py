@@ -48,6 +48,7 @@ def summary(state: RunState, now: float) -> Plain:
         "began": timeline.began,
         "ended": overview.ended,
         "error": overview.error,
+        "lost": state.lost,
         "elapsed": elapsed,
         "version": state.version,
         "jobs": {

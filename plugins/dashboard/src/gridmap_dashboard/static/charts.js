@@ -6,7 +6,7 @@ const HEIGHT = 150, LEFT = 54, BOTTOM = 18, TOP = 8, RIGHT = 8;
 
 /** The largest number of an axis: 1, 2, 2.5 or 5 times a power of ten (or of 1024). */
 function ceiling(value, base) {
-  if (!(value > 0)) return 1;
+  if (!(value > 0)) return base === 10 ? 1 : base;
   const unit = base ** Math.floor(Math.log(value) / Math.log(base) + 1e-9);
   const steps = base === 10 ? [1, 2, 2.5, 5, 10] : [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
   return unit * steps.find((step) => unit * step >= value * 0.999);

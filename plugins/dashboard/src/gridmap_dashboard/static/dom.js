@@ -16,19 +16,34 @@ function fill(element, attributes, children) {
 export const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
 export const svg = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
-/** Exchange the children of an element, keeping the focus where it was if that has a key. */
+/** Exchange the children of an element, keeping the focus where it was if that has a key, or near. */
 export function put(parent, ...children) {
-  const key = document.activeElement?.dataset?.key;
+  const focused = document.activeElement, key = focused?.dataset?.key;
+  const inside = parent.contains(focused) && focused !== parent;
   parent.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
-  if (key !== undefined && !parent.contains(document.activeElement)) {
-    [...parent.querySelectorAll("[data-key]")].find((one) => one.dataset.key === key)?.focus();
-  }
+  if (!inside || parent.contains(document.activeElement)) return;
+  const again = [...parent.querySelectorAll("[data-key]")].find((one) => one.dataset.key === key);
+  (again ?? document.querySelector("main h1"))?.focus({ preventScroll: true });
 }
 
 export function card(title, aside, ...children) {
   const id = `card-${title.replace(/\W+/g, "-").toLowerCase()}`;
   const head = h("header", null, h("h2", { id }, title), aside ? (typeof aside === "string" ? h("p", null, aside) : aside) : null);
   return h("section", { class: "card", "aria-labelledby": id }, head, ...children);
+}
+
+/** The head of a page. Its title stays the same element, so that the focus can stay on it. */
+export function heading() {
+  const name = h("h1", { tabindex: -1 }), state = h("div"), text = h("p"), button = h("span");
+  return {
+    element: h("div", { class: "head" }, h("div", null, h("div", { class: "title" }, name, state), text), button),
+    show(latest) {
+      if (name.textContent !== latest.name) name.textContent = latest.name;
+      put(state, latest.state);
+      text.textContent = latest.text;
+      put(button, latest.button);
+    },
+  };
 }
 
 export const facts = (...pairs) => h("dl", { class: "facts" },
@@ -47,6 +62,23 @@ export function said(progress) {
   const { part, text } = progress;
   const bar = part === null ? null : h("progress", { max: 1, value: part, "aria-label": "By its own account" });
   return h("span", { class: "said" }, bar, h("span", { class: "soft" }, text));
+}
+
+/** Leave out the middle of a long name; whoever points at it, or cannot see it, gets all. */
+export function brief(name, most = 60) {
+  const letters = [...name];
+  if (letters.length <= most) return name;
+  const half = Math.floor(most / 2);
+  return h("span", { title: name },
+    h("span", { "aria-hidden": "true" }, `${letters.slice(0, half).join("")} … ${letters.slice(-half).join("")}`),
+    h("span", { class: "unseen" }, name));
+}
+
+/** How to call hosts where all are of one domain: without it. */
+export function briefly(hosts) {
+  const domain = (host) => (/^[\d.]+$|:/.test(host) ? "" : host.slice(host.indexOf(".") + 1 || host.length));
+  const [first = "", ...others] = new Set(hosts.map(domain));
+  return first && !others.length ? (host) => host.slice(0, -first.length - 1) : (host) => host;
 }
 
 export const whole = (number) => Math.round(number).toLocaleString("en");

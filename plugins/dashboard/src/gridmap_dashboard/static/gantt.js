@@ -1,6 +1,6 @@
 // Who was busy when, by node: one row for each runner a node had at a time.
 
-import { clock, h, plural, put, span, svg } from "./dom.js";
+import { briefly, clock, h, plural, put, span, svg } from "./dom.js";
 
 const ROW = 12, GAP = 3, WIDE = 1000;
 const KINDS = ["done", "retried", "failed"];
@@ -12,14 +12,15 @@ export function gantt(place, data, seconds, choose) {
   const start = seconds ? Math.max(0, end - seconds) : 0;
   const x = (at) => Math.max(0, Math.min(WIDE, ((at - start) / (end - start)) * WIDE));
   const readout = h("p", { class: "readout soft" });
+  const call = briefly(data.nodes.map((one) => one.node));
   const rows = data.nodes.flatMap(({ node, lanes }) => [
-    h("div", { class: "node" }, node, h("small", null, ` ${plural(lanes.length, "runner")}`)),
-    picture(node, lanes, x, (at) => start + (at / WIDE) * (end - start), end, readout, choose),
+    h("div", { class: "node", title: node }, call(node), h("small", null, ` ${plural(lanes.length, "runner")}`)),
+    picture(call(node), lanes, x, (at) => start + (at / WIDE) * (end - start), end, readout, choose),
   ]);
   const scrolled = place.querySelector(".gantt")?.scrollTop ?? 0;
   put(place,
     data.nodes.length === 0 ? h("p", { class: "empty" }, "No runner has come up yet.") : null,
-    h("div", { class: "gantt" }, ...rows,
+    h("div", { class: "gantt", tabindex: 0, role: "group", "aria-label": "Timeline by node", "data-key": "gantt" }, ...rows,
       h("div", { class: "axis" }, ...[0, 0.25, 0.5, 0.75, 1].map((part) => h("span", null, clock(start + part * (end - start)))))),
     readout,
     h("div", { class: "keys" },

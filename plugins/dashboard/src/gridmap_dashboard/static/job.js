@@ -2,15 +2,15 @@
 
 import { get, runPath } from "./api.js";
 import { chart } from "./charts.js";
-import { bytes, card, chip, clock, facts, h, number, put, said, span, whole } from "./dom.js";
-import { askToKill } from "./kill.js";
+import { bytes, card, chip, clock, facts, h, heading, number, put, said, span, whole } from "./dom.js";
+import { killer } from "./kill.js";
 
 export function job(main, { run, job: wanted }) {
-  const head = h("div", { class: "head" });
+  const head = heading();
   const rest = h("div", { class: "stack" });
   const vitals = h("div"), log = h("div"), live = transcript();
   main.replaceChildren(
-    h("p", null, h("a", { href: `#/run/${run}/jobs` }, "All jobs")), head, rest,
+    h("p", null, h("a", { href: `#/run/${run}/jobs` }, "All jobs")), head.element, rest,
     live.card, h("div", { class: "columns" }, vitals), log);
   let stands = null, killable = false;
   return {
@@ -23,10 +23,10 @@ export function job(main, { run, job: wanted }) {
     async refresh() {
       const found = await get(runPath(run, `/jobs/${wanted}`));
       const open = !["done", "failed", "cancelled"].includes(found.state);
-      put(head,
-        h("div", null, h("div", { class: "title" }, h("h1", { tabindex: -1 }, found.name), chip(found.state)),
-          h("p", null, `job ${found.job} of ${stands?.name ?? "the run"}`)),
-        open && killable ? h("button", { type: "button", class: "danger", "data-key": "kill", onclick: () => askToKill(stands, found) }, "End this job …") : null);
+      head.show({
+        name: found.name, state: chip(found.state), text: `job ${found.job} of ${stands?.name ?? "the run"}`,
+        button: open && killable ? killer(stands, found) : null,
+      });
       live.waits(open);
       put(rest, card("What is known", said(found.progress), facts(
         ["Node", found.node || "–"],
@@ -64,7 +64,7 @@ function transcript() {
     text.hidden = !text.textContent;
     box.hidden = !heard || (text.hidden && !open);
     if (low) text.scrollTop = text.scrollHeight;
-    note.textContent = lost ? `${whole(lost)} earlier lines left out` : text.hidden ? "nothing yet" : "since this page was opened";
+    note.textContent = lost ? `${whole(lost)} earlier lines left out` : text.hidden ? "nothing since this page was opened" : "since this page was opened";
   }
   return {
     card: box,

@@ -1,7 +1,7 @@
 // The table of jobs: the server searches, sorts and sends one page of rows.
 
 import { get, runPath } from "./api.js";
-import { chip, clock, h, put, said, say, span, whole } from "./dom.js";
+import { brief, chip, clock, h, put, said, say, span, whole } from "./dom.js";
 
 const ROWS = 50;
 const FILTERS = ["", "running", "queued", "done", "failed", "cancelled"];
@@ -18,7 +18,7 @@ export function jobs(main, { run, query, replace }) {
   const search = h("input", { type: "search", id: "search", value: asked.q, maxlength: 200, autocomplete: "off", spellcheck: "false", placeholder: "Number, 100-200, node, cause or exception" });
   const filters = h("div", { class: "choice", role: "group", "aria-label": "Show jobs that are" });
   const body = h("tbody");
-  const caption = h("caption", { id: "found", role: "status" });
+  const caption = h("caption", { id: "found" });
   const heads = COLUMNS.map(([key, name, kind]) => h("th", { scope: "col", class: kind },
     key ? h("button", { type: "button", onclick: () => sort(key) }, name) : name));
   const before = h("button", { type: "button", onclick: () => turn(-1) }, "Previous");
@@ -84,7 +84,7 @@ export function jobs(main, { run, query, replace }) {
 
 function line(run, row) {
   return h("tr", null,
-    h("td", null, h("a", { href: `#/run/${run}/job/${row.job}`, "data-key": `job ${row.job}` }, row.name)),
+    h("td", null, h("a", { href: `#/run/${run}/job/${row.job}`, "data-key": `job ${row.job}` }, brief(row.name))),
     h("td", null, chip(row.state), row.cause && row.state !== "done" ? h("span", { class: "soft" }, ` ${row.cause}`) : null, said(row.progress)),
     h("td", { class: "wide" }, row.node || "–"),
     h("td", { class: "number" }, span(row.seconds)),

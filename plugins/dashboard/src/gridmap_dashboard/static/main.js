@@ -14,6 +14,7 @@ const PAGES = { "": overview, jobs, runners, activity, job };
 const main = document.getElementById("main");
 const nav = document.getElementById("nav");
 const link = document.getElementById("link");
+const gone = document.getElementById("gone");
 
 let page = null, stands = null, hush = null, heard = null, over = false, watched = null;
 let seen = -1, busy = false, late = 0;
@@ -72,26 +73,38 @@ function follow(run, job) {
     },
     stands(latest) {
       stands = latest;
-      tell(latest.ended === null ? "live" : "", latest.ended === null ? "live" : "over");
+      gone.hidden = true;
+      tell(latest.ended === null ? "live" : "", latest.ended === null ? "live" : ending());
       page?.update(latest);
       title();
       later();
     },
     lost() {
-      if (!over) tell("lost", `not connected; as of ${clock(stands?.elapsed ?? 0)}`);
+      if (!over) lose();
     },
     async over() {
       over = true;
-      tell("", "the run is over");
+      tell("", ending());
       if (busy) await current;
       await refresh();
     },
   });
 }
 
+/** What is said of a run of which nothing more will be heard. */
+const ending = () => stands?.lost ? "not followed" : "the run is over";
+
 function tell(kind, text) {
   link.className = `link ${kind}`;
   if (link.textContent !== text) link.textContent = text;
+}
+
+/** Say that nobody answers, which is how a page ends whose script was killed. */
+function lose() {
+  tell("lost", `not connected; as of ${clock(stands?.elapsed ?? 0)}`);
+  if (!gone.hidden) return;
+  gone.textContent = "Nobody answers here any more: the process that serves this page has ended, or the way to it is cut. What you see is how it stood. In a terminal, “gridmap status” says how the run stands, and “gridmap dashboard” shows runs that are over, too.";
+  gone.hidden = false;
 }
 
 /** Ask for what is shown, soon, but not more often than it can be read. */
@@ -116,17 +129,18 @@ async function look() {
     await mine.refresh();
     if (mine === page) seen = version; // else the page that came meanwhile has seen nothing
   } catch (error) {
-    if (error instanceof TypeError) tell("lost", `not connected; as of ${clock(stands?.elapsed ?? 0)}`);
+    if (error instanceof TypeError) lose();
     else if (mine === page) put(main, h("h1", { tabindex: -1 }, "This cannot be shown"), h("p", { class: "note bad", role: "alert" }, error.message), h("p", null, h("a", { href: "#/" }, "All runs")));
   } finally {
     busy = false;
-    if (mine !== page || (stands && stands.version !== seen)) later();
+    if (mine !== page) refresh(); // at once: so far it is empty
+    else if (stands && stands.version !== seen) later();
   }
 }
 
 addEventListener("hashchange", () => {
   if (location.hash === "#main") return main.focus();
-  route(false).catch((error) => tell("lost", error.message));
+  route(false).catch((error) => error instanceof TypeError ? lose() : tell("lost", error.message));
 });
 document.addEventListener("visibilitychange", later);
 document.addEventListener("keydown", (event) => {

@@ -2,40 +2,40 @@
 
 import { get, runPath } from "./api.js";
 import { chart } from "./charts.js";
-import { bytes, card, chip, clock, date, facts, h, number, per, plural, put, span, whole } from "./dom.js";
+import { briefly, bytes, card, chip, clock, date, facts, h, heading, number, per, plural, put, span, whole } from "./dom.js";
 import { gantt } from "./gantt.js";
-import { askToKill } from "./kill.js";
+import { killer } from "./kill.js";
 
 const WINDOWS = [["all of it", 0], ["last 10 min", 600], ["last min", 60]];
 
 export function overview(main, { run, go }) {
-  const head = h("div", { class: "head" });
+  const head = heading();
   const notes = h("div", { class: "stack" });
   const progress = h("section", { class: "card", "aria-label": "Progress" });
   const rates = h("section", { class: "card", "aria-label": "Figures" });
   const throughput = h("div"), cores = h("div"), memory = h("div");
   const lanes = h("div"), causes = h("div"), happened = h("div");
-  let shown = 0, drawn = null, latest = null;
+  let since = 0, drawn = null, latest = null;
   const choice = h("div", { class: "choice", role: "group", "aria-label": "Time shown" }, ...WINDOWS.map(([name, seconds]) =>
     h("button", { type: "button", "aria-pressed": String(seconds === 0), onclick: (event) => {
-      shown = seconds;
+      since = seconds;
       for (const one of choice.children) one.setAttribute("aria-pressed", String(one === event.currentTarget));
       if (drawn) draw();
     } }, name)));
-  main.replaceChildren(head, notes, progress, rates,
+  main.replaceChildren(head.element, notes, progress, rates,
     h("div", { class: "columns" },
       card("Throughput", "jobs done per second", throughput),
       card("Processors", "cores in use", cores),
       card("Memory", "held by jobs", memory)),
     card("Timeline", choice, lanes),
     causes, card("Activity", h("a", { href: `#/run/${run}/activity` }, "All of it"), happened));
-  const draw = () => gantt(lanes, drawn, shown, (job) => go(`#/run/${run}/job/${job}`));
+  const draw = () => gantt(lanes, drawn, since, (job) => go(`#/run/${run}/job/${job}`));
 
   return {
     title: "Overview",
     update(stands) {
       latest = stands;
-      put(head, ...heading(stands));
+      head.show(shown(stands));
       put(notes, ...notices(stands));
       put(progress, ...counts(stands));
       put(rates, figures(stands));
@@ -52,44 +52,50 @@ export function overview(main, { run, go }) {
         room: throughput, title: "Throughput", series: [{ name: "", values: charts.throughput.values }], step: charts.throughput.step,
         end: Math.max(end, charts.throughput.step * charts.throughput.values.length), format: number, stairs: true,
       }));
-      put(cores, chart({ room: cores, title: "Processors", series: busiest(nodes, "cores"), step, end, format: number }));
-      put(memory, chart({ room: memory, title: "Memory", series: busiest(nodes, "memory"), step, end, format: bytes, base: 1024 }));
+      const [first, rest] = busiest(nodes);
+      put(cores, chart({ room: cores, title: "Processors", series: lines(first, rest, "cores"), step, end, format: number }));
+      put(memory, chart({ room: memory, title: "Memory", series: lines(first, rest, "memory"), step, end, format: bytes, base: 1024 }));
       put(happened, events(list.slice(0, 8)));
       if (latest) this.update(latest);
     },
   };
 }
 
-/** Lines for the seven nodes that did most, and one for all others together. */
-function busiest(nodes, what) {
-  const sum = (values) => values.reduce((one, two) => one + two, 0);
-  const sorted = nodes.map((node, place) => ({ name: node.node, values: node[what], place })).sort((one, two) => sum(two.values) - sum(one.values));
-  // In the order of nodes, so that a node has the same colour in all charts.
-  const [first, rest] = [sorted.slice(0, 7).sort((one, two) => one.place - two.place), sorted.slice(7)];
-  if (rest.length === 0) return first;
-  const values = rest[0].values.map((_, place) => sum(rest.map((one) => one.values[place] ?? 0)));
-  return [...first, { name: `${rest.length} more`, values }];
+const sum = (values) => values.reduce((one, two) => one + two, 0);
+
+/** The seven nodes that did most, by name, and all others: the same in all charts, and so are their colours. */
+function busiest(nodes) {
+  const call = briefly(nodes.map((one) => one.node));
+  const sorted = nodes.map((one) => ({ ...one, name: call(one.node), did: sum(one.cores) })).sort((one, two) => two.did - one.did);
+  const most = sorted.length > 8 ? 7 : 8;
+  return [sorted.slice(0, most).sort((one, two) => one.name.localeCompare(two.name, "en", { numeric: true })), sorted.slice(most)];
+}
+
+function lines(first, rest, what) {
+  const series = first.map((one) => ({ name: one.name, values: one[what] }));
+  if (rest.length === 0) return series;
+  const values = rest[0][what].map((_, place) => sum(rest.map((one) => one[what][place] ?? 0)));
+  return [...series, { name: `${rest.length} more`, values }];
 }
 
 function state(stands) {
   if (stands.ended === null) return stands.runners.up ? chip("running", "running") : chip("queued", "waiting for runners");
+  if (stands.lost) return chip("cancelled", "not heard of");
   if (stands.error) return chip("failed", "stopped");
   return stands.jobs.failed ? chip("failed", "over, with failures") : chip("done", "done");
 }
 
-function heading(stands) {
+function shown(stands) {
   const when = stands.ended === null ? `began ${date(stands.began)}` : `${date(stands.began)} to ${date(stands.ended)}`;
-  return [
-    h("div", null,
-      h("div", { class: "title" }, h("h1", { tabindex: -1 }, stands.name || "run"), state(stands)),
-      h("p", null, `on ${stands.backend} · ${when}`)),
-    stands.killable && stands.ended === null
-      ? h("button", { type: "button", class: "danger", "data-key": "kill", onclick: () => askToKill(stands, null) }, "End the run …") : null,
-  ];
+  return {
+    name: stands.name || "run", state: state(stands), text: `on ${stands.backend} · ${when}`,
+    button: stands.killable && stands.ended === null ? killer(stands, null) : null,
+  };
 }
 
 function notices(stands) {
   const found = [];
+  if (stands.lost) found.push(h("p", { class: "note", role: "status" }, `So it stood at the time it was last heard of: ${stands.lost}.`));
   if (stands.error) found.push(h("p", { class: "note bad", role: "status" }, `The run was stopped: ${stands.error}`));
   const reasons = stands.pending.filter(([reason]) => reason);
   if (stands.ended === null && reasons.length) {

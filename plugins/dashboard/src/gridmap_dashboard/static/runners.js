@@ -1,7 +1,7 @@
 // The runners: a table, which is also the timeline for those who cannot see it.
 
 import { get, runPath } from "./api.js";
-import { bytes, chip, h, number, plural, put, said, span, whole } from "./dom.js";
+import { briefly, bytes, chip, h, number, plural, put, said, span, whole } from "./dom.js";
 
 const COLUMNS = [["Runner", ""], ["Node", ""], ["State", ""], ["Job", "number"], ["For", "number wide"], ["Done", "number"], ["Cores", "number wide"], ["Memory", "number wide"], ["Last heard", "number wide"]];
 const CHIPS = { up: ["running", "up"], queued: ["queued", "waiting"], gone: ["cancelled", "gone"] };
@@ -17,15 +17,16 @@ export function runners(main, { run }) {
     async refresh() {
       const found = await get(runPath(run, "/runners"));
       caption.textContent = found.total > found.runners.length ? `${whole(found.runners.length)} of ${plural(found.total, "runner")}` : plural(found.total, "runner");
-      put(body, ...(found.runners.length ? found.runners.map((one) => line(run, one)) : [h("tr", null, h("td", { colspan: COLUMNS.length, class: "empty" }, "No runner has been submitted yet."))]));
+      const call = briefly(found.runners.map((one) => one.node).filter(Boolean));
+      put(body, ...(found.runners.length ? found.runners.map((one) => line(run, one, call)) : [h("tr", null, h("td", { colspan: COLUMNS.length, class: "empty" }, "No runner has been submitted yet."))]));
     },
   };
 }
 
-function line(run, one) {
+function line(run, one, call) {
   return h("tr", null,
     h("td", { class: "mono" }, one.handle || one.number),
-    h("td", null, one.node || "–"),
+    h("td", { class: "place", title: one.node }, one.node ? call(one.node) : "–"),
     h("td", null, chip(...CHIPS[one.state]), one.reason ? h("span", { class: "soft wide" }, ` ${one.reason}`) : null, said(one.progress)),
     h("td", { class: "number" }, one.job === null ? "–" : h("a", { href: `#/run/${run}/job/${one.job}`, "data-key": `runner ${one.number}` }, one.job)),
     h("td", { class: "number wide" }, span(one.running)),
