@@ -108,4 +108,4 @@ def test_a_run_is_killed_once_it_is_confirmed(terminal: Terminal) -> None:
     assert yes.returncode == 0, yes.stderr
     _, err = terminal.script.communicate(timeout=60)
     assert terminal.script.returncode == 1
-    assert "RunKilledError: run 'watched' was killed with `gridmap kill`" in err
+    assert "RunKilledError: run 'watched' was killed by process" in err

@@ -245,7 +245,7 @@ class RunBusyError(RunError):
 
 
 class RunKilledError(GridMapError):
-    """The run was killed from another process of its user's, with `gridmap kill`.
+    """The run was killed by its user: `gridmap kill`, `gridmap top` or the web page.
 
     What was finished is in the attribute ``gridmap_results`` of the exception that a
     map raises; a run that was given a name can be resumed.
@@ -262,7 +262,10 @@ class RunKilledError(GridMapError):
 
     def __str__(self) -> str:
         """Say who killed it."""
-        return f"run {self.run!r} was killed with `gridmap kill` by {self.by}"
+        return (
+            f"run {self.run!r} was killed by {self.by}, with `gridmap kill`, "
+            "`gridmap top` or the web page"
+        )
 
 
 class ProtocolError(GridMapError):
