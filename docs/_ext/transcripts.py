@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from unittest import mock
 
-import attrs
+import msgspec
 
 from gridmap import events as ev
 from gridmap import payload
@@ -180,7 +180,7 @@ def logs():
             (place / f"{name}.log").write_text(text)
         here = Driver(pid=81_245, start="1", host="login1", machine="a")
         events = [
-            attrs.evolve(one, directory=str(place.parent))
+            msgspec.structs.replace(one, directory=str(place.parent))
             if isinstance(one, ev.RunStarted)
             else one
             for one in _sweep()
@@ -333,7 +333,7 @@ def progress():
     asked = Resources(memory="2G", walltime="1h")
     for event in sorted(_sweep(), key=lambda event: event.at):
         if isinstance(event, ev.JobsQueued):
-            event = attrs.evolve(event, resources=asked)  # noqa: PLW2901 - the same
+            event = msgspec.structs.replace(event, resources=asked)  # noqa: PLW2901 - the same
         tally.take(event)
     tally.take(
         ev.JobProgress(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-import attrs
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -193,8 +193,8 @@ def test_what_is_held_of_bad_ends_is_bounded() -> None:
     overview.take(queued(3000))
     for job in range(3000):
         event = failed(job)
-        overview.take(attrs.evolve(event, traceback=f"line {job}"))
-        overview.take(attrs.evolve(event, traceback=f"line {job}"))
+        overview.take(msgspec.structs.replace(event, traceback=f"line {job}"))
+        overview.take(msgspec.structs.replace(event, traceback=f"line {job}"))
     traced = [job for job, end in overview.failures.items() if end.traceback]
     assert list(overview.failures) == [*range(2000, 3000)]
     assert traced == [*range(2900, 3000)]  # each counts twice
@@ -230,7 +230,7 @@ def test_names_are_those_of_the_jobs_that_have_some() -> None:
     """Whoever hands jobs in one by one is told of once."""
     overview = Overview()
     overview.take(queued(2))
-    overview.take(attrs.evolve(queued(4, first=2), names=("c", "d")))
+    overview.take(msgspec.structs.replace(queued(4, first=2), names=("c", "d")))
     assert overview.names == ["", "", "c", "d"]
     assert [overview.job(n).name for n in (1, 3)] == ["", "d"]
     assert [notice.text for notice in overview.notices] == ["4 jobs were handed in"]
@@ -253,6 +253,6 @@ def test_a_runner_has_the_job_that_it_runs() -> None:
         )
     )  # fmt: skip
     assert overview.runners[1].job == 1  # the heartbeat is from between the two
-    overview.take(attrs.evolve(failed(1), at=7.0))
+    overview.take(msgspec.structs.replace(failed(1), at=7.0))
     assert (runner.job, runner.job_since) == (None, None)
     assert overview.seconds[1] == 2.0  # it raised before any heartbeat

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-import attrs
+import msgspec
 
 from gridmap.explanation import Explanation
 from gridmap.resources import Resources
 from gridmap.verdict import Verdict
 
 
-@attrs.frozen(kw_only=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Something happened.
 
     Attributes:
@@ -29,8 +28,7 @@ class Event:
     at: float
 
 
-@attrs.frozen(kw_only=True)
-class RunStarted(Event):
+class RunStarted(Event, frozen=True, kw_only=True):
     """A run opened its socket.
 
     Attributes:
@@ -45,11 +43,10 @@ class RunStarted(Event):
     backend: str
     directory: str
     completion_mail: bool = False
-    settings: Mapping[str, object] = attrs.field(factory=dict, hash=False)
+    settings: Mapping[str, object] = msgspec.field(default_factory=dict)
 
 
-@attrs.frozen(kw_only=True)
-class RunEnded(Event):
+class RunEnded(Event, frozen=True, kw_only=True):
     """A run is over.
 
     Attributes:
@@ -61,12 +58,11 @@ class RunEnded(Event):
     """
 
     error: str | None
-    queries: Mapping[str, int] = attrs.field(factory=dict, hash=False)
-    turned_away: Mapping[str, int] = attrs.field(factory=dict, hash=False)
+    queries: Mapping[str, int] = msgspec.field(default_factory=dict)
+    turned_away: Mapping[str, int] = msgspec.field(default_factory=dict)
 
 
-@attrs.frozen(kw_only=True)
-class JobsQueued(Event):
+class JobsQueued(Event, frozen=True, kw_only=True):
     """Jobs were handed in.
 
     Attributes:
@@ -83,8 +79,7 @@ class JobsQueued(Event):
     names: tuple[str, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
-class JobsRestored(Event):
+class JobsRestored(Event, frozen=True, kw_only=True):
     """A run was taken over from an earlier process of its user's.
 
     Attributes:
@@ -97,11 +92,10 @@ class JobsRestored(Event):
     jobs: int
     done: int
     failed: int
-    states: bytes = attrs.field(default=b"", repr=False)
+    states: bytes = b""
 
 
-@attrs.frozen(kw_only=True)
-class JobsGranted(Event):
+class JobsGranted(Event, frozen=True, kw_only=True):
     """Jobs were given to a runner, for the ``attempt``-th time."""
 
     first: int
@@ -110,8 +104,7 @@ class JobsGranted(Event):
     attempt: int
 
 
-@attrs.frozen(kw_only=True)
-class JobsDone(Event):
+class JobsDone(Event, frozen=True, kw_only=True):
     """Jobs returned a value.
 
     Attributes:
@@ -130,8 +123,7 @@ class JobsDone(Event):
     peak_rss: int = 0
 
 
-@attrs.frozen(kw_only=True)
-class JobFailed(Event):
+class JobFailed(Event, frozen=True, kw_only=True):
     """A job ended badly.
 
     Attributes:
@@ -154,24 +146,21 @@ class JobFailed(Event):
     traceback: str = ""
 
 
-@attrs.frozen(kw_only=True)
-class JobsCancelled(Event):
+class JobsCancelled(Event, frozen=True, kw_only=True):
     """Jobs were taken back by the user; those among them that were over stay so."""
 
     first: int
     stop: int
 
 
-@attrs.frozen(kw_only=True)
-class RunnersSubmitted(Event):
+class RunnersSubmitted(Event, frozen=True, kw_only=True):
     """The scheduler took runners: numbers and handles, in the same order."""
 
     runners: tuple[int, ...]
     handles: tuple[str, ...]
 
 
-@attrs.frozen(kw_only=True)
-class RunnerPending(Event):
+class RunnerPending(Event, frozen=True, kw_only=True):
     """The scheduler said why a runner does not start yet.
 
     Attributes:
@@ -200,8 +189,7 @@ class RunnerPending(Event):
         return str(why)
 
 
-@attrs.frozen(kw_only=True)
-class RunnerUp(Event):
+class RunnerUp(Event, frozen=True, kw_only=True):
     """A runner said hello."""
 
     runner: int
@@ -210,8 +198,7 @@ class RunnerUp(Event):
     pid: int
 
 
-@attrs.frozen(kw_only=True)
-class RunnerVitals(Event):
+class RunnerVitals(Event, frozen=True, kw_only=True):
     """A runner's heartbeat.
 
     Attributes:
@@ -232,8 +219,7 @@ class RunnerVitals(Event):
     running_s: float
 
 
-@attrs.frozen(kw_only=True)
-class JobProgress(Event):
+class JobProgress(Event, frozen=True, kw_only=True):
     """A job said how far it is: see `gridmap.progress`.
 
     It comes with heartbeats, and within a second where somebody watches.
@@ -253,8 +239,7 @@ class JobProgress(Event):
     text: str = ""
 
 
-@attrs.frozen(kw_only=True)
-class JobOutput(Event):
+class JobOutput(Event, frozen=True, kw_only=True):
     """A job printed something. Comes only where somebody asked for it.
 
     Attributes:
@@ -270,16 +255,14 @@ class JobOutput(Event):
     lost: int = 0
 
 
-@attrs.frozen(kw_only=True)
-class RunnerGone(Event):
+class RunnerGone(Event, frozen=True, kw_only=True):
     """A runner is over; ``text`` says how it is known."""
 
     runner: int
     text: str
 
 
-@attrs.frozen(kw_only=True)
-class EventsMissed(Event):
+class EventsMissed(Event, frozen=True, kw_only=True):
     """So many events were left out here, for their observer was far behind."""
 
     count: int

@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 from typing import Any, Final, TypeAlias
 
-import attrs
 import msgspec
 
 from gridmap import events
@@ -126,9 +125,9 @@ def answer(body: bytes) -> Answer:
 def happened(event: events.Event) -> Happened:
     """Return the message that tells of an event, without the run's settings."""
     fields = {
-        field.name: getattr(event, field.name)
-        for field in attrs.fields(type(event))
-        if field.name not in _WITHHELD
+        name: getattr(event, name)
+        for name in event.__struct_fields__
+        if name not in _WITHHELD
     }
     body = msgspec.msgpack.encode(fields)
     return Happened(kind=type(event).__name__, fields=msgspec.Raw(body))

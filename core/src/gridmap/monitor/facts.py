@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
-import attrs
-
-from gridmap.backend import (
-    Autopsy,
-    Capabilities,
-    Handle,
-    Killed,
-    NotAsked,
-    Observation,
-    Rejected,
-    Resubmitted,
-    Seen,
-)
-from gridmap.explanation import Explanation
-from gridmap.protocol.messages import FromRunner
-from gridmap.resources import Resources
+import msgspec
 
 if TYPE_CHECKING:
     from collections import deque
+    from collections.abc import Mapping
+
+    from gridmap.backend import (
+        Autopsy,
+        Capabilities,
+        Handle,
+        Killed,
+        NotAsked,
+        Observation,
+        Rejected,
+        Resubmitted,
+        Seen,
+    )
+    from gridmap.explanation import Explanation
+    from gridmap.protocol.messages import FromRunner
+    from gridmap.resources import Resources
 
 
-@attrs.frozen(kw_only=True)
-class BackendReady:
+class BackendReady(msgspec.Struct, frozen=True, kw_only=True):
     """The backend said what it can do; until then nothing is submitted."""
 
     capabilities: Capabilities
 
 
-@attrs.frozen(kw_only=True)
-class JobsAdded:
+class JobsAdded(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs ``first`` to ``stop - 1`` were handed in; they come in order, gapless.
 
     Attributes:
@@ -68,8 +66,7 @@ class JobsAdded:
         )
 
 
-@attrs.frozen(kw_only=True)
-class JobsKilled:
+class JobsKilled(msgspec.Struct, frozen=True, kw_only=True):
     """The user ended jobs that are not over, from another process.
 
     Attributes:
@@ -83,8 +80,7 @@ class JobsKilled:
     by: str
 
 
-@attrs.frozen(kw_only=True)
-class Watched:
+class Watched(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody looks at the run, or nobody does any more.
 
     Attributes:
@@ -96,50 +92,43 @@ class Watched:
     output: bool = False
 
 
-@attrs.frozen(kw_only=True)
-class JobsCancelled:
+class JobsCancelled(msgspec.Struct, frozen=True, kw_only=True):
     """The user takes jobs back, running ones too."""
 
     first: int
     stop: int
 
 
-@attrs.frozen(kw_only=True)
-class Sealed:
+class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     """No more jobs will be added."""
 
 
-@attrs.frozen(kw_only=True)
-class Heard:
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
     """A runner's message, in the order it was sent."""
 
     peer: bytes
     message: FromRunner
 
 
-@attrs.frozen(kw_only=True)
-class Disconnected:
+class Disconnected(msgspec.Struct, frozen=True, kw_only=True):
     """A runner's connection broke. A hint: it may come back."""
 
     peer: bytes
 
 
-@attrs.frozen(kw_only=True)
-class Unsent:
+class Unsent(msgspec.Struct, frozen=True, kw_only=True):
     """Work could not be sent: its runner has no connection, or does not read."""
 
     grant: int
 
 
-@attrs.frozen(kw_only=True)
-class Submitted:
+class Submitted(msgspec.Struct, frozen=True, kw_only=True):
     """The scheduler answered a submission: for each runner a handle or a rejection."""
 
     answers: Mapping[int, Handle | Rejected]
 
 
-@attrs.frozen(kw_only=True)
-class Looked:
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
     """The scheduler was asked about runners, with this outcome.
 
     Attributes:
@@ -155,11 +144,10 @@ class Looked:
     observation: Observation
     at: float
     wait_s: float = 0.0
-    why: Mapping[Handle, Explanation] = attrs.field(factory=dict)
+    why: Mapping[Handle, Explanation] = msgspec.field(default_factory=dict)
 
 
-@attrs.frozen(kw_only=True)
-class Autopsied:
+class Autopsied(msgspec.Struct, frozen=True, kw_only=True):
     """Accounting was asked about runners that are over.
 
     Attributes:
@@ -176,30 +164,26 @@ class Autopsied:
     wait_s: float = 0.0
 
 
-@attrs.frozen(kw_only=True)
-class KillAnswered:
+class KillAnswered(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a request to kill."""
 
     results: Mapping[Handle, Killed]
 
 
-@attrs.frozen(kw_only=True)
-class ResubmitAnswered:
+class ResubmitAnswered(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a request to start a runner again; None: not possible."""
 
     runner: int
     answer: Resubmitted | None
 
 
-@attrs.frozen(kw_only=True)
-class Attached:
+class Attached(msgspec.Struct, frozen=True, kw_only=True):
     """The scheduler was asked for all runners of the run, with this outcome."""
 
     found: Mapping[Handle, Seen] | NotAsked
 
 
-@attrs.frozen(kw_only=True)
-class Parked:
+class Parked(msgspec.Struct, frozen=True, kw_only=True):
     """What a runner left behind that ended while the run had no driver.
 
     Attributes:
@@ -211,13 +195,11 @@ class Parked:
     message: FromRunner
 
 
-@attrs.frozen(kw_only=True)
-class Tick:
+class Tick(msgspec.Struct, frozen=True, kw_only=True):
     """Time has passed, and everything that arrived meanwhile was told before."""
 
 
-@attrs.frozen(kw_only=True)
-class Closed:
+class Closed(msgspec.Struct, frozen=True, kw_only=True):
     """The run is to end.
 
     Attributes:
@@ -266,4 +248,4 @@ def take(inbox: deque[Fact]) -> Fact:
         inbox.popleft()
     if last is fact:
         return fact
-    return attrs.evolve(last, first=fact.first, names=tuple(names))
+    return msgspec.structs.replace(last, first=fact.first, names=tuple(names))

@@ -2,44 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import attrs
+import msgspec
 
-from gridmap.backend import Handle
-from gridmap.events import AnyEvent
-from gridmap.journal.entries import Entry
-from gridmap.protocol.messages import Failure, FromMonitor, Work
-from gridmap.resources import Resources
-from gridmap.verdict import Cause, Verdict
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gridmap.backend import Handle
+    from gridmap.events import AnyEvent
+    from gridmap.journal.entries import Entry
+    from gridmap.protocol.messages import Failure, FromMonitor, Work
+    from gridmap.resources import Resources
+    from gridmap.verdict import Cause, Verdict
 
 
-@attrs.frozen(kw_only=True)
-class Send:
+class Send(msgspec.Struct, frozen=True, kw_only=True):
     """Send a control message to a runner."""
 
     peer: bytes
     message: FromMonitor
 
 
-@attrs.frozen(kw_only=True)
-class SendWork:
+class SendWork(msgspec.Struct, frozen=True, kw_only=True):
     """Send jobs with their inputs, and before them their function if it is new."""
 
     peer: bytes
     work: Work
 
 
-@attrs.frozen(kw_only=True)
-class Forget:
+class Forget(msgspec.Struct, frozen=True, kw_only=True):
     """A runner's session is over; nothing more is sent to this peer."""
 
     peer: bytes
 
 
-@attrs.frozen(kw_only=True)
-class SubmitRunners:
+class SubmitRunners(msgspec.Struct, frozen=True, kw_only=True):
     """Start runners, as few submissions as the backend allows."""
 
     runners: tuple[int, ...]
@@ -47,15 +45,13 @@ class SubmitRunners:
     avoid: frozenset[str]
 
 
-@attrs.frozen(kw_only=True)
-class KillRunners:
+class KillRunners(msgspec.Struct, frozen=True, kw_only=True):
     """End runners through the scheduler."""
 
     handles: frozenset[Handle]
 
 
-@attrs.frozen(kw_only=True)
-class Look:
+class Look(msgspec.Struct, frozen=True, kw_only=True):
     """Ask the scheduler what it shows of these runners.
 
     Attributes:
@@ -68,11 +64,10 @@ class Look:
     handles: frozenset[Handle]
     since: float
     kill_check: bool = False
-    requests: Mapping[Handle, Resources] = attrs.field(factory=dict)
+    requests: Mapping[Handle, Resources] = msgspec.field(default_factory=dict)
 
 
-@attrs.frozen(kw_only=True)
-class HoldAutopsy:
+class HoldAutopsy(msgspec.Struct, frozen=True, kw_only=True):
     """Ask accounting about runners that are over, and read their logs.
 
     Attributes:
@@ -84,8 +79,7 @@ class HoldAutopsy:
     lives: Mapping[Handle, int]
 
 
-@attrs.frozen(kw_only=True)
-class ResubmitRunner:
+class ResubmitRunner(msgspec.Struct, frozen=True, kw_only=True):
     """Start a runner again in place, if the scheduler can."""
 
     runner: int
@@ -94,8 +88,7 @@ class ResubmitRunner:
     attempt: int
 
 
-@attrs.frozen(kw_only=True)
-class Deliver:
+class Deliver(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs of the report just heard are final: hand their payloads over.
 
     Attributes:
@@ -115,43 +108,37 @@ class Deliver:
     verdict: Verdict | None = None
 
 
-@attrs.frozen(kw_only=True)
-class KeepContent:
+class KeepContent(msgspec.Struct, frozen=True, kw_only=True):
     """The checkpoint just heard is what a job can go on with: keep its payload."""
 
     job: int
     digest: bytes
 
 
-@attrs.frozen(kw_only=True)
-class DropContent:
+class DropContent(msgspec.Struct, frozen=True, kw_only=True):
     """No job needs this checkpoint any more."""
 
     digest: bytes
 
 
-@attrs.frozen(kw_only=True)
-class DeliverVerdict:
+class DeliverVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """A job is final and has no payload: its verdict is all there is."""
 
     job: int
     verdict: Verdict
 
 
-@attrs.frozen(kw_only=True)
-class Attach:
+class Attach(msgspec.Struct, frozen=True, kw_only=True):
     """Ask the scheduler for all runners of the run that there are."""
 
 
-@attrs.frozen(kw_only=True)
-class Note:
+class Note(msgspec.Struct, frozen=True, kw_only=True):
     """Write down what has changed, before any later instruction is carried out."""
 
     entry: Entry
 
 
-@attrs.frozen(kw_only=True)
-class Publish:
+class Publish(msgspec.Struct, frozen=True, kw_only=True):
     """Tell the observers."""
 
     event: AnyEvent

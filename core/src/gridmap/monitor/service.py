@@ -12,7 +12,6 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
 import msgspec
 
 from gridmap import payload
@@ -367,7 +366,7 @@ class MonitorService:
             return event
         (parcel,) = self._batch.parcels(place, place + 1)
         text = payload.read_traceback(parcel, _TRACEBACK_CHARACTERS)
-        return attrs.evolve(event, traceback=text)
+        return msgspec.structs.replace(event, traceback=text)
 
 
 def _result(deliver: i.Deliver) -> e.Entry:
