@@ -29,6 +29,17 @@ def test_quick_results_do_not_wait_for_a_long_job(tmp_path: Path) -> None:
         assert futures[60].result(20) == 3600
 
 
+def test_no_job_waits_behind_a_long_one_while_a_runner_is_idle(tmp_path: Path) -> None:
+    """Quick jobs are handed to workers by the hundred: from there, too, they come back.
+
+    Were the next job not begun elsewhere, the one before it would never end.
+    """
+    count, needy = 2000, 1500
+    calls = [[str(tmp_path), needy, number] for number in range(count)]
+    results = grid_map(jobs.need_the_next, calls, backend="local", max_workers=2)
+    assert results == list(range(count))
+
+
 def test_a_missing_package_is_told_at_once(tmp_path: Path) -> None:
     """There is one machine and one Python: trying again would change nothing."""
     python = tmp_path / "python"

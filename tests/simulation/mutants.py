@@ -166,6 +166,7 @@ MUTANTS = (
     Mutant("do not kill what lingers", Parting, "linger", _never),
     Mutant("runners do not keep what they said", Outbox, "keep", _never),
     Mutant("jobs of a dead worker are lost", Workload, "_take_back", _never),
+    Mutant("lose what the worker is to skip", Workload, "cleared", _never, 1500),
     Mutant("do not compare what a runner holds", Supply, "compare", _never),
     Mutant("do not take surplus out of the queue", Staffing, "drop_surplus", _never),
     Mutant("number grants anew on resuming", JobTable, "number_grants_from", _never),

@@ -14,6 +14,9 @@ from gridmap.verdict import Cause, Verdict
 _BIG = 0.004
 """How many of the plans are big."""
 
+_QUICK = 0.15
+"""How many of the others begin with jobs that take next to no time."""
+
 OTHER = Resources(cores=2)
 MORE = Resources(memory="8G")
 
@@ -27,6 +30,7 @@ class Plan:
         groups: What they may need.
         deeds: What they may do.
         seconds: How long they take, least and most.
+        quick: How many of the first take next to no time instead.
         batches: In how many pieces they are handed in.
         pause_s: How much time passes from one piece to the next, at most.
         max_workers: As the policy has it.
@@ -67,6 +71,7 @@ class Plan:
     groups: tuple[Resources, ...] = (Resources(),)
     deeds: tuple[Deed, ...] = (Deed.VALUE,)
     seconds: tuple[float, float] = (0.01, 2.0)
+    quick: int = 0
     batches: int = 1
     pause_s: float = 0.0
     max_workers: int | None = 4
@@ -183,7 +188,15 @@ def draw(chance: random.Random) -> Plan:
         close_early=chance.random() < 0.15,
         kill=chance.random() < 0.5,
     )
-    return _grown(plan, chance) if chance.random() < _BIG else plan
+    if chance.random() < _BIG:
+        return _grown(plan, chance)
+    return _quickened(plan, chance) if chance.random() < _QUICK else plan
+
+
+def _quickened(plan: Plan, chance: random.Random) -> Plan:
+    """Return a plan whose first jobs say nothing of how long the others take."""
+    jobs = chance.choice([20, 60, 200])
+    return attrs.evolve(plan, jobs=jobs, quick=chance.randint(1, jobs))
 
 
 def _grown(plan: Plan, chance: random.Random) -> Plan:

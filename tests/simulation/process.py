@@ -47,6 +47,8 @@ class SimWorker:
         self._world = runner.sim.world
         self._queue: deque[tuple[int, int, bytes]] = deque()
         self._halted = False
+        self._withdrawing = self._marked = False
+        self._left_out: int | None = None
         self._gathered: list[Parcel] = []
         self._seconds = 0.0
         self._grant = 0
@@ -65,6 +67,8 @@ class SimWorker:
                 self._begin()
 
     def _begin(self) -> None:
+        if self._withdrawing:
+            self._leave_out()
         if not self._queue:
             self.job = None
             self._flush()
@@ -129,6 +133,39 @@ class SimWorker:
                 runner.now,
             ),
         )
+
+    def withdraw(self) -> None:
+        """Begin nothing of what was handed over until the mark comes."""
+        self._withdrawing, self._left_out = True, None
+
+    def mark(self) -> None:
+        """Here is the mark; it is read behind all that was handed over before."""
+        self._marked = True
+        if self.job is None:
+            self._begin()
+
+    def glimpsed(self) -> int | None:
+        """Return the job it says it is at: it says so, then looks whether it may."""
+        if not self.alive:
+            return None
+        if self.job is None and self._world.chance(0.5):
+            return self._left_out
+        return self.job.number if self.job else None
+
+    def _leave_out(self) -> None:
+        if self._queue and self._left_out is None:
+            self._left_out = self._queue[0][1]
+        self._queue.clear()
+        if not self._marked:
+            return
+        self._withdrawing = self._marked = False
+        self._flush()
+        runner = self._runner
+
+        def cleared() -> Iterable[ra.Action]:
+            return runner.machine.cleared(runner.now) if self is runner.worker else ()
+
+        runner.later(0.0005, cleared)
 
     @property
     def saves(self) -> bool:
@@ -398,8 +435,8 @@ class SimRunner:
                     self._set_up()
                 case ra.Feed():
                     self._feed(action)
-                case AskCheckpoint():
-                    self._ask(action.job)
+                case ra.Withdraw() | AskCheckpoint():
+                    self._ask_worker(action)
                 case ra.KillWorker():
                     self._kill_worker()
                 case ra.StartWorker():
@@ -426,6 +463,12 @@ class SimRunner:
 
         self.later(self.world.between(0.01, 0.3), ready)
 
+    def _ask_worker(self, action: ra.Withdraw | AskCheckpoint) -> None:
+        if isinstance(action, ra.Withdraw):
+            self._withdraw()
+        else:
+            self._ask(action.job)
+
     def _ask(self, job: int) -> None:
         worker = self.worker
         delay = self.world.random.choice([0.001, 0.1, 1.0, 30.0])
@@ -435,6 +478,20 @@ class SimRunner:
         jobs = range(feed.first, feed.stop)
         worker = self.worker
         self.later(0.0002, lambda: worker.feed(feed.grant, jobs, feed.function))
+
+    def _withdraw(self) -> None:
+        worker = self.worker
+        worker.withdraw()
+
+        def withdrawn() -> Iterable[ra.Action]:
+            if worker is not self.worker:
+                return ()
+            return self.machine.withdrawn(worker.glimpsed(), self.now)
+
+        self.later(0.0002, worker.mark)
+
+        # It looks a moment later, and what it sees may be out of date by then.
+        self.later(self.world.random.choice([0.0, 0.001, 0.001, 0.1]), withdrawn)
 
     def _kill_worker(self) -> None:
         worker = self.worker

@@ -47,6 +47,12 @@ PARTING_S = 400.0
 
 _MOST_QUESTIONS = 2
 
+_STALL_S = 45.0
+"""What a job that stalls at first may cost the only runner there is."""
+
+_NO_TIME_S = (1e-6, 1e-4)
+"""How long jobs take that take next to no time."""
+
 _PROMPT_S = 0.5
 """Runners that wait no longer are up before anybody asks where they are."""
 
@@ -122,7 +128,9 @@ class Simulation:
         self.truth.added(count)
         for number in range(first, first + count):
             deed = chance.choice(self.plan.deeds)
-            job = SimJob(number, deed, chance.uniform(*self.plan.seconds))
+            quick = number < self.plan.quick
+            bounds = _NO_TIME_S if quick else self.plan.seconds
+            job = SimJob(number, deed, chance.uniform(*bounds))
             job.saves = chance.random() < self.plan.saves
             self.jobs.append(job)
         fact = f.JobsAdded(
@@ -247,7 +255,7 @@ class Simulation:
         world = self.world
         if not self.plan.close_early:
             self.faults.end()
-            patience = PATIENCE_S
+            patience = max(PATIENCE_S, _STALL_S * len(self.jobs))
             attempts = len(self.jobs) * (self.plan.resubmits + 1)
             if self.plan.jobs_per_runner is not None:
                 patience += attempts * (self.plan.queue_s + 20.0)

@@ -84,6 +84,34 @@ def test_a_healthy_run_hardly_asks_the_scheduler() -> None:
         assert simulation.polite
 
 
+@pytest.mark.parametrize(
+    ("quick", "slow", "seconds", "ideal_s"),
+    [
+        pytest.param(99, 1, 10.0, 10.0, id="the last one"),
+        pytest.param(2000, 80, 5.0, 50.0, id="the last ones"),
+        pytest.param(20, 400, 1.0, 50.0, id="nearly all"),
+    ],
+)
+def test_no_job_is_stuck_behind_others(
+    quick: int, slow: int, seconds: float, ideal_s: float
+) -> None:
+    """Where quick jobs are followed by long ones, all runners share those.
+
+    They are worth no message each while they seem quick, and are handed out, and handed
+    to workers, by the hundred; nobody may wait for that.
+    """
+    jobs = quick + slow
+    plan = Plan(jobs=jobs, quick=quick, seconds=(seconds, seconds), max_workers=8,
+                nodes=(8,), queue_s=0.0)  # fmt: skip
+    simulations = [Simulation(seed, plan) for seed in range(5)]
+    for simulation in simulations:
+        simulation.add(jobs, final=True)
+        # To start takes 2 s, to ask for more runners 5 s, and all may not end at once.
+        simulation.world.run(ideal_s + 25.0)
+        assert simulation.settled
+        simulation.finish()
+
+
 class Run(RuleBasedStateMachine):
     """Hypothesis plays the user, the network and the scheduler; the rest is real."""
 

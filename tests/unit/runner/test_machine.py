@@ -147,6 +147,104 @@ def test_recall_hands_back_what_is_not_started() -> None:
     assert [drop.grant for drop in bench.take(ra.DropGrant)] == [1]
 
 
+def _with_a_queue() -> Bench:
+    """Return a bench whose worker is at job 1 of a grant, with others behind it."""
+    bench = Bench()
+    bench.hear(work(1, 0, 200))
+    bench.result(0, seconds=0.001)
+    assert len(bench.fed()) > 10
+    return bench
+
+
+def test_what_waits_behind_a_long_job_is_withdrawn_and_handed_back() -> None:
+    """Jobs that were quick before say nothing of those that come."""
+    bench = _with_a_queue()
+    bench.hear(m.Recall(grant=1))
+    bench.take(m.Returned)
+    bench.tick(0.05, (1, 0.05))
+    assert not bench.take(ra.Withdraw)
+    bench.tick(0.5, (1, 0.55))
+    bench.tick(0.5, (1, 1.05))
+    assert len(bench.take(ra.Withdraw)) == 1
+    bench.do(bench.machine.withdrawn(1, bench.now))
+    (back,) = bench.take(m.Returned)
+    assert back.first == 2
+    bench.result(1, seconds=2.0)
+    assert bench.fed() == []
+    bench.do(bench.machine.cleared(bench.now))
+    assert bench.fed() == []
+    assert [drop.grant for drop in bench.take(ra.DropGrant)] == [1]
+
+
+def test_what_was_withdrawn_is_run_when_nobody_else_wants_it() -> None:
+    """In order, once each, and not before the worker has read the mark."""
+    bench = _with_a_queue()
+    bench.tick(0.5, (1, 0.5))
+    bench.do(bench.machine.withdrawn(1, bench.now))
+    bench.result(1, seconds=2.0)
+    assert bench.fed() == []
+    bench.do(bench.machine.cleared(bench.now))
+    assert bench.fed()[0] == (1, 2)
+    assert not bench.take(m.Returned)
+
+
+def test_a_job_that_was_about_to_begin_is_not_lost() -> None:
+    """The worker said it was at it, and found that it may not: it was not begun."""
+    bench = _with_a_queue()
+    bench.tick(0.5, (1, 0.5))
+    bench.do(bench.machine.withdrawn(2, bench.now))
+    bench.result(1, seconds=0.5)
+    bench.do(bench.machine.cleared(bench.now))
+    assert bench.fed()[0] == (1, 2)
+
+
+def test_a_recall_is_remembered_for_what_turns_out_not_to_be_begun() -> None:
+    """Asked once, a runner hands back what it finds later."""
+    bench = _with_a_queue()
+    bench.hear(m.Recall(grant=1))
+    bench.take(m.Returned)
+    bench.tick(0.5, (1, 0.5))
+    bench.do(bench.machine.withdrawn(None, bench.now))
+    assert not bench.take(m.Returned)
+    bench.result(1, seconds=0.5)
+    bench.do(bench.machine.cleared(bench.now))
+    (back,) = bench.take(m.Returned)
+    assert back.first == 2
+    assert bench.fed() == []
+
+
+def test_a_worker_that_dies_withdrawn_leaves_the_next_one_free() -> None:
+    """What it was not to begin goes to the next one, which has no mark to read."""
+    bench = _with_a_queue()
+    bench.tick(0.5, (1, 0.5))
+    bench.do(bench.machine.withdrawn(1, bench.now))
+    bench.worker_ends(1)
+    bench.worker_starts()
+    assert bench.fed()[0] == (1, 2)
+    bench.do(bench.machine.cleared(bench.now))
+    assert not bench.take(m.Returned)
+
+
+def test_a_job_that_was_left_out_is_accounted_for_once() -> None:
+    """A cancelled job that was passed over comes by again with those around it."""
+    bench = _with_a_queue()
+    bench.hear(m.Cancel(grant=1, first=5, count=1))
+    bench.tick(0.5, (1, 0.5))
+    bench.do(bench.machine.withdrawn(1, bench.now))
+    bench.result(1, seconds=0.5)
+    bench.do(bench.machine.cleared(bench.now))
+    bench.worker_ends(2)
+    bench.worker_starts()
+    done = [job for _, job in bench.fed()]
+    while done:
+        for job in done:
+            bench.result(job, seconds=0.001)
+        assert not bench.take(ra.DropGrant) or done[-1] == 199
+        done = [job for _, job in bench.fed()]
+    reported = sum(report.count for report in bench.take(m.Report))
+    assert reported == 200 - 1 - 1  # without the cancelled one, and the lost one
+
+
 def test_a_job_that_is_not_started_is_cancelled_in_silence() -> None:
     """It is left out; the others are run."""
     bench = Bench()

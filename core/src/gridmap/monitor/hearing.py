@@ -294,7 +294,8 @@ class Hearing:
         grant = runner.grants.get(back.grant)
         if grant is not None:
             self._books.put_back(grant, back.first, back.first + back.count)
-            self._supply.dispatch(runner.group)
+            # What was asked back took longer than it should, perhaps.
+            self._supply.dispatch(runner.group, evenly=True)
 
     def _warned(self, runner: Runner, warned: m.Warned) -> None:
         """A runner's end is near: ask the scheduler whose wish it is, while it shows."""

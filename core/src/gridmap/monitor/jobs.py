@@ -65,6 +65,8 @@ class Grant:
         beat: The runner's last heartbeat before.
         left: How many are not accounted for.
         held: Which those are: 1 for each, from the span's first.
+        mean_s: Mean duration of the group's jobs when they were given; None before
+            any was measured.
     """
 
     number: int
@@ -75,6 +77,7 @@ class Grant:
     beat: int
     left: int
     held: bytearray = attrs.field(repr=False)
+    mean_s: float | None = None
 
     def holds(self, job: int) -> bool:
         """Whether it still answers for a job."""
@@ -285,9 +288,10 @@ class JobTable:
         move_jobs(self.states, span.first, span.stop, JobStep.GRANT)
         count = len(span)
         held = bytearray(b"\1") * count
-        grant = Grant(self._next_grant, runner, group, span, now, beat, count, held)
+        number, mean_s = self._next_grant, group.mean_s
+        grant = Grant(number, runner, group, span, now, beat, count, held, mean_s)
         self._next_grant += 1
-        self.grants[grant.number] = grant
+        self.grants[number] = grant
         if count > 1:
             group.loaded[grant.number] = grant
         return grant

@@ -381,6 +381,7 @@ class Ledger:
         books.jobs.wake(books.now)
         for group in books.jobs.groups.values():
             self._supply.dispatch(group)
+            self._supply.hasten(group)
             self._staffing.let_go(group)
         self._inquest.tick()
         self._staffing.staff_all()

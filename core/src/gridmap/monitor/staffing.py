@@ -162,6 +162,10 @@ class Staffing:
             self._fed(group)
         return lacking
 
+    def may_grow(self, group: Group) -> bool:
+        """Tell whether there may be more runners than there are, and jobs for them."""
+        return group.crew.living < group.open and self._free(group) > 0
+
     def _fed(self, group: Group) -> None:
         if group.starved_since is not None:
             group.starved_since = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from gridmap.events import JobsGranted
@@ -16,13 +17,16 @@ if TYPE_CHECKING:
 
     from gridmap.monitor.books import Books
     from gridmap.monitor.fleet import Runner
-    from gridmap.monitor.jobs import Group, Span
+    from gridmap.monitor.jobs import Grant, Group, Span
     from gridmap.monitor.staffing import Staffing
 
 _ALL: Final = 2**53
 """Jobs in a cancellation that means all of a grant."""
 
 _FRESH_S: Final = 10.0
+
+_HIRE_S: Final = 5.0
+"""How much later than late a batch has to be for runners to be asked for its sake."""
 
 _MARGIN_S: Final = 5.0
 """Seconds before a runner's end in which it is given nothing new."""
@@ -35,19 +39,23 @@ class Supply:
         self._books = books
         self._staffing = staffing
 
-    def dispatch(self, group: Group) -> None:
+    def dispatch(self, group: Group, *, evenly: bool = False) -> None:
         """Give a group's waiting jobs to those of its runners that have nothing.
 
         Those that are busy take more when they report.
+
+        Args:
+            group: The group.
+            evenly: Whether the jobs may take longer than others of the group did.
         """
         books = self._books
         while group.queued and group.idle and not books.closing:
             number = next(iter(group.idle))
-            self.supply(books.fleet.runners[number])
+            self.supply(books.fleet.runners[number], evenly=evenly)
             if number in group.idle:
                 return
 
-    def supply(self, runner: Runner) -> None:
+    def supply(self, runner: Runner, *, evenly: bool = False) -> None:
         """Give one runner what it should have, or let it go when it had its share."""
         group = runner.group
         if runner.state is not RunnerState.UP or self._books.closing:
@@ -61,7 +69,7 @@ class Supply:
                 left=runner.left, grants=len(runner.grants), mean_s=group.mean_s
             )
         ):
-            size = self._size(runner)
+            size = self._size(runner, evenly=evenly)
             span = self._books.jobs.take(group, size) if size > 0 else None
             if span is None:
                 break
@@ -80,7 +88,7 @@ class Supply:
                 return other if other is not group and other.queued else None
         return None
 
-    def _size(self, runner: Runner) -> int:
+    def _size(self, runner: Runner, *, evenly: bool = False) -> int:
         """Return how many jobs to give; 0 if the runner is not to have any more."""
         books, group = self._books, runner.group
         most = books.policy.jobs_per_runner
@@ -95,6 +103,7 @@ class Supply:
             runners=group.crew.up,
             mean_s=group.mean_s,
             remaining_s=remaining,
+            evenly=evenly,
         )
         return min(room, size or self._fresh(runner))
 
@@ -171,15 +180,51 @@ class Supply:
         elif not group.queued:
             self._recall(group)
 
-    def _recall(self, group: Group) -> None:
-        """Ask the unstarted jobs of the oldest large grant back, once."""
+    def hasten(self, group: Group) -> None:
+        """Ask for what takes longer than it should, where others could do it.
+
+        Those are runners that have nothing to do, and after a while new ones, which
+        were not asked for or were taken out of the queue when all jobs were given.
+        """
         books = self._books
-        while group.loaded:
-            number = next(iter(group.loaded))
-            grant = group.loaded.pop(number)
-            other = books.fleet.runners[grant.runner]
-            if other.peer is not None and other.state is RunnerState.UP:
-                message = m.Recall(grant=number)
-                books.ask(Send(peer=other.peer, message=message))
-                other.in_vain = max(0, other.in_vain - 1)  # the answer is asked for
+        if not group.loaded or group.queued or books.closing:
+            return
+        patience_s = 0.0 if group.idle else _HIRE_S
+        if not group.idle and not self._staffing.may_grow(group):
+            return
+        for grant in list(group.loaded.values()):  # the oldest first
+            late_s = books.now - grant.at - patience_s
+            if late_s <= dispatch.LATE_S:
                 return
+            if self._is_late(grant, patience_s):
+                self._ask_back(grant)
+
+    def _is_late(self, grant: Grant, patience_s: float = 0.0) -> bool:
+        age_s = self._books.now - grant.at - patience_s
+        count = len(grant.span)
+        return dispatch.is_late(count=count, mean_s=grant.mean_s, age_s=age_s)
+
+    def _recall(self, group: Group) -> None:
+        """Ask the unstarted jobs of the oldest large grant back, once.
+
+        If that one is about to be done, so are those that came after it, or they are
+        smaller; `hasten` finds what takes longer than that.
+        """
+        while group.loaded:
+            grant = next(iter(group.loaded.values()))
+            left_s = grant.left * (group.mean_s or math.inf)
+            if left_s < dispatch.WORTH_S and not self._is_late(grant):
+                return
+            if self._ask_back(grant):
+                return
+
+    def _ask_back(self, grant: Grant) -> bool:
+        """Ask for what is not started of a grant; tell whether its runner can answer."""
+        grant.group.loaded.pop(grant.number, None)
+        runner = self._books.fleet.runners[grant.runner]
+        if runner.peer is None or runner.state is not RunnerState.UP:
+            return False
+        self._books.ask(Send(peer=runner.peer, message=m.Recall(grant=grant.number)))
+        # An answer is asked for, and another where more is found behind a long job.
+        runner.in_vain = max(0, runner.in_vain - 2)
+        return True

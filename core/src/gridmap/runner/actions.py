@@ -72,6 +72,15 @@ class Feed:
 
 
 @attrs.frozen(kw_only=True)
+class Withdraw:
+    """Take back from the worker what it has not begun: a long job is before it.
+
+    What it is at is told at once (`RunnerMachine.withdrawn`), and when it has read that
+    nothing of before is to be begun (`RunnerMachine.cleared`).
+    """
+
+
+@attrs.frozen(kw_only=True)
 class KillWorker:
     """End the worker and its children; its end will be told as usual."""
 
@@ -111,6 +120,7 @@ Action: TypeAlias = (
     | SetUp
     | Feed
     | Examine
+    | Withdraw
     | KillWorker
     | StartWorker
     | DropGrant

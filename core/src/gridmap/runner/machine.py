@@ -22,6 +22,7 @@ from gridmap.runner.actions import (
     SetUp,
     StartWorker,
     Vitals,
+    Withdraw,
     WorkerEnd,
 )
 from gridmap.runner.interruption import (
@@ -32,12 +33,13 @@ from gridmap.runner.interruption import (
     Tell,
 )
 from gridmap.runner.live import Live
-from gridmap.runner.workload import Lost, Workload
+from gridmap.runner.workload import LONG_S, Lost, Workload
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from gridmap.backend import Notice
+    from gridmap.runner.workload import Stretch
 
 _SIGKILL: Final = 9
 
@@ -95,6 +97,7 @@ class RunnerMachine:
         self._goodbye = False
         self._status = 0
         self._killing = False
+        self._withdrawing = False
         self._born = now
         self._interruption = Interruption(hello.remaining, now)
 
@@ -190,7 +193,10 @@ class RunnerMachine:
 
     def _hand_back(self, now: float, grant: int | None = None) -> None:
         """Hand back what is not started, of one grant or of all."""
-        for stretch in self._workload.give_back(grant):
+        self._say_returned(self._workload.give_back(grant), now)
+
+    def _say_returned(self, stretches: Iterable[Stretch], now: float) -> None:
+        for stretch in stretches:
             message = m.Returned(
                 number=self.outbox.number(),
                 grant=stretch.grant,
@@ -227,9 +233,39 @@ class RunnerMachine:
         return self._flush()
 
     def _feed(self) -> None:
-        asking = self._interruption.asking
-        if self._ready and self._farewell is None and not asking:
+        held_up = self._interruption.asking or self._withdrawing
+        if self._ready and self._farewell is None and not held_up:
             self._workload.feed()
+
+    def _mind_the_queue(self, running: tuple[int | None, float]) -> None:
+        """Let nothing wait in the worker, where it cannot be handed back, for long."""
+        job, seconds = running
+        free = self._ready and self._farewell is None and not self._withdrawing
+        if free and seconds > LONG_S and self._workload.is_before(job):
+            self._withdrawing = True
+            self._out.append(Withdraw())
+
+    def withdrawn(self, running: int | None, now: float) -> list[Action]:
+        """The worker begins nothing any more of what it was handed.
+
+        Args:
+            running: What it is at; it may turn out not to have begun that.
+            now: The present.
+        """
+        if self._withdrawing:
+            self._workload.withdraw(running)
+            self._say_returned(self._workload.give_back_recalled(), now)
+        return self._flush()
+
+    def cleared(self, now: float) -> list[Action]:
+        """All it did begin has ended, and was told of before this."""
+        if self._withdrawing:
+            self._withdrawing = False
+            self._workload.cleared()
+            self._say_returned(self._workload.give_back_recalled(), now)
+            self._feed()
+            self._go_if_done()
+        return self._flush()
 
     def results(
         self,
@@ -266,7 +302,7 @@ class RunnerMachine:
 
     def worker_ended(self, end: WorkerEnd, now: float) -> list[Action]:
         """Take in the worker's end, after all results it had written."""
-        self._ready = False
+        self._ready = self._withdrawing = False
         killed, self._killing = self._killing and end.signal == _SIGKILL, False
         lost = self._workload.worker_ended(end.job, unwanted=killed)
         if self._farewell is not None:
@@ -404,6 +440,7 @@ class RunnerMachine:
             progress: How far it says it is; looked at where `shows_progress`.
         """
         self._end_unwanted(running[0])
+        self._mind_the_queue(running)
         if self._farewell is None and self.phase is not Phase.GREETING:
             job = self._askable(running[0]) if can_save else None
             self._take(self._interruption.tick(job, now), now)

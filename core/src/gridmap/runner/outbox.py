@@ -25,7 +25,7 @@ _HEAD: Final = struct.Struct("<IIqd")
 _SAVES_AT: Final = 32
 _ASKED: Final = struct.Struct("<q")
 _ASKED_AT: Final = 40
-_WATCHED_AT: Final = 48
+_FLAGS_AT: Final = 48
 _HEAD_AT: Final = 64
 _MOST: Final = 4096
 _SIZES_AT: Final = 4096
@@ -38,6 +38,12 @@ LONG_S: Final = 0.1
 
 LARGEST: Final = 16 * 1024
 """Bytes of a result that still gathers here."""
+
+WATCHED: Final = 1
+"""Flag of the runner's: the worker is to mark in its output where each job begins."""
+
+HALTED: Final = 2
+"""Flag of the runner's: what was handed over and is not begun is withdrawn."""
 
 
 @attrs.frozen
@@ -80,15 +86,18 @@ class Outbox:
     # The worker's side --------------------------------------------------------------
 
     def begin(self, job: int, now: float) -> int:
-        """Say which job starts, by `time.monotonic`; return whether it is watched."""
+        """Say which job starts, by `time.monotonic`; return the runner's flags.
+
+        They are read last: see `_withdraw` in the runner's service.
+        """
         self.bulletin.job = job
         _DOING.pack_into(self._page, 0, job + 1, now)
-        return self._page[_WATCHED_AT]
+        return self._page[_FLAGS_AT]
 
     def end(self) -> int:
         """Say that no job is running; return whether the last was watched."""
         _DOING.pack_into(self._page, 0, 0, 0.0)
-        return self._page[_WATCHED_AT]
+        return self._page[_FLAGS_AT] & WATCHED
 
     def saves(self, yes: bool) -> None:
         """Say whether the function being called can be asked for a checkpoint."""
@@ -132,7 +141,15 @@ class Outbox:
 
     def watch(self, yes: bool) -> None:
         """Say whether the worker is to mark in its output where each job begins."""
-        self._page[_WATCHED_AT] = yes
+        self._flag(WATCHED, yes)
+
+    def halt(self, yes: bool) -> None:
+        """Say whether the worker is to begin nothing of what it was handed."""
+        self._flag(HALTED, yes)
+
+    def _flag(self, flag: int, yes: bool) -> None:
+        flags = self._page[_FLAGS_AT]
+        self._page[_FLAGS_AT] = flags | flag if yes else flags & ~flag
 
     # Either side --------------------------------------------------------------------
 

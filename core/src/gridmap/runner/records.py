@@ -63,6 +63,10 @@ class RecordType(enum.IntEnum):
     CHECKPOINT = 6
     """Worker to runner: what ``job`` is to be resumed with, a pickle stream and its
     buffers; or, if ``kind`` is not 0, why there is none, as text."""
+    MARK = 7
+    """Runner to worker: what was handed over before this and is not begun is withdrawn."""
+    CLEARED = 8
+    """Worker to runner: it has read the mark; all results of before came before this."""
 
 
 @attrs.frozen

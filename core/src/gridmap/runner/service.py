@@ -31,6 +31,7 @@ from gridmap.runner.actions import (
     SetUp,
     StartWorker,
     Vitals,
+    Withdraw,
     WorkerEnd,
 )
 from gridmap.runner.examination import Examiner
@@ -58,6 +59,9 @@ _SAMPLE_S: Final = 2.0
 """Seconds between two looks at memory, for its peak."""
 
 _TICK_S: Final = 0.5
+
+_VISIBLE_S: Final = 0.001
+"""Far longer than a processor keeps to itself what it has written."""
 
 _DRIVER_S: Final = 0.5
 """Seconds between two looks whether the user's process lives, on the same machine."""
@@ -99,6 +103,7 @@ class RunnerService:
             KillWorker: lambda _: self._worker.kill(),
             StartWorker: lambda _: self._start_worker(),
             Examine: self._examine,
+            Withdraw: self._withdraw,
             AskCheckpoint: self._ask_for_checkpoint,
             Leave: self._leave,
         }
@@ -279,6 +284,9 @@ class RunnerService:
                 self._result(record, now)
             elif record.type is RecordType.CHECKPOINT:
                 self._checkpoint(record, now)
+            elif record.type is RecordType.CLEARED:
+                self._worker.outbox.halt(False)
+                self._do(self._machine.cleared(now))
 
     def _result(self, record: Record, now: float) -> None:
         kind, frames = record.kind, list(record.frames)
@@ -467,6 +475,21 @@ class RunnerService:
     def _ask_for_checkpoint(self, ask: AskCheckpoint) -> None:
         self._worker.outbox.ask(ask.job)
         self._worker.ask(saving.ASK)
+
+    def _withdraw(self, _: Withdraw) -> None:
+        """Take back what the worker has not begun.
+
+        It says which job it begins and then looks whether it may; here it is said that
+        it may not, and then looked which one it has begun. Between the two enough time
+        passes for each side's memory to have become visible to the other, so that what
+        is behind that job will not be begun. Whether the job itself was, the worker
+        tells when it reads the mark.
+        """
+        outbox = self._worker.outbox
+        outbox.halt(True)
+        self._link.send(Record(RecordType.MARK))
+        time.sleep(_VISIBLE_S)
+        self._do(self._machine.withdrawn(outbox.doing()[0], time.monotonic()))
 
     def _examine(self, examine: Examine) -> None:
         self._examiner.ask(self._worker, examine.job, time.monotonic())

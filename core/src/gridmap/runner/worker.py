@@ -23,7 +23,7 @@ from gridmap import payload
 from gridmap.errors import RemoteError, UnpicklableError, qualified_names
 from gridmap.protocol.messages import Kind
 from gridmap.runner import bulletin, examination, records, saving
-from gridmap.runner.outbox import Outbox
+from gridmap.runner.outbox import HALTED, Outbox
 from gridmap.runner.output import mark
 from gridmap.runner.records import Record, RecordType
 
@@ -164,6 +164,9 @@ class Worker:
         elif record.type is RecordType.SETUP:
             _set_up(msgspec.msgpack.decode(record.frames[0], type=Setup))
             records.send(self._sock, Record(RecordType.READY))
+        elif record.type is RecordType.MARK:
+            self._flush(time.monotonic())
+            records.send(self._sock, Record(RecordType.CLEARED))
 
     def _learn(self, record: Record) -> None:
         """Take in a function; what is known for good stays so."""
@@ -191,8 +194,8 @@ class Worker:
             self._flush(now)
             self._grant = record.grant
         for job, parcel in enumerate(payload.Batch.read(frames).pieces(), record.job):
-            if begin(job, now):
-                self._mark(job)
+            if (flags := begin(job, now)) and not self._heed(flags, job):
+                break
             ran = self._run(digest, parcel, job)
             if self._forked:  # the function came back in a child of its own as well
                 os._exit(0)
@@ -213,6 +216,13 @@ class Worker:
             _flush_output()
         if not self._poll.poll(0):  # nothing more to do: what is done must not wait
             self._flush(now)
+
+    def _heed(self, flags: int, job: int) -> bool:
+        """Do what the runner wishes; tell whether the job may begin."""
+        if flags & HALTED:
+            return False
+        self._mark(job)
+        return True
 
     def _mark(self, job: int) -> None:
         """Somebody watches: say in the output whose it is from here on."""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 SLICE_S: Final = 0.01
 """Seconds of work the worker is handed ahead of what it does."""
 
+LONG_S: Final = 0.1
+"""How long a job runs before what the worker was handed behind it is taken back."""
+
 
 @attrs.define
 class _Held:
@@ -31,6 +34,8 @@ class _Held:
         open: How many are neither reported nor handed back.
         again: Whether an earlier grant, still held, has some of its jobs.
         cancelled: Jobs that are no longer wanted.
+        passed: Those of them that are accounted for, since they will not be run.
+        recalled: Whether what of it is not begun is not the runner's to do any more.
     """
 
     work: m.Work
@@ -39,6 +44,8 @@ class _Held:
     open: int
     again: bool
     cancelled: set[int] = attrs.field(factory=set)
+    passed: set[int] = attrs.field(factory=set)
+    recalled: bool = False
 
     def meets(self, first: int, stop: int) -> bool:
         """Whether any of these jobs belongs to this grant."""
@@ -139,10 +146,23 @@ class Workload:
             grant: Of which grant; None: of all.
         """
         for held in list(self._held.values()):
-            if grant in (None, held.work.grant) and held.next < held.stop:
-                count, held.stop = held.stop - held.next, held.next
-                yield Stretch(held.work.grant, held.next, count)
-                self._account(held, count)
+            if grant in (None, held.work.grant):
+                held.recalled = True
+                yield from self._give_back(held)
+
+    def give_back_recalled(self) -> Iterator[Stretch]:
+        """Yield what was asked back and is not started after all; likewise."""
+        for held in list(self._held.values()):
+            if held.recalled:
+                yield from self._give_back(held)
+
+    def _give_back(self, held: _Held) -> Iterator[Stretch]:
+        if held.next < held.stop:
+            first, count = held.next, held.stop - held.next
+            passed = sum(first <= job < held.stop for job in held.passed)
+            held.stop = first
+            yield Stretch(held.work.grant, first, count)
+            self._account(held, count - passed)
 
     def cancel(self, cancel: m.Cancel) -> None:
         """Hand these jobs to no worker."""
@@ -169,8 +189,10 @@ class Workload:
     def _pass_over(self, held: _Held) -> None:
         """Account for cancelled jobs that are next to be handed to the worker."""
         while held.next < held.stop and held.next in held.cancelled:
+            if held.next not in held.passed:
+                held.passed.add(held.next)
+                self._account(held, 1)
             held.next += 1
-            self._account(held, 1)
 
     # The worker's part --------------------------------------------------------------
 
@@ -250,6 +272,29 @@ class Workload:
         self._fed.clear()
         for held in list(self._held.values()):
             self._pass_over(held)
+
+    def is_before(self, job: int | None) -> bool:
+        """Tell whether the worker was handed more behind a job that it has."""
+        return job in self._fed and next(reversed(self._fed)) != job
+
+    def withdraw(self, running: int | None) -> None:
+        """Take back what the worker was handed behind the job it runs.
+
+        Args:
+            running: That job. If it is none of those, more is known when it is cleared.
+        """
+        if running not in self._fed:
+            return
+        while (last := next(reversed(self._fed))) != running:
+            held = self._held.get(self._fed.pop(last))
+            if held is not None:
+                held.next = min(held.next, last)
+        for held in list(self._held.values()):
+            self._pass_over(held)
+
+    def cleared(self) -> None:
+        """Take back what the worker has not told of: it will not be begun."""
+        self._take_back(None)
 
     def give_up(self, lost: Lost) -> None:
         """Account for a job that ended with the worker."""
