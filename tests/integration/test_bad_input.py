@@ -152,6 +152,9 @@ def test_an_executor_names_what_cannot_travel() -> None:
         ({"validation_level": "x"}, ("validation_level", "'x'")),
         ({"resources": {"memory": "1Q"}}, ("memory", "'1Q'")),
         ({"resources": {"colour": 1}}, ("colour", "cores")),
+        ({"resources": 5}, ("resources", "5", "mapping")),
+        ({"resources": {"options": 5}}, ("options", "5", "mapping")),
+        ({"white_list": 5}, ("nodes", "5", "text")),
     ],
     ids=str,
 )
@@ -208,9 +211,44 @@ def test_what_is_no_job_is_refused() -> None:
 
 
 def test_inputs_that_are_no_iterable_are_refused() -> None:
-    """The number of jobs alone is no list of inputs."""
-    with pytest.raises(TypeError, match="not iterable"):
+    """The number of jobs alone is no list of inputs, nor of jobs."""
+    with pytest.raises(InvalidRequestError, match=r"args_list=5 .* inputs"):
         grid_map(jobs.square, 5, backend="local")  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequestError, match=r"jobs=5 .* list of Job"):
+        process_jobs(5, backend="local")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"name": None}, "name=None .* a text"),
+        ({"backend": 5}, "backend=5 .* a text"),
+        ({"resume": True}, "resume=True .* a text"),
+        ({"settings": ["quiet"]}, "settings=.* a mapping of names to values"),
+        ({"settings": {5: 1}}, "settings is a mapping of names .* 5 is no text"),
+        ({"add_env": ["A=1"]}, "add_env=.* a mapping of names"),
+        ({"add_env": {"A=": 1}}, "no environment can hold 'A='='1'"),
+        ({"add_env": {"A": "\0"}}, "no environment can hold 'A'='.x00'"),
+        ({"retry": 3}, "retry=3 is no rule"),
+    ],
+    ids=str,
+)
+def test_arguments_of_the_wrong_kind_are_refused(
+    wrong: dict[str, Any], words: str
+) -> None:
+    """By the name of the parameter, and with what was expected."""
+    with pytest.raises(InvalidRequestError, match=words):
+        grid_map(jobs.square, [1], **{"backend": "local", **wrong})
+
+
+def test_arguments_of_a_job_that_are_none_are_refused() -> None:
+    """What is to be called with them is not called."""
+    with pytest.raises(InvalidRequestError, match=r"args=5 .* in a list"):
+        Job(jobs.square, 5)  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequestError, match=r"kwlist=5 .* a mapping"):
+        Job(jobs.square, [1], 5)  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequestError, match=r"kwlist .* 5 is no text"):
+        Job(jobs.square, [1], {5: 1})  # type: ignore[dict-item]
 
 
 # Settings

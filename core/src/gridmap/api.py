@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gridmap.arguments import check_count, check_mapping, check_text, items
 from gridmap.errors import InvalidRequestError
 from gridmap.job import Job
 from gridmap.mapping import Map
-from gridmap.monitor.opening import check_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -168,7 +168,8 @@ def grid_map(
         resources,
         white_list=white_list,
     )
-    calls = (list(item) if isinstance(item, list) else (item,) for item in args_list)
+    inputs = items("args_list", args_list, "the inputs, one for each call of f")
+    calls = (list(item) if isinstance(item, list) else (item,) for item in inputs)
     return Map(
         name=name,
         temp_dir=temp_dir,
@@ -246,7 +247,7 @@ def process_jobs(
         >>> process_jobs([Job(divmod, [7, 2]), Job(len, ["abc"])], backend="local")
         [(3, 1), 3]
     """
-    listed = list(jobs)
+    listed = list(items("jobs", jobs, "a list of Job"))
     given: list[object] = list(listed)
     if strangers := [job for job in given if not isinstance(job, Job)]:
         msg = f"process_jobs takes a list of Job, and was given {strangers[0]!r}"
@@ -280,11 +281,13 @@ def _settings(
 
     GridMap's ``cleanup=False`` keeps the logs; an argument that is None says nothing.
     """
+    check_mapping("settings", settings, "names to values")
     said = {name: value for name, value in given.items() if value is not None}
     return {**({} if cleanup else {"keep_logs": "always"}), **(settings or {}), **said}
 
 
 def _backend(backend: str | None, *, local: bool) -> str | None:
+    check_text("backend", backend, optional=True)
     if local and backend not in (None, "local"):
         msg = f"local=True and backend={backend!r} contradict each other: give one"
         raise InvalidRequestError(msg)

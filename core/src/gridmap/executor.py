@@ -12,6 +12,7 @@ import weakref
 from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from gridmap.arguments import check_mapping
 from gridmap.monitor.monitor import JobMonitor
 from gridmap.monitor.store import encode_call
 from gridmap.resources import make_resources
@@ -96,6 +97,7 @@ class GridExecutor(Executor):
         settings: Mapping[str, object] | None = None,
         observers: Sequence[tuple[str, Callable[[AnyEvent], None]]] = (),
     ) -> None:
+        check_mapping("settings", settings, "names to values")
         if dashboard is not None:
             settings = {**(settings or {}), "dashboard": dashboard}
         resources = make_resources(resources)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from gridmap.arguments import check_mapping, check_text, items
 from gridmap.environment import portable
 from gridmap.errors import InvalidRequestError, InvalidResourceError
 from gridmap.resources import Resources, make_resources
@@ -67,6 +68,7 @@ class Job:
 
     Raises:
         InvalidResourceError: If a request makes no sense.
+        InvalidRequestError: If anything else does.
     """
 
     function: Callable[..., Any] = attrs.field(validator=_callable, alias="f")
@@ -100,10 +102,15 @@ class Job:
 
     def __attrs_post_init__(self) -> None:
         """Check the request and take down where and in what the job is made."""
+        check_text("name", self.name)
+        items("args", self.args, "the positional arguments, in a list")
+        check_mapping("kwlist", self.kwlist, "parameters to arguments")
         self.working_dir = working_directory()
         self.environment = portable(os.environ) if self.copy_env else {}
-        for name, value in (self.add_env or {}).items():
-            self.environment[str(name)] = _text(value)
+        for name, value in (
+            check_mapping("add_env", self.add_env, "names") or {}
+        ).items():
+            self.environment[name] = _variable(name, value)
         self.request = self._request()
 
     def _request(self) -> Resources:
@@ -112,7 +119,9 @@ class Job:
         if isinstance(wishes, str):
             extra, wishes = (wishes,), None
         elif wishes is not None and not isinstance(wishes, (Resources, Mapping)):
-            extra, wishes = tuple(str(wish) for wish in wishes), None
+            expected = "a mapping of names to amounts, or texts for the scheduler"
+            listed = items("resources", wishes, expected, InvalidResourceError)
+            extra, wishes = tuple(str(wish) for wish in listed), None
         level = self.validation_level
         if level is not None and level not in _VALIDATION_LEVELS:
             msg = f"validation_level={level!r} must be one of {_VALIDATION_LEVELS}"
@@ -200,8 +209,16 @@ def _installed(directory: Path) -> bool:
     return inside or "site-packages" in directory.parts
 
 
-def _text(value: object) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+def _variable(name: str, value: object) -> str:
+    """Return a variable's value as text, if an environment can hold it."""
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    if not name or "=" in name or "\0" in name + text:
+        msg = (
+            f"add_env: no environment can hold {name!r}={text!r:.200}; a name is not "
+            "empty and has no '=', and there is no NUL in either"
+        )
+        raise InvalidRequestError(msg)
+    return text
 
 
 if not TYPE_CHECKING:

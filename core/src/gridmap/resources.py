@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from gridmap.errors import InvalidResourceError
+from gridmap.arguments import check_mapping, items
+from gridmap.errors import InvalidRequestError, InvalidResourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -98,7 +99,7 @@ def parse_pause(value: str | float | timedelta, *, name: str) -> float:
         name: What the pause is for, used in the error.
 
     Raises:
-        InvalidResourceError: If the text is not a time, or negative.
+        InvalidRequestError: If the text is not a time, or negative.
     """
     seconds = _seconds(value)
     if seconds is None or not math.isfinite(seconds) or seconds < 0:
@@ -106,7 +107,7 @@ def parse_pause(value: str | float | timedelta, *, name: str) -> float:
             f"{name}={value!r} is not a length of time: expected seconds of at least 0, "
             "a timedelta, or a text such as '30s' or '00:01:30'"
         )
-        raise InvalidResourceError(msg)
+        raise InvalidRequestError(msg)
     return seconds
 
 
@@ -156,14 +157,31 @@ def _walltime(value: str | float | timedelta | None) -> int | None:
     return parse_walltime(value)
 
 
-def _names(value: str | Iterable[str] | None) -> tuple[str, ...]:
+def _names(value: str | Iterable[str] | None, name: str) -> tuple[str, ...]:
     if value is None:
         return ()
-    return (value,) if isinstance(value, str) else tuple(str(item) for item in value)
+    if isinstance(value, str):
+        return (value,)
+    found = items(name, value, "a text, or several", InvalidResourceError)
+    return tuple(str(item) for item in found)
 
 
-def _options(value: Mapping[str, object] | None) -> tuple[tuple[str, str], ...]:
-    pairs = dict(value or {}).items()
+def _nodes(value: str | Iterable[str] | None) -> tuple[str, ...]:
+    return _names(value, "nodes")
+
+
+def _native(value: str | Iterable[str] | None) -> tuple[str, ...]:
+    return _names(value, "native")
+
+
+def _options(
+    value: Mapping[str, object] | Iterable[tuple[str, object]] | None,
+) -> tuple[tuple[str, str], ...]:
+    try:
+        pairs = dict(value or {}).items()
+    except (TypeError, ValueError):
+        msg = f"options={value!r:.200} makes no sense: expected a mapping of names"
+        raise InvalidResourceError(msg) from None
     return tuple(
         sorted((str(key), str(item)) for key, item in pairs if item is not None)
     )
@@ -215,11 +233,11 @@ class Resources:
     queue: str | None = attrs.field(default=None, validator=_plain_text)
     account: str | None = attrs.field(default=None, validator=_plain_text)
     nodes: tuple[str, ...] = attrs.field(
-        default=(), converter=_names, validator=_plain_text
+        default=(), converter=_nodes, validator=_plain_text
     )
     options: tuple[tuple[str, str], ...] = attrs.field(default=(), converter=_options)
     native: tuple[str, ...] = attrs.field(
-        default=(), converter=_names, validator=_plain_text
+        default=(), converter=_native, validator=_plain_text
     )
 
     def option(self, name: str) -> str | None:
@@ -260,6 +278,7 @@ def make_resources(value: Resources | Mapping[str, Any] | None) -> Resources:
     """
     if isinstance(value, Resources):
         return value
+    check_mapping("resources", value, "names to amounts", InvalidResourceError)
     fields = dict(value or {})
     known = {field.name for field in attrs.fields(Resources)}
     if unknown := sorted(set(fields) - known):

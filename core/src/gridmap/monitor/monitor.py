@@ -6,6 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from gridmap.arguments import check_count, check_mapping, check_text
 from gridmap.backend import Reach
 from gridmap.environment import encodable, not_inherited, portable
 from gridmap.errors import GridMapError
@@ -14,7 +15,6 @@ from gridmap.monitor import facts
 from gridmap.monitor.observers import installed_observers
 from gridmap.monitor.opening import (
     Opened,
-    check_count,
     choose_backend,
     open_run,
     refuse_nested,
@@ -112,6 +112,9 @@ class JobMonitor:
             UnknownBackendError, BackendUnavailableError, DRMAANotPresentException:
                 If there is no such backend, or it cannot be used here.
         """
+        check_text("name", name)
+        check_text("resume", resume, optional=True)
+        check_mapping("settings", settings, "names to values")
         max_workers = check_count("max_workers", max_workers)
         jobs_per_runner = check_count("jobs_per_runner", jobs_per_runner)
         named = backend if isinstance(backend, str) else None

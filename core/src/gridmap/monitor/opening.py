@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import operator
 import os
 import re
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, SupportsIndex
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -67,28 +66,6 @@ class Opened:
     launch: Launch
     backend: str
     evidence: Evidence
-
-
-def check_count(name: str, number: SupportsIndex | None) -> int | None:
-    """Return a number that bounds something, as an int.
-
-    Args:
-        name: Of the parameter, for the error.
-        number: What was given; any integer type will do, None is no bound.
-
-    Raises:
-        InvalidRequestError: If it is no whole number of at least 1.
-    """
-    if number is None:
-        return None
-    try:
-        whole = 0 if isinstance(number, bool) else operator.index(number)
-    except TypeError:
-        whole = 0
-    if whole < 1:
-        msg = f"{name}={number!r} must be a whole number of at least 1, or None"
-        raise InvalidRequestError(msg)
-    return whole
 
 
 def refuse_nested(settings: Settings) -> None:
