@@ -6,20 +6,24 @@ import functools
 import json
 import os
 import shutil
+import signal
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.driver import driving
 
 from gridmap import Job, grid_map, process_jobs
+from gridmap.attach import forget, run_state
 from gridmap.cli.parameters import runs_directory
 from gridmap.cli.program import main
 from gridmap.errors import DifferentRunError, JobException
 from gridmap.events import JobsRestored, RunnersSubmitted
 from gridmap.journal.lock import RunLock
 from gridmap.rundir import RunDirectory
+from gridmap.settings import load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -309,3 +313,38 @@ def test_the_command_tells_why_it_stopped(
     told = capsys.readouterr()
     assert "0 of 1 jobs are done, 1 failed" in told.out
     assert "LookupError: 3" in told.err
+
+
+KILLED_ON_HEARING = """
+    import os, signal, sqlite3, sys, threading
+    from pathlib import Path
+    from gridmap import grid_map
+    from gridmap.events import JobsDone, JobsGranted
+
+    locked = Path(sys.argv[1])
+
+    def wait(number):
+        while not locked.exists():
+            pass
+        return number
+
+    def watch(event):
+        if isinstance(event, JobsGranted):
+            (path,) = Path(os.environ["GRIDMAP_RUNS"]).rglob("journal.sqlite")
+            other = sqlite3.connect(path, check_same_thread=False)
+            other.execute("BEGIN IMMEDIATE")  # as a slow disk would: nothing is written
+            threading.Timer(2.0, other.rollback).start()
+            locked.touch()
+        elif isinstance(event, JobsDone):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    grid_map(wait, [7], backend="local", resume="sweep", progress=watch)
+"""
+
+
+def test_what_an_observer_heard_is_kept(runs: Path, tmp_path: Path) -> None:
+    """It hears of a result once that is written, so no kill -9 takes it back."""
+    with driving(tmp_path, KILLED_ON_HEARING, str(tmp_path / "locked")) as driver:
+        assert driver.process.wait(60) == -signal.SIGKILL, driver.stderr
+        assert run_state(runs, "sweep").done == 1
+    forget(runs, "sweep", load_settings()[0])

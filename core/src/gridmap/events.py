@@ -160,6 +160,34 @@ class RunnersSubmitted(Event, frozen=True, kw_only=True):
     handles: tuple[str, ...]
 
 
+class RunnersRejected(Event, frozen=True, kw_only=True):
+    """The scheduler turned runners away, which therefore never were.
+
+    Attributes:
+        count: How many, of one submission.
+        reason: What it said to the first of them.
+        again_s: Seconds until they are asked for again; None if they are not: then
+            their jobs fail.
+    """
+
+    count: int
+    reason: str
+    again_s: float | None
+
+    @property
+    def why(self) -> str:
+        """All of it as one line, for people."""
+        some = "a runner" if self.count == 1 else f"{self.count:,} runners"
+        then = "not asked for again"
+        if self.again_s is not None:
+            then = (
+                f"asked for again in {self.again_s:.0f} s"
+                if self.again_s
+                else "asked for again"
+            )
+        return f"{some} turned away, {then}: {self.reason}"
+
+
 class RunnerPending(Event, frozen=True, kw_only=True):
     """The scheduler said why a runner does not start yet.
 
@@ -278,6 +306,7 @@ AnyEvent: TypeAlias = (
     | JobsCancelled
     | JobFailed
     | RunnersSubmitted
+    | RunnersRejected
     | RunnerPending
     | RunnerUp
     | RunnerVitals

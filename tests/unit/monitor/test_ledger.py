@@ -5,7 +5,7 @@ from tests.unit.monitor.desk import OTHER, PLAIN, Desk
 
 from gridmap import backend as b
 from gridmap.errors import RemoteProtocolError
-from gridmap.events import JobFailed
+from gridmap.events import JobFailed, RunnerGone, RunnersRejected
 from gridmap.lifecycle import JobState, RunnerState
 from gridmap.monitor import facts as f
 from gridmap.monitor import instructions as i
@@ -607,13 +607,16 @@ def test_a_rejection_for_now_is_tried_again_later() -> None:
     """With growing pauses, and for good in the end."""
     desk = Desk(max_workers=1)
     desk.add(1)
-    tries = 0
+    pauses: list[float | None] = []
     while not desk.ledger.settled:
         desk.reject(transient=True)
-        tries += 1
+        (told,) = desk.take(RunnersRejected)
+        assert (told.count, told.reason) == (1, "no, said the scheduler")
+        pauses.append(told.again_s)
         assert not desk.take(i.SubmitRunners)
         desk.tick(70.0)
-    assert tries == 10
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 64.0, 64.0, None]
+    assert not desk.take(RunnerGone)  # of what never was
     assert desk.verdicts() == {0: "rejected"}
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from gridmap import payload
 from gridmap.errors import LocalProtocolError, RemoteProtocolError
-from gridmap.events import JobFailed, RunnerPending
+from gridmap.events import JobFailed, RunnerPending, RunnersRejected
 from gridmap.journal import entries as e
 from gridmap.monitor import facts
 from gridmap.monitor import instructions as i
@@ -350,14 +350,22 @@ class MonitorService:
         event = publish.event
         if isinstance(event, JobFailed):
             event = self._with_traceback(event)
-        if (
-            isinstance(event, RunnerPending)
-            and not event.up
-            and event.reason not in self._pending_reasons
-        ):
+        if isinstance(event, RunnerPending | RunnersRejected):
+            self._warn(event)
+        # As the user hears of a result: once it is written down.
+        self._gate.do(lambda: self._observers.tell(event))
+
+    def _warn(self, event: RunnerPending | RunnersRejected) -> None:
+        """Tell the user why runners do not start, once for each reason."""
+        if event.reason in self._pending_reasons:
+            return
+        if isinstance(event, RunnerPending):
+            if not event.up:
+                self._pending_reasons.add(event.reason)
+                _log.warning("runner %s does not start: %s", event.handle, event.why)
+        elif event.again_s is not None:  # else the jobs' verdicts say it
             self._pending_reasons.add(event.reason)
-            _log.warning("runner %s does not start: %s", event.handle, event.why)
-        self._observers.tell(event)
+            _log.warning("%s", event.why)
 
     def _with_traceback(self, event: JobFailed) -> JobFailed:
         """Return what is told of a job with where its exception was raised."""

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from gridmap.backend import Handle, Killed, Rejected, Resubmitted
-from gridmap.events import RunnerGone, RunnersSubmitted
+from gridmap.events import RunnerGone, RunnersRejected, RunnersSubmitted
 from gridmap.journal import entries as e
 from gridmap.lifecycle import RunnerState, RunnerStep
 from gridmap.monitor.instructions import Forget, KillRunners, Send, SubmitRunners
@@ -286,7 +286,7 @@ class Staffing:
         for runner, answer in rejected:
             self.remove(runner, f"rejected: {answer.text}")
         if rejected:
-            self._turned_away(*rejected[0])
+            self._turned_away(*rejected[0], count=len(rejected))
         if books.closing:
             self.kill(accepted)
         for group in {id(r.group): r.group for r in accepted}.values():
@@ -307,24 +307,30 @@ class Staffing:
             )
         )
 
-    def _turned_away(self, runner: Runner, answer: Rejected) -> None:
+    def _turned_away(self, runner: Runner, answer: Rejected, *, count: int) -> None:
         books, group = self._books, runner.group
         group.rejections += 1
-        if answer.transient and group.rejections < MOST_REJECTIONS:
-            pause = 2.0 ** min(group.rejections, MOST_DOUBLINGS) / 2
-            group.hire_at = books.now + pause
-            return
-        if group.crew.living:
-            group.hire_at = books.now + books.policy.query_s
-            return
-        if group.avoid and not answer.transient:
-            group.avoid = frozenset()  # it may be we who left it no node
+        again_s = self._again_s(group, answer)
+        books.publish(RunnersRejected, count=count, reason=answer.text, again_s=again_s)
+        if again_s is not None:
+            group.hire_at = books.now + again_s
             return
         statement = Statement(
             witness=Witness.SCHEDULER, text=answer.text, cause=Cause.REJECTED
         )
         books.fail_waiting(group, [statement], Cause.REJECTED)
         group.rejections = 0
+
+    def _again_s(self, group: Group, answer: Rejected) -> float | None:
+        """Return after what time runners are asked for again; None: not at all."""
+        if answer.transient and group.rejections < MOST_REJECTIONS:
+            return 2.0 ** min(group.rejections, MOST_DOUBLINGS) / 2
+        if group.crew.living:
+            return self._books.policy.query_s
+        if group.avoid and not answer.transient:
+            group.avoid = frozenset()  # it may be we who left it no node
+            return 0.0
+        return None
 
     def kill_answered(self, results: Mapping[Handle, Killed]) -> None:
         """Take in what became of requests to kill."""
@@ -386,4 +392,5 @@ class Staffing:
                 refusal = Refuse(text="it was given up")
                 books.ask(Send(peer=runner.peer, message=refusal))
             books.ask(Forget(peer=runner.peer))
-        books.publish(RunnerGone, runner=runner.number, text=text)
+        if runner.handle is not None or runner.peer is not None:  # else nobody knew it
+            books.publish(RunnerGone, runner=runner.number, text=text)

@@ -68,6 +68,7 @@ class Overview(Standing):
             ev.JobFailed: self._failed,
             ev.JobProgress: self._progressed,
             ev.RunnersSubmitted: self._submitted,
+            ev.RunnersRejected: self._rejected,
             ev.RunnerPending: self._pending,
             ev.RunnerUp: self._up,
             ev.RunnerVitals: self._vitals,
@@ -250,6 +251,9 @@ class Overview(Standing):
         first, last = event.handles[0], event.handles[-1]
         span = first if first == last else f"{first} to {last}"
         self._note(event, f"{len(event.handles):,} runners submitted: {span}")
+
+    def _rejected(self, event: ev.RunnersRejected) -> None:
+        self._note(event, event.why)
 
     def _pending(self, event: ev.RunnerPending) -> None:
         runner = self._runner(event.runner, event.handle, event.at)
