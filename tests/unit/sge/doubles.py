@@ -121,6 +121,7 @@ class FakeSubmitter:
         refusals: What the next submissions fail with.
         submitted: What was submitted.
         ends: What it says of ends.
+        prepared: Whether it was told to get ready.
         closed: Whether it was closed.
     """
 
@@ -128,7 +129,12 @@ class FakeSubmitter:
         self.refusals = list(refusals)
         self.submitted: list[Array] = []
         self.ends: dict[Handle, Ended] = {}
+        self.prepared = False
         self.closed = False
+
+    def prepare(self) -> None:
+        """Remember it."""
+        self.prepared = True
 
     def submit(self, array: Array) -> tuple[Handle, ...]:
         """Take it, or not."""

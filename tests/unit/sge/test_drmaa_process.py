@@ -1,5 +1,6 @@
 """The client of the process that holds DRMAA, against processes that misbehave."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -62,6 +63,29 @@ def test_ids_become_handles(client: DrmaaProcess) -> None:
     acts(client, TAKES_ALL)
     assert client.open().system == "SGE 8.1.9"
     assert client.submit(ARRAY) == HANDLES
+
+
+def test_it_starts_before_it_is_needed(tmp_path: Path) -> None:
+    """What it takes to start is no query: only a session is, and what it is used for."""
+    notes = []
+    client = DrmaaProcess({}, timeout_s=20, note=lambda: notes.append(1))
+    started = tmp_path / "started"
+    os.mkfifo(started)
+    acts(client, f"open({str(started)!r}, 'w').close()" + TAKES_ALL)
+    client.prepare()
+    started.read_bytes()  # nobody has asked it for anything
+    assert not notes
+    assert client.submit(ARRAY) == HANDLES
+    assert client.submit(ARRAY) == HANDLES
+    assert len(notes) == 3
+    client.close()
+
+
+def test_what_cannot_be_started_is_told_when_it_is_needed(client: DrmaaProcess) -> None:
+    """Nobody waits for it before."""
+    client.command = ("/no/such/program",)
+    client.prepare()
+    assert "could not be started" in refusal(client).text
 
 
 def test_ends_are_told_once(client: DrmaaProcess) -> None:

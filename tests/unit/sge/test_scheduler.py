@@ -75,6 +75,13 @@ def test_the_cells_limits_are_asked_for() -> None:
     assert run(stage).capabilities().largest_fleet == 8
 
 
+def test_what_submits_gets_ready_meanwhile() -> None:
+    """It takes as long to start as the run takes to open."""
+    stage = scene()
+    run(stage).capabilities()
+    assert stage.submitter.prepared
+
+
 def test_no_limit_is_none() -> None:
     """Grid Engine writes 0 for it."""
     stage = scene()

@@ -1,6 +1,6 @@
 """The user's end of the process that holds DRMAA (`drmaa_server` says why it exists).
 
-Started by the first submission, kept for the run: only the session that submitted a job
+Started when a run opens, which has other things to do until it submits, and kept: only the session that submitted a job
 hears how it ended. When it crashes, hangs or is killed, what was asked of it fails, the
 next request starts another, and the ends of what the lost one had submitted are left
 to accounting.
@@ -101,6 +101,11 @@ class DrmaaProcess:
         self._child: _Child | None = None
         self._own: set[Handle] = set()
 
+    def prepare(self) -> None:
+        """Start the process, which loads the library; ask nobody, and do not wait."""
+        with contextlib.suppress(ProcessError):  # whoever submits is told
+            self._running()
+
     def open(self) -> Opened:
         """Start the process and its session, to see whether that can be done."""
         try:
@@ -153,6 +158,9 @@ class DrmaaProcess:
 
     def _ask(self, request: Message) -> Message:
         child = self._running()
+        if request["verb"] != "reap" and not child.registered:
+            child.registered = True
+            self._note()  # its session registers with the master
         try:
             frames.write(child.requests, request)
             reply = frames.read(_Patient(child.replies, self.timeout_s))
@@ -175,7 +183,6 @@ class DrmaaProcess:
         except OSError as error:
             msg = f"the DRMAA process could not be started: {error}"
             raise ProcessError(msg) from error
-        self._note()  # its session registers with the master
         return self._child
 
     def _bury(self, reason: str) -> str:
@@ -187,7 +194,13 @@ class DrmaaProcess:
 
 
 class _Child:
-    """The process itself, with its pipes and what it prints."""
+    """The process itself, with its pipes and what it prints.
+
+    Attributes:
+        requests: Where it reads.
+        replies: Where it answers.
+        registered: Whether it was asked for what needs a session.
+    """
 
     def __init__(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
         with contextlib.ExitStack() as stack:
@@ -205,6 +218,7 @@ class _Child:
         if self._process.stdin is None or self._process.stdout is None:
             msg = "a process without pipes"
             raise OSError(msg)
+        self.registered = False
         self.requests = self._streams.enter_context(self._process.stdin)
         self.replies = self._streams.enter_context(self._process.stdout)
 

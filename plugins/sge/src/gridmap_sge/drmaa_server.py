@@ -20,6 +20,7 @@ and in locale C; one error buffer serves all threads, so one thread makes all ca
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import queue
 import sys
@@ -57,6 +58,11 @@ class Session:
             return {"ok": verbs[request["verb"]](request)}
         except Exception as error:  # noqa: BLE001 - the client decides what it means
             return {"error": type(error).__name__, "text": str(error)}
+
+    def load(self) -> None:
+        """Load the library while nobody waits for it; what fails will fail again."""
+        with contextlib.suppress(Exception):
+            importlib.import_module("drmaa")
 
     def close(self) -> None:
         """End the session; jobs go on."""
@@ -154,6 +160,7 @@ def serve(
             end()
 
     threading.Thread(target=listen, name="requests", daemon=True).start()
+    session.load()
     try:
         while (request := todo.get()) is not None:
             frames.write(replies, {**session.answer(request), "id": request.get("id")})

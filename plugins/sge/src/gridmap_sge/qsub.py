@@ -31,6 +31,9 @@ class Qsub:
     def __init__(self, programs: Programs) -> None:
         self._programs = programs
 
+    def prepare(self) -> None:
+        """Need nothing."""
+
     def submit(self, array: Array) -> tuple[Handle, ...]:
         """Submit with one qsub; see `submission.Submitter`."""
         answer = self._programs.ask("qsub", *array.qsub()[1:])

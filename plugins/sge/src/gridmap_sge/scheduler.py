@@ -126,6 +126,7 @@ class Scheduler:
 
     def capabilities(self) -> Capabilities:
         """Return what the cell allows; its defaults where it cannot be asked."""
+        self._submitter.prepare()
         answer = self._programs.ask("qconf", "-sconf")
         limits = {}
         if isinstance(answer, Answer) and answer.status == 0:

@@ -81,6 +81,9 @@ class Ended:
 class Submitter(Protocol):
     """A way of submitting. Called from one thread."""
 
+    def prepare(self) -> None:
+        """Start what takes a moment; the first submission is near."""
+
     def submit(self, array: Array) -> tuple[Handle, ...]:
         """Submit; return the tasks' handles in the order of their numbers.
 
