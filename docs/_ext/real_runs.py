@@ -112,11 +112,11 @@ class Session:
 
     def block(self):
         """Return all of it, as a block of a page."""
-        text = ADDRESS.sub(shortened, "".join(self.printed))
+        text = ADDRESS.sub(_shortened, "".join(self.printed))
         return f"```console\n{text}```\n"
 
 
-def shortened(match):
+def _shortened(match):
     return "http://127.0.0.1:8137/?token=…" + ("&run=…" if match[1] else "")
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import socket
 import stat
 import sys
@@ -52,7 +51,7 @@ _TCP: Final = re.compile(r"tcp://(?:\[([^\[\]/\s]+)\]|([^\[\]:/\s]+)):([0-9]{1,5
 
 def new_token() -> str:
     """Return a fresh run token: 128 random bits as hexadecimal text."""
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()
 
 
 def split_tcp_address(address: str) -> tuple[str, int]:
@@ -215,7 +214,7 @@ class ConnectionFile:
         """
         data = msgspec.json.encode(self)
         with _directory(path, private=True) as directory:
-            name = f".{path.name}.{secrets.token_hex(4)}" if replace else path.name
+            name = f".{path.name}.{os.urandom(4).hex()}" if replace else path.name
             try:
                 _write_new(directory, name, data)
                 if replace:

@@ -31,7 +31,6 @@ pickling, since runners send them and users' tools store them.
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -92,6 +91,8 @@ class UnknownBackendError(InvalidRequestError):
 
     def __str__(self) -> str:
         """Say what is installed and what was probably meant."""
+        import difflib  # noqa: PLC0415 - rarely needed, and a runner's start counts
+
         close = difflib.get_close_matches(self.name, self.installed, n=1, cutoff=0.5)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         have = ", ".join(self.installed) or "none"

@@ -9,7 +9,7 @@ frames travel within the messages.
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -49,7 +49,7 @@ class Evidence:
     @classmethod
     def secret(cls) -> Evidence:
         """Put a random text into memory."""
-        return cls.of(secrets.token_bytes(_SECRET_BYTES))
+        return cls.of(os.urandom(_SECRET_BYTES))
 
 
 def look(pid: int, reference: Frame) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +12,7 @@ import pluggy
 from gridmap.backend import INTERFACE, Availability, BackendInfo, Check
 from gridmap.errors import BackendUnavailableError, UnknownBackendError
 from gridmap.hookspecs import PROJECT, GlobalHooks, RunHooks
-from gridmap.plugins.relay import describe
+from gridmap.plugins.node import describe, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -64,7 +63,7 @@ class InstalledBackend:
                 "versions that go together",
             )
         try:
-            answer = _resolve(self.info.availability)()
+            answer = resolve(self.info.availability)()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code, shown to the user
             return Availability(
                 usable=False, reason=f"its check failed: {describe(error)}"
@@ -82,7 +81,7 @@ class InstalledBackend:
             BackendUnavailableError: If it cannot be imported or made.
         """
         try:
-            return _resolve(self.info.factory)()
+            return resolve(self.info.factory)()
         except (Exception, SystemExit) as error:
             reason = f"{self.distribution} failed to load: {describe(error)}"
             raise BackendUnavailableError(self.info.name, reason) from error
@@ -184,11 +183,6 @@ def installed() -> Plugins:
     return Plugins(entry_points(group=GROUP))
 
 
-def load_backend(factory: str) -> object:
-    """Make a backend from its factory text, on a node, without looking for plugins."""
-    return _resolve(factory)()
-
-
 def _own_backends(module: object) -> list[BackendInfo]:
     function = getattr(module, "gridmap_backends", None)
     infos = list(function()) if function is not None else []
@@ -240,12 +234,6 @@ def _check(value: object) -> Check:
         msg = f"it returned {value!r}, not Check"
         raise TypeError(msg)
     return value
-
-
-def _resolve(text: str) -> Callable[[], Any]:
-    module_name, _, attribute = text.partition(":")
-    target: Callable[[], Any] = getattr(importlib.import_module(module_name), attribute)
-    return target
 
 
 def _distribution(entry: EntryPoint) -> str:

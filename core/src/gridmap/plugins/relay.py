@@ -14,7 +14,6 @@ from gridmap.backend import (
     Batch,
     Capabilities,
     Handle,
-    Identity,
     Killed,
     NotAsked,
     Observation,
@@ -33,6 +32,7 @@ from gridmap.errors import (
 )
 from gridmap.explanation import Explanation
 from gridmap.hookspecs import PROJECT, REQUIRED, RunHooks
+from gridmap.plugins.node import describe
 from gridmap.resources import Resources
 
 if TYPE_CHECKING:
@@ -288,32 +288,6 @@ class RunPlugins:
             if not isinstance(value, values):
                 names = " or ".join(kind.__name__ for kind in values)
                 self._refuse(verb, f"{value!r} is not {names}")
-
-
-def identify(backend: object, environ: Mapping[str, str]) -> Identity:
-    """Ask a backend, on a node, which runner this is.
-
-    Raises:
-        PluginError: If it fails or returns something else.
-    """
-    name = type(backend).__name__
-    try:
-        manager = pluggy.PluginManager(PROJECT)
-        manager.add_hookspecs(RunHooks)
-        manager.register(backend, name=name)
-        answer = manager.hook.gridmap_identify(environ=environ)
-    except Exception as error:
-        raise PluginError(name, "gridmap_identify", describe(error)) from error
-    if answer is None:
-        return Identity()
-    if not isinstance(answer, Identity):
-        raise PluginError(name, "gridmap_identify", f"it returned {answer!r}")
-    return answer
-
-
-def describe(error: BaseException) -> str:
-    """Return an exception as one line: its type and its text."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _culprit(impls: Iterable[pluggy.HookImpl], error: BaseException) -> str | None:

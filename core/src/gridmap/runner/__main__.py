@@ -1,13 +1,17 @@
 """``python -m gridmap.runner HOME_ADDRESS JOB_PATH``, as a scheduler runs it.
 
-The first worker is forked before anything but the standard library is imported, so
-that it is small, and no socket, thread or lock of the runner's is in it. (In a copy of
-the local backend's zygote all is imported, and nothing opened.)
+The first worker is forked as soon as all that it needs is imported, which the runner
+needs as well: so it is small, and no socket, thread or lock of the runner's is in it.
+(In a copy of the local backend's zygote all is imported, and nothing opened.)
+
+Where as many runners start on a node as it has cores, the processor time they need for
+that is what the first results wait for.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 
@@ -34,11 +38,15 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 2 or arguments[0].startswith("-"):  # noqa: PLR2004 - as the usage says
         sys.stderr.write(USAGE + "\n")
         return 2
+    gc.disable()  # what is imported is no garbage
     from gridmap.runner.offspring import fork_worker  # noqa: PLC0415 - light, see above
 
+    gc.freeze()
     worker = fork_worker()
     from gridmap.runner.service import RunnerService  # noqa: PLC0415 - after the fork
 
+    gc.freeze()
+    gc.enable()
     return RunnerService(arguments[0], arguments[1], worker).run()
 
 

@@ -1,8 +1,12 @@
-"""Bringing up workers and learning how they ended. Imports little: see `__main__`."""
+"""Bringing up workers and learning how they ended.
+
+Imports what a worker needs and no more: see `__main__`.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -10,6 +14,7 @@ import subprocess
 import sys
 from typing import NamedTuple
 
+from gridmap.runner import worker
 from gridmap.runner.examination import shared_memory
 from gridmap.runner.outbox import Outbox
 
@@ -104,8 +109,7 @@ def fork_worker() -> WorkerProcess:
         try:
             ours.close()
             os.close(output)
-            from gridmap.runner import worker  # noqa: PLC0415 - the child's own
-
+            gc.enable()  # see `__main__`
             code = worker.run(theirs, outbox, output_end, stack)
         except BaseException:  # noqa: BLE001 - the end of a process: told on stderr
             import traceback  # noqa: PLC0415 - only now

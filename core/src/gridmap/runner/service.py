@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import signal
 import socket
 import sys
@@ -46,7 +45,6 @@ from gridmap.runner.reach import Reach
 from gridmap.runner.records import Record, RecordType
 from gridmap.runner.supplies import Supplies
 from gridmap.runner.threads import bounded
-from gridmap.runner.vitals import Meter
 from gridmap.runner.worker import Raised, Setup
 from gridmap.version import __version__
 
@@ -83,7 +81,6 @@ class RunnerService:
         self._link = Link(worker.sock)
         self._collector = Collector(worker.outbox)
         self._output = Output()
-        self._meter = Meter(worker.pid)
         self._supplies = Supplies()
         self._compression = "auto"
         self._status = 0
@@ -120,6 +117,7 @@ class RunnerService:
         strays.adopt()
         try:
             self._greet()
+            self._begin_measuring()
             while self._machine.phase is not Phase.GONE:
                 self._turn(wake)
         finally:
@@ -128,6 +126,12 @@ class RunnerService:
             self._socket.close(2.0)
             self._park()
         return self._status
+
+    def _begin_measuring(self) -> None:
+        """Load what measures, now that the monitor has something to answer."""
+        from gridmap.runner.vitals import Meter  # noqa: PLC0415 - see above
+
+        self._meter = Meter(self._worker.pid)
 
     def _park(self) -> None:
         """Leave to the next driver what this one did not take."""
@@ -148,7 +152,7 @@ class RunnerService:
         if not path:
             msg = f"the environment variable {connection.VARIABLE} is not set"
             raise GridMapError(msg)
-        self._nonce = nonce = secrets.token_hex(8)
+        self._nonce = nonce = os.urandom(8).hex()
         self._neighbour = Neighbour(nonce)
         self._reach = Reach(Path(path), nonce.encode())
         backend = plugins.load_backend(self._reach.file.backend_factory)

@@ -13,9 +13,10 @@ import ctypes
 import os
 import sys
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import psutil
+if TYPE_CHECKING:
+    import psutil
 
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
@@ -68,6 +69,8 @@ def _keep() -> None:
 
 
 def _end(worker: int) -> None:
+    import psutil  # noqa: PLC0415 - the meter has imported it by then
+
     me = psutil.Process()
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
@@ -82,6 +85,8 @@ def _end(worker: int) -> None:
 
 
 def _lives(process: psutil.Process) -> bool:
+    import psutil  # noqa: PLC0415 - likewise
+
     with contextlib.suppress(psutil.Error):
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     return False

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from gridmap.transport.addresses import Endpoint, PortRange, choose_endpoints
     from gridmap.transport.dealer import Ready, RunnerSocket
+    from gridmap.transport.frames import Frame
     from gridmap.transport.keys import RunKeys
     from gridmap.transport.limits import Limits
     from gridmap.transport.router import (
         Counters,
-        Frame,
         MonitorSocket,
         Received,
         Wakeup,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _HOMES: Final = {
     "Counters": "router",
     "Endpoint": "addresses",
-    "Frame": "router",
+    "Frame": "frames",
     "Limits": "limits",
     "MonitorSocket": "router",
     "PortRange": "addresses",

@@ -11,7 +11,6 @@ with a last word to say lets the runner hang up first.
 from __future__ import annotations
 
 import contextlib
-import random
 import socket
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -21,15 +20,15 @@ import zmq
 
 from gridmap.connection import split_tcp_address
 from gridmap.errors import ConnectionFileError, LocalProtocolError, RunError
+from gridmap.transport.frames import prepared
 from gridmap.transport.limits import LARGE_FRAME_BYTES, Limits, apply_limits
-from gridmap.transport.router import prepared
 from gridmap.transport.watch import ConnectionEvent, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from gridmap.connection import ConnectionFile
-    from gridmap.transport.router import Frame
+    from gridmap.transport.frames import Frame
 
 CONNECT_S: Final = 1.5
 """How long one address may take to accept a connection.
@@ -166,6 +165,8 @@ class RunnerSocket:
                     "range to offer in its settings"
                 )
                 raise RunError(msg)
+            import random  # noqa: PLC0415 - most get through at once
+
             # Many runners start at once; they need not knock at once.
             time.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads, hides nothing
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

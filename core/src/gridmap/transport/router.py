@@ -23,16 +23,16 @@ import shutil
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 import zmq
 
 from gridmap.connection import split_tcp_address
-from gridmap.errors import LocalProtocolError
 from gridmap.transport.authentication import DOMAIN, Doorkeeper
 from gridmap.transport.binding import bind_ipc, bind_tcp
 from gridmap.transport.crowd import Crowd
+from gridmap.transport.frames import Frame, prepared
 from gridmap.transport.limits import (
     LARGE_FRAME_BYTES,
     Limits,
@@ -51,9 +51,6 @@ if TYPE_CHECKING:
     from gridmap.transport.keys import RunKeys
 
 _log = logging.getLogger(__name__)
-
-Frame: TypeAlias = bytes | memoryview
-"""What receiving gives: bytes if small, a view into libzmq's memory if large."""
 
 _SENDING: Final = zmq.NOBLOCK | zmq.SNDMORE
 _WATCHED: Final = (
@@ -482,28 +479,3 @@ class MonitorSocket:
         """Throw away what is left of a message."""
         while frame.more:
             frame = self._router.recv(zmq.NOBLOCK, copy=False)
-
-
-def prepared(frames: Sequence[Frame], frame_bytes: int) -> list[bytes | zmq.Frame]:
-    """Make every frame ready to be sent before the first of them is.
-
-    A frame that failed in the middle of a message would leave the socket waiting
-    for the rest of it, and the next message would become its end.
-
-    Raises:
-        LocalProtocolError: If there is no frame, or one is too long for the peer.
-    """
-    if not frames:
-        msg = "a message needs at least one frame"
-        raise LocalProtocolError(msg)
-    parts: list[bytes | zmq.Frame] = []
-    for frame in frames:
-        length = frame.nbytes if isinstance(frame, memoryview) else len(frame)
-        if length > frame_bytes:
-            msg = f"a frame of {length} bytes exceeds the limit of {frame_bytes}"
-            raise LocalProtocolError(msg)
-        if type(frame) is bytes and length < LARGE_FRAME_BYTES:
-            parts.append(frame)
-        else:
-            parts.append(zmq.Frame(frame, copy=length < LARGE_FRAME_BYTES))
-    return parts

@@ -41,6 +41,7 @@ MOST: Final = 60_000
 _MODULES: Final = (
     "gridmap.runner.__main__",
     "gridmap.runner.service",
+    "gridmap.runner.vitals",
     "gridmap.runner.worker",
     "gridmap_local.backend",
     "cloudpickle",

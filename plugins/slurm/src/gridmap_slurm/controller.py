@@ -1,7 +1,7 @@
 """Slurm, as its commands let it be asked: each question with its answer, or none.
 
 The one place where argument lists meet the run's desk, which runs them; what is done
-with an answer is decided in `gridmap_slurm.backend`.
+with an answer is decided in `gridmap_slurm.scheduler`.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from gridmap.backend import Handle, Rejected, Rendered
 from gridmap.errors import InvalidRequestError, InvalidResourceError
 from gridmap_slurm import nodes as node_lists
 from gridmap_slurm import words
+from gridmap_slurm.surroundings import DEADLINE, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,12 +37,6 @@ if TYPE_CHECKING:
     from gridmap.resources import Resources
 
 PROGRAM: Final = "sbatch"
-
-DEADLINE: Final = "GRIDMAP_SLURM_DEADLINE"
-"""Variable of a runner: when its time limit ends it, seconds since the epoch."""
-WARNING: Final = "GRIDMAP_SLURM_WARNING"
-"""Variable of a runner: number of the signal that was asked for with ``signal``, and
-how many seconds before its end, ``12@90``."""
 
 FIRST_TASK: Final = 1
 """Index of an array's first task, as on Grid Engine."""

@@ -10,10 +10,15 @@ import signal
 from typing import TYPE_CHECKING, Final
 
 from gridmap.backend import Coming, Handle, Identity, Notice
-from gridmap_slurm.sbatch import DEADLINE, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+DEADLINE: Final = "GRIDMAP_SLURM_DEADLINE"
+"""Variable of a runner: when its time limit ends it, seconds since the epoch."""
+WARNING: Final = "GRIDMAP_SLURM_WARNING"
+"""Variable of a runner: number of the signal that was asked for with ``signal``, and
+how many seconds before its end, ``12@90``."""
 
 _ENDED_BY_TERM: Final = Notice(
     coming=Coming.END,
