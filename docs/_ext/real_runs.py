@@ -112,11 +112,11 @@ class Session:
 
     def block(self):
         """Return all of it, as a block of a page."""
-        text = ADDRESS.sub(_shortened, "".join(self.printed))
+        text = ADDRESS.sub(shortened, "".join(self.printed))
         return f"```console\n{text}```\n"
 
 
-def _shortened(match):
+def shortened(match):
     return "http://127.0.0.1:8137/?token=…" + ("&run=…" if match[1] else "")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import attrs
 import diagrams
 import mails
+import notebooks
 import real_runs
 import reports
 import transcripts
@@ -251,6 +252,7 @@ FILES = {
     "slurm-options.md": slurm_options,
     "command-line.md": command_line,
     **real_runs.FILES,
+    **notebooks.FILES,
     **reports.FILES,
     **transcripts.FILES,
 }

@@ -130,6 +130,8 @@ def grid_map(
         Exception: The first exception a job raised, as it was, with the remote
             traceback as its cause. What was finished is in its attribute
             ``gridmap_results``, a mapping of input number to value.
+        KeyboardInterrupt: After Ctrl-C, once every job is gone; it has that attribute
+            too.
         JobException: If a job ended without value and exception; has the verdict.
         UnpicklableError: If the function or an input cannot be sent.
         InvalidRequestError: If an argument makes no sense. Nothing was submitted.

@@ -13,7 +13,6 @@ import attrs
 
 from gridmap import payload
 from gridmap.display.observing import is_wanted, make_progress
-from gridmap.errors import RunKilledError
 from gridmap.job import Job
 from gridmap.monitor.expectation import Call
 from gridmap.monitor.monitor import JobMonitor
@@ -24,7 +23,6 @@ from gridmap.settings import load_settings
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gridmap.monitor.outcomes import Outcome
     from gridmap.payload import Parcel
     from gridmap.resources import Resources
     from gridmap.settings import Settings
@@ -150,8 +148,8 @@ class Map:
             return []
         template = _with_settings(template, monitor)
         monitor.expect([_call(0, template, encoded)], complete=inputs.complete)
-        with _finishing(finish), monitor:
-            gathered = _Gathered(return_exceptions=self.return_exceptions)
+        gathered = _Gathered(return_exceptions=self.return_exceptions)
+        with _finishing(finish), monitor, gathered.handed_on():
             around = monitor.surround(template.environment, template.working_dir)
             add = functools.partial(
                 monitor.add_encoded,
@@ -192,8 +190,8 @@ class Map:
         ]
         monitor.expect(expected, complete=True)
         named = len({job.name for job in jobs}) > 1
-        with _finishing(finish), monitor:
-            gathered = _Gathered(return_exceptions=self.return_exceptions, jobs=jobs)
+        gathered = _Gathered(return_exceptions=self.return_exceptions, jobs=jobs)
+        with _finishing(finish), monitor, gathered.handed_on():
             for call in expected:
                 last = call.stop == len(jobs)
                 monitor.add_encoded(
@@ -218,14 +216,24 @@ class _Gathered:
     jobs: Sequence[Job] | None = None
     values: dict[int, Any] = attrs.field(factory=dict)
 
+    @contextlib.contextmanager
+    def handed_on(self) -> Iterator[None]:
+        """Have whatever ends the map, Ctrl-C too, say what was finished."""
+        try:
+            yield
+        except BaseException as error:
+            with contextlib.suppress(AttributeError, TypeError):
+                error.gridmap_results = self.values  # type: ignore[attr-defined]
+            raise
+
     def gather(self, monitor: JobMonitor, *, wait: bool = True) -> None:
-        """Take what has come; raise the first exception, with what was finished.
+        """Take what has come; raise the first exception.
 
         Args:
             monitor: Whence.
             wait: Whether to wait for something if there is nothing.
         """
-        for outcome in self._taken(monitor, wait=wait):
+        for outcome in monitor.outcomes.take(wait=wait):
             if self.jobs is not None:
                 _record(self.jobs[outcome.job], outcome.value, outcome.error)
             if outcome.error is None:
@@ -233,16 +241,7 @@ class _Gathered:
             elif self.return_exceptions:
                 self.values[outcome.job] = outcome.error
             else:
-                with contextlib.suppress(AttributeError, TypeError):
-                    outcome.error.gridmap_results = self.values  # type: ignore[attr-defined]
                 raise outcome.error
-
-    def _taken(self, monitor: JobMonitor, *, wait: bool) -> Iterator[Outcome]:
-        try:
-            yield from monitor.outcomes.take(wait=wait)
-        except RunKilledError as error:
-            error.gridmap_results = self.values  # type: ignore[attr-defined]
-            raise
 
 
 def _call(
