@@ -123,10 +123,14 @@ def _install(arguments: argparse.Namespace) -> int:
         known = ", ".join(packages.GROUPS)
         msg = f"no package group {', '.join(unknown)}: there are {known}"
         raise ClusterError(msg)
-    if packages.missing(
-        [one for group in arguments.group for one in packages.GROUPS[group]]
-    ):
+    wanted = [one for group in arguments.group for one in packages.GROUPS[group]]
+    if missing := packages.missing(wanted):
         require_root()
+        print(
+            f"installing {len(missing)} Debian packages and what they need "
+            "(a minute or two)",
+            flush=True,
+        )
     installed = packages.install(arguments.group)
     print(f"installed: {' '.join(installed) or 'nothing, all is there'}")
     return 0
