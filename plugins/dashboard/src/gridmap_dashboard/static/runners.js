@@ -30,7 +30,7 @@ function line(run, one, call) {
     h("td", null, chip(...CHIPS[one.state]), one.reason ? h("span", { class: "soft wide" }, ` ${one.reason}`) : null, said(one.progress)),
     h("td", { class: "number" }, one.job === null ? "–" : h("a", { href: `#/run/${run}/job/${one.job}`, "data-key": `runner ${one.number}` }, one.job)),
     h("td", { class: "number wide" }, span(one.running)),
-    h("td", { class: "number" }, whole(one.done), one.failed ? h("span", { class: "bad" }, ` +${whole(one.failed)} failed`) : null),
+    h("td", { class: "number" }, whole(one.done), one.failed ? h("span", { class: "bad" }, ` +${whole(one.failed)}`, h("span", { class: "wide" }, " failed")) : null),
     h("td", { class: "number wide" }, one.state === "up" ? number(Math.round(one.cores * 100) / 100) : "–"),
     h("td", { class: "number wide" }, one.state === "up" ? bytes(one.rss) : `≤ ${bytes(one.peak)}`),
     h("td", { class: "number wide" }, one.heard === null || one.state !== "up" ? "–" : `${span(Math.max(0, one.heard))} ago`));
