@@ -18,7 +18,7 @@ from tests.driver import Driver, driving
 from tests.sites import Site
 
 from gridmap import JobMonitor, grid_map
-from gridmap.events import JobsDone, RunEnded, RunnerUp
+from gridmap.events import JobsDone, RunEnded, RunnersSubmitted, RunnerUp
 from gridmap.testing import eventually
 
 _log = logging.getLogger(__name__)
@@ -32,6 +32,8 @@ PROGRAMS = {
 LOOKS = {"sge": "qstat -xml -u", "slurm": "squeue"}
 START_UP_S = 30.0
 SLOTS = 8
+LARGEST_ARRAY = 500
+KILLS = ("qdel", "scancel")
 
 WAITING = """
     import sys, time
@@ -143,6 +145,38 @@ def test_five_thousand_jobs_cost_a_query_a_minute(
     (ended,) = [event for event in events if isinstance(event, RunEnded)]
     drmaa = 3 if cluster_site.backend == "sge" else 0  # a session and two submissions
     assert sum(ended.queries.values()) == len(calls) + drmaa, (ended, story)
+
+
+class EnoughError(Exception):
+    """The test has seen what it wanted."""
+
+
+def test_a_thousand_runners_are_no_more_submissions_than_arrays(
+    cluster_site: Site, counter: Counter, tmp_path: Path
+) -> None:
+    """Arrays of the site's largest size; and one request takes them out again."""
+    submitted = threading.Event()
+
+    def watch(event: object) -> None:
+        if isinstance(event, RunnersSubmitted) and len(event.handles) == 1000:
+            submitted.set()
+
+    monitor = JobMonitor(
+        backend=cluster_site.backend,
+        name=cluster_site.options["name"],
+        max_workers=1000,
+        observers=[("test", watch)],
+    )
+    with contextlib.suppress(EnoughError), monitor:
+        calls = [((tmp_path / "gate",), None) for _ in range(1000)]
+        monitor.add(jobs.await_file, calls, final=True)
+        assert submitted.wait(60)
+        raise EnoughError
+    session = cluster_site.backend == "sge"
+    assert monitor.queries["submit"] == 1000 // LARGEST_ARRAY + session
+    kills = [c.line for c in counter.calls if c.line.startswith(KILLS)]
+    _log.info("%s; %s", monitor.queries, [line[:100] for line in kills])
+    assert 1 <= len(kills) <= 2, kills  # once more for one that starts just then
 
 
 @contextlib.contextmanager
