@@ -163,6 +163,8 @@ class ConnectionFile:
             then writes this file anew.
         memory: By what runners on the driver's host see that they can open its memory,
             as hexadecimal text; empty if it has none to show.
+        bulk: Where large frames are fetched and brought, as *addresses*, for which it
+            has the same hosts; empty: nowhere.
         version: Layout of this file.
 
     Example:
@@ -191,6 +193,7 @@ class ConnectionFile:
     memory: str = attrs.field(
         default="", validator=attrs.validators.matches_re(_REFERENCE)
     )
+    bulk: tuple[str, ...] = ()
     version: int = attrs.field(
         default=VERSION, validator=attrs.validators.in_((VERSION,))
     )

@@ -20,6 +20,14 @@ class Journal(Protocol):
         """How many so far."""
 
 
+class Port(Protocol):
+    """What counts those who came and are no runners."""
+
+    @property
+    def strangers(self) -> int:
+        """How many so far."""
+
+
 @attrs.define
 class Alarm:
     """Watches what the socket and the service count. The run goes on in any case.
@@ -27,11 +35,14 @@ class Alarm:
     Attributes:
         counters: The socket's.
         journal: The run's; None if it has none.
+        apart: What counts strangers at the ports for large data; None if there are
+            none.
         refused: Messages that broke the protocol so far.
     """
 
     counters: Counters
     journal: Journal | None = None
+    apart: Port | None = None
     refused: int = 0
     _told: str = ""
     _quiet_until: float = 0.0
@@ -54,9 +65,10 @@ class Alarm:
     def counts(self) -> dict[str, int]:
         """What was turned away so far, in words, and how often; nothing that never was."""
         seen = self.counters
+        strangers = seen.strangers + (self.apart.strangers if self.apart else 0)
         counts = {
             "connections with a wrong key": seen.denied,
-            "connections of strangers": seen.strangers,
+            "connections of strangers": strangers,
             "connections too many": seen.crowded,
             "moments in which nobody was let in": seen.shut,
             "connections that could not be taken": seen.accept_failed,

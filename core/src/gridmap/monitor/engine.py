@@ -17,6 +17,7 @@ from gridmap.control.recorder import Recorder
 from gridmap.control.register import Register
 from gridmap.events import RunEnded, RunStarted
 from gridmap.monitor import facts
+from gridmap.monitor.apart import Apart
 from gridmap.monitor.errands import ErrandRunner
 from gridmap.monitor.instructions import SubmitRunners
 from gridmap.monitor.keeping import make_keeper
@@ -96,6 +97,7 @@ class Engine:
             plan.sink,
             self._watch,
             Neighbours(opened.evidence),
+            Apart(opened.bulk),
             resumption.log if resumption else None,
         )
         self._errands = ErrandRunner(opened.plugins, opened.launch, self._service.tell)

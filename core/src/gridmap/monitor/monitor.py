@@ -183,6 +183,8 @@ class JobMonitor:
             engine = self._start(opened)
         except BaseException:
             opened.socket.close(0.0)
+            if opened.bulk is not None:
+                opened.bulk.close()
             opened.plugins.close()
             self._leave(opened, keep_logs=False)
             raise

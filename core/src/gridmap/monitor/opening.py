@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from gridmap.plugins import InstalledBackend
     from gridmap.settings import Settings
     from gridmap.transport.addresses import PortRange
+    from gridmap.transport.bulk.server import BulkServer  # noqa: TC004 - likewise
     from gridmap.transport.keys import RunKeys
+    from gridmap.transport.limits import Limits
     from gridmap.transport.router import MonitorSocket  # noqa: TC004 - likewise
 
 _log = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ class Opened:
         launch: How runners are started.
         backend: The backend's name.
         evidence: By what runners on this host see that they can open its memory.
+        bulk: Where large frames travel; None for runners on this machine only.
     """
 
     token: str
@@ -66,6 +69,7 @@ class Opened:
     launch: Launch
     backend: str
     evidence: Evidence
+    bulk: BulkServer | None
 
 
 def refuse_nested(settings: Settings) -> None:
@@ -196,13 +200,14 @@ def open_in(
         name=backend.info.name,
         wrappers=plugins.installed().wrappers(),
     )
-    socket = None
+    socket = bulk = None
     try:
         run_plugins.open()
         with context.desk.visit(Purpose.CAPABILITIES):
             capabilities = run_plugins.capabilities()
         keys = _fresh_keys() if capabilities.reach is Reach.NETWORK else None
         socket = listen(directory, settings, keys)
+        bulk = _carry(settings, keys, token) if keys else None
         evidence = Evidence.secret()
         ConnectionFile(
             server_public_key=keys.server_public_key if keys else None,
@@ -215,6 +220,7 @@ def open_in(
             max_frame_bytes=settings.max_message_bytes,
             resumable=resumable,
             memory=evidence.reference.hex(),
+            bulk=bulk.addresses if bulk else (),
         ).write(directory.connection_file, replace=resumable)
         from gridmap.monitor.errands import Launch  # noqa: PLC0415 - see above
 
@@ -227,6 +233,8 @@ def open_in(
     except BaseException:
         if socket is not None:
             socket.close(0.0)
+        if bulk is not None:
+            bulk.close()
         run_plugins.close()
         raise
     return Opened(
@@ -238,6 +246,7 @@ def open_in(
         launch=launch,
         backend=backend.info.name,
         evidence=evidence,
+        bulk=bulk,
     )
 
 
@@ -273,14 +282,9 @@ def listen(
         RunError: If this host has no address a node could reach, or no port is free.
         InvalidSettingError: If there is no such interface or host.
     """
-    from gridmap.transport.limits import Limits  # noqa: PLC0415 - see above
     from gridmap.transport.router import MonitorSocket  # noqa: PLC0415 - see above
 
-    limits = Limits(
-        frame_bytes=settings.max_message_bytes,
-        message_bytes=4 * settings.max_message_bytes,
-        message_frames=65_536,
-    )
+    limits = _limits(settings)
     if keys is None:
         return MonitorSocket.ipc(directory.path, limits=limits)
     from gridmap.transport.addresses import (  # noqa: PLC0415 - only between hosts
@@ -304,6 +308,32 @@ def listen(
         port_range=_ports(settings),
         limits=limits,
         expected_peers=max(settings.max_workers or 0, MOST_WORKERS),
+    )
+
+
+def _carry(settings: Settings, keys: RunKeys, token: str) -> BulkServer:
+    """Open the ports at which large frames are fetched and brought."""
+    from gridmap.transport.addresses import (  # noqa: PLC0415 - see above
+        choose_endpoints,
+    )
+    from gridmap.transport.bulk.requests import secret  # noqa: PLC0415 - see above
+    from gridmap.transport.bulk.server import BulkServer  # noqa: PLC0415 - see above
+
+    return BulkServer(
+        choose_endpoints(interface=settings.interface, host=settings.host),
+        secret(keys.client_secret_key, token),
+        _limits(settings),
+        _ports(settings),
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    from gridmap.transport.limits import Limits  # noqa: PLC0415 - see above
+
+    return Limits(
+        frame_bytes=settings.max_message_bytes,
+        message_bytes=4 * settings.max_message_bytes,
+        message_frames=65_536,
     )
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from gridmap.journal.log import JournalLog
     from gridmap.journal.parking import Parked
+    from gridmap.monitor.apart import Apart
     from gridmap.monitor.errands import ErrandRunner
     from gridmap.monitor.ledger import Ledger
     from gridmap.monitor.neighbours import Neighbours
@@ -63,6 +64,7 @@ class MonitorService:
         sink: Sink,
         observers: Observers,
         neighbours: Neighbours,
+        apart: Apart,
         journal: JournalLog | None = None,
     ) -> None:
         self._socket = socket
@@ -71,6 +73,7 @@ class MonitorService:
         self._sink = sink
         self._observers = observers
         self._neighbours = neighbours
+        self._apart = apart
         self._gate = Gate(journal)
         self._errands: ErrandRunner | None = None
         self._inbox: deque[facts.Fact] = deque()
@@ -82,7 +85,7 @@ class MonitorService:
         self._first = 0
         self._content: list[payload.Frame] | None = None
         self._parting: set[bytes] = set()
-        self._alarm = Alarm(socket.counters, journal)
+        self._alarm = Alarm(socket.counters, journal, apart)
         self._ticked = 0.0
         self._pending_reasons: set[str] = set()
         self._thread = threading.Thread(
@@ -152,6 +155,7 @@ class MonitorService:
             self._socket.close()
             self._store.clear()
             self._neighbours.clear()
+            self._apart.close()
 
     def _part(self) -> None:
         """Let runners that said goodbye, or were refused, hang up first.
@@ -223,6 +227,7 @@ class MonitorService:
             self._connections[peer] = received.descriptor
             if isinstance(message, m.Hello):
                 self._neighbours.meet(peer, message)
+                self._apart.meet(peer, message)
             elif isinstance(message, m.Report | m.Checkpoint) and not self._open(
                 received, message
             ):
@@ -253,13 +258,16 @@ class MonitorService:
         if not self._ledger.expects(peer, message):
             return True
         # What the journal may still be writing is not the user's to write to.
-        fetch = self._neighbours.fetching(peer, writable=not self._gate.journaled)
+        writable = not self._gate.journaled
+        fetch = self._neighbours.fetching(peer, writable=writable)
+        bring = self._apart.bringing(peer, writable=writable)
         most = self._socket.message_bytes
         try:
-            frames = payload.decode(received.frames[1:], most, fetch)
+            frames = payload.decode(received.frames[1:], most, fetch, bring)
         except OSError as error:
-            _log.info("a runner's memory cannot be opened: %s", error)
+            _log.info("a frame that a runner refers to cannot be had: %s", error)
             self._neighbours.part(peer)
+            self._apart.part(peer)
             self._socket.send(peer, [codec.encode(m.Plain())])
             return False
         if isinstance(message, m.Report):
@@ -273,6 +281,7 @@ class MonitorService:
         """Forget what a peer said; it has to greet before it is heard again."""
         self._connections.pop(peer, None)
         self._neighbours.part(peer)
+        self._apart.part(peer)
         return self._sessions.pop(peer, None)
 
     # Acts ---------------------------------------------------------------------------
@@ -281,8 +290,11 @@ class MonitorService:
         message = send.message
         if isinstance(message, m.Welcome):
             self._sent[send.peer] = set()
-            if send.peer in self._neighbours:
-                message = msgspec.structs.replace(message, memory=True)
+            message = msgspec.structs.replace(
+                message,
+                memory=send.peer in self._neighbours,
+                upload=self._apart.upload_key(send.peer),
+            )
         if isinstance(message, m.Refuse):
             self._parting.add(send.peer)
         self._socket.send(send.peer, [codec.encode(message)])
@@ -297,12 +309,22 @@ class MonitorService:
                 sent.add(work.function)
             content = codec.encode(m.Content(digest=work.function, once=once))
             frames = self._store.function(work.function, neighbour=neighbour)
-            self._socket.send(send.peer, [content, *_sendable(frames)])
+            self._socket.send(send.peer, [content, *self._sendable(frames, send.peer)])
         stop = work.first + work.count
         inputs = self._store.inputs(work.first, stop, neighbour=neighbour)
         message = codec.encode(work)
-        if not self._socket.send(send.peer, [message, *_sendable(inputs)]):
+        sendable = self._sendable(inputs, send.peer)
+        if not self._socket.send(send.peer, [message, *sendable]):
             self._inbox.append(facts.Unsent(grant=work.grant))
+
+    def _sendable(
+        self, frames: list[payload.Frame], peer: bytes
+    ) -> list[bytes | memoryview]:
+        """Return encoded frames as they are sent to a peer."""
+        offer = self._apart.offering(peer)
+        if offer is not None:
+            frames = payload.refer(frames, offer)
+        return [memoryview(f) if isinstance(f, bytearray) else f for f in frames]
 
     def _forget(self, forget: i.Forget) -> None:
         # An unknown peer's next word must be Hello, so forgetting it shuts it out.
@@ -385,10 +407,6 @@ def _result(deliver: i.Deliver) -> e.Entry:
     return e.Ended(job=deliver.first, verdict=deliver.verdict, failure=failure)
 
 
-def _sendable(frames: list[payload.Frame]) -> list[bytes | memoryview]:
-    return [memoryview(f) if isinstance(f, bytearray) else f for f in frames]
-
-
 def _opened(frames: list[payload.Frame], count: int) -> payload.Batch:
     """Return a report's payloads, checked before the ledger hears of it."""
     batch = payload.Batch.read(frames)
@@ -408,6 +426,7 @@ def _checked(
     if payload.digest(frames) != digest:
         msg = "a checkpoint whose payload has another content address"
         raise RemoteProtocolError(msg)
-    if payload.REFERRED in bytes(received.frames[1]):
+    methods = bytes(received.frames[1])
+    if payload.REFERRED in methods or any(n & payload.APART for n in methods):
         return payload.encode(frames, "none")
     return list(received.frames[1:])

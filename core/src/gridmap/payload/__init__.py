@@ -7,6 +7,7 @@ imports neither cloudpickle nor zstandard.
 
 from gridmap.payload.batch import MAX_PARCELS, Batch, join, pack, take, unpack
 from gridmap.payload.compression import (
+    APART,
     REFERRED,
     Compression,
     choose,
@@ -14,6 +15,8 @@ from gridmap.payload.compression import (
     decode,
     decompress,
     encode,
+    refer,
+    references,
 )
 from gridmap.payload.content import DIGEST_BYTES, digest, same, sketch
 from gridmap.payload.exceptions import (
@@ -34,6 +37,7 @@ from gridmap.payload.pickling import (
 )
 
 __all__ = [
+    "APART",
     "DIGEST_BYTES",
     "LARGE_BYTES",
     "MAX_PARCELS",
@@ -59,6 +63,8 @@ __all__ = [
     "load_exception",
     "pack",
     "read_traceback",
+    "refer",
+    "references",
     "same",
     "sketch",
     "take",

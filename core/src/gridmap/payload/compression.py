@@ -4,7 +4,8 @@
 each of them is compressed. The method travels apart from the data, so a large buffer
 that does not gain from compression is passed on as it is, never copied.
 
-A frame that both sides can see as memory is not sent at all: a reference to it is.
+A frame that both sides can see as memory is not sent at all: a reference to it is. So
+it is with a large frame that has a connection of its own.
 
 Decoding never makes more than it is allowed to: a few bytes that would become
 gigabytes are refused before they do.
@@ -36,6 +37,9 @@ _BZ2_LEVEL: Final = 9
 
 REFERRED: Final = 3
 """In place of a method: the frame is a reference to memory, see `memory`."""
+
+APART: Final = 16
+"""Added to a method: the frame travels apart, and a reference to it is here instead."""
 
 
 class Compression(enum.Enum):
@@ -189,10 +193,45 @@ def encode(
     return [bytes(methods), *encoded]
 
 
+def refer(encoded: Sequence[Frame], refer_to: Callable[[Frame], bytes]) -> list[Frame]:
+    """Have large frames travel apart.
+
+    Args:
+        encoded: What `encode` returned.
+        refer_to: Takes a frame that is to travel apart, and returns a reference to it.
+
+    Returns:
+        The frames, with references in place of those that are large.
+    """
+    methods = bytearray(encoded[0])
+    referring: list[Frame] = [b""]
+    for at, frame in enumerate(encoded[1:]):
+        if len(frame) >= memory.LEAST_BYTES:
+            methods[at] |= APART
+            frame = refer_to(frame)  # noqa: PLW2901 - what stands for it
+        referring.append(frame)
+    referring[0] = bytes(methods)
+    return referring
+
+
+def references(encoded: Sequence[Frame]) -> list[Frame]:
+    """Return the references among frames that `refer` returned, in order.
+
+    Raises:
+        RemoteProtocolError: If they are damaged.
+    """
+    if not encoded or len(encoded[0]) != len(encoded) - 1:
+        msg = f"the methods of {len(encoded)} encoded frames do not match them"
+        raise RemoteProtocolError(msg)
+    pairs = zip(bytes(encoded[0]), encoded[1:], strict=True)
+    return [frame for number, frame in pairs if number & APART]
+
+
 def decode(
     frames: Sequence[Frame],
     limit_bytes: int,
     fetch: Callable[[Frame, int], Frame] | None = None,
+    bring: Callable[[Frame, int], Frame] | None = None,
 ) -> list[Frame]:
     """Undo `encode`.
 
@@ -201,6 +240,8 @@ def decode(
         limit_bytes: How large all the frames together may become.
         fetch: Returns what a reference refers to, given that and how large it may be;
             None: there are to be no references.
+        bring: Returns what travelled apart, given the reference and how large it may
+            be; None: nothing is to.
 
     Returns:
         The frames that were encoded.
@@ -216,6 +257,10 @@ def decode(
     for number, frame in zip(bytes(frames[0]), frames[1:], strict=True):
         if number == REFERRED and fetch is not None:
             decoded.append(fetch(frame, limit_bytes))
+        elif number & APART and bring is not None:
+            brought = bring(frame, limit_bytes)
+            method = _method(number ^ APART)
+            decoded.append(decompress(brought, method, limit_bytes))
         else:
             decoded.append(decompress(frame, _method(number), limit_bytes))
         limit_bytes -= len(decoded[-1])

@@ -29,6 +29,8 @@ from typing import TYPE_CHECKING, Final
 from gridmap.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gridmap.payload.pickling import Frame
 
 LEAST_BYTES: Final = 1 << 20
@@ -116,6 +118,35 @@ def make(content: Frame) -> Sealed:
         written += os.write(sealed.descriptor, view[written:])
     fcntl.fcntl(sealed.descriptor, _ADD_SEALS, _SEALS)
     return sealed
+
+
+def gather(size: int, pieces: Iterable[bytes]) -> int:
+    """Put together what comes piece by piece, in sealed memory.
+
+    Args:
+        size: Bytes of all pieces.
+        pieces: What they raise is raised, and nothing is left.
+
+    Returns:
+        A descriptor, which is the caller's to close, as `take` and `relay` do.
+
+    Raises:
+        OSError: If the system has no memory to give.
+    """
+    descriptor = os.memfd_create("gridmap-frame", _CREATE)
+    try:
+        os.ftruncate(descriptor, size)
+        at = 0
+        for piece in pieces:
+            view = memoryview(piece)
+            while view:
+                written = os.pwrite(descriptor, view, at)
+                at, view = at + written, view[written:]
+        fcntl.fcntl(descriptor, _ADD_SEALS, _SEALS)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def seal(frame: Frame) -> Sealed | None:

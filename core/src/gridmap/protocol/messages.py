@@ -88,6 +88,8 @@ class Hello(_Message, frozen=True, tag="hello"):
         memory: A reference to memory of its own that holds its nonce; empty if it
             has none, or wants no references.
         seen: What it read in the memory that the connection file refers to.
+        apart: Whether it reaches the monitor on the connections that large frames
+            have for themselves.
     """
 
     version: Count
@@ -104,6 +106,7 @@ class Hello(_Message, frozen=True, tag="hello"):
     connection: Count = 1
     memory: Short = b""
     seen: Short = b""
+    apart: bool = False
 
 
 class Progress(_Message, frozen=True):
@@ -323,6 +326,8 @@ class Welcome(_Message, frozen=True, tag="welcome"):
         grace: Seconds a checkpoint may take, at most.
         memory: Whether each side can open the other's memory, so that large frames
             are only referred to.
+        upload: What keys of large frames that the runner brings apart are made of;
+            empty: it is to bring none.
     """
 
     version: Count
@@ -334,6 +339,7 @@ class Welcome(_Message, frozen=True, tag="welcome"):
     compression: Word = "auto"
     grace: Seconds = 60.0
     memory: bool = False
+    upload: Short = b""
 
 
 class Refuse(_Message, frozen=True, tag="refuse"):

@@ -33,6 +33,7 @@ from gridmap.runner.actions import (
     Withdraw,
     WorkerEnd,
 )
+from gridmap.runner.apart import Apart
 from gridmap.runner.examination import Examiner
 from gridmap.runner.interruption import AskCheckpoint
 from gridmap.runner.link import Link
@@ -92,6 +93,10 @@ class RunnerService:
         self._orphan = False
         self._measuring: int | None = None
         self._examiner = Examiner()
+        self._apart = Apart(self._rouse)
+        self._held: list[Sequence[payload.Frame]] = []
+        self._ready: tuple[list[Any], list[Any]] | None = None
+        self._unsaid: list[Say] = []
         self._acts: dict[type[Action], Callable[[Any], object]] = {
             Say: self._say,
             Feed: lambda feed: self._hand(self._supplies.feed(feed)),
@@ -184,6 +189,11 @@ class RunnerService:
 
     # The loop -----------------------------------------------------------------------
 
+    def _rouse(self) -> None:
+        """Have the loop look at what was fetched or brought; from any thread."""
+        with contextlib.suppress(BlockingIOError, OSError):
+            self._wake[1].send(b"!")
+
     def _turn(self, wake: int) -> None:
         fds = {wake} if self._dead else {wake, self._worker.sock.fileno()}
         if self._worker.output >= 0:
@@ -204,6 +214,7 @@ class RunnerService:
             with contextlib.suppress(BlockingIOError):
                 os.read(wake, 4096)
             self._look_after_children()
+            self._mind_frames_apart()
         self._mind_signals()
         self._mind_the_time()
         if ready.messages:
@@ -214,29 +225,51 @@ class RunnerService:
         self._mind_the_worker()
         strays.reap(self._worker.pid)
 
+    def _mind_frames_apart(self) -> None:
+        """Go on with what waited for large frames to be fetched or brought."""
+        if self._held and self._apart.fetched:
+            held, self._held = self._held, []
+            for frames in held:
+                self._hear(frames)
+        if self._ready and (brought := self._apart.brought()) is not None:
+            self._send_ready(apart=brought)
+
+    def _forget_frames_apart(self) -> None:
+        """The monitor will be told, and will tell, all of it again."""
+        self._apart.give_up()
+        self._held, self._ready, self._unsaid = [], None, []
+
     def _connection_changed(self) -> None:
         if self._socket.connected:
             self._greet()
         else:
+            self._forget_frames_apart()
             self._do(self._machine.disconnected())
 
     def _greet(self) -> None:
         """Say hello, for the first time or again, and all that was not acknowledged."""
-        machine = self._machine
-        machine.hello = self._neighbour.introduce(machine.hello, self._reach.file)
+        machine, file = self._machine, self._reach.file
+        self._forget_frames_apart()
+        hello = self._neighbour.introduce(machine.hello, file)
+        machine.hello = self._apart.introduce(hello, file, self._socket.address)
         self._do(machine.connected(time.monotonic()))
 
-    def _hear(self, frames: Sequence[bytes | memoryview]) -> None:
+    def _hear(self, frames: Sequence[payload.Frame]) -> None:
+        if self._held:  # in the order in which it was said
+            self._held.append(frames)
+            return
         try:
-            message = codec.decode_from_monitor(frames[0])
+            message = codec.decode_from_monitor(bytes(frames[0]))
             if isinstance(message, m.Content | m.Work):
                 if not self._supplied(message, frames):
                     return
             elif isinstance(message, m.Welcome):
                 self._compression = message.compression
                 self._neighbour.welcomed(message)
+                self._apart.welcomed(message)
             elif isinstance(message, m.Plain):
                 self._neighbour.refused()
+                self._apart.refused()
                 self._greet()
         except RemoteProtocolError as error:
             self._log(f"the monitor is not understood: {error}")
@@ -253,11 +286,22 @@ class RunnerService:
         self, message: m.Content | m.Work, frames: Sequence[payload.Frame]
     ) -> bool:
         """Take in a payload; False if the monitor has to send it again."""
-        neighbour = self._neighbour
-        if neighbour.deaf:
+        neighbour, apart = self._neighbour, self._apart
+        if neighbour.deaf or apart.deaf:
             return False
         try:
-            content = payload.decode(frames[1:], _MOST_PAYLOAD, neighbour.fetch)
+            if not apart.here(payload.references(frames[1:]), _MOST_PAYLOAD):
+                self._held = [frames]
+                return False
+        except OSError as error:
+            self._log(f"a large frame could not be fetched: {error}")
+            apart.failed()
+            self._greet()
+            return False
+        try:
+            content = payload.decode(
+                frames[1:], _MOST_PAYLOAD, neighbour.fetch, apart.take
+            )
         except OSError as error:
             self._log(f"the driver's memory cannot be opened: {error}")
             neighbour.failed()
@@ -502,12 +546,29 @@ class RunnerService:
         self._status = leave.status
 
     def _say(self, say: Say) -> None:
+        if self._ready is not None:  # in order, behind what is being brought
+            self._unsaid.append(say)
+            return
         frames: list[Any] = [codec.encode(say.message)]
         if say.frames:
-            frames += payload.encode(
+            encoded = payload.encode(
                 say.frames, self._compression, neighbour=self._neighbour.agreed
             )
+            if self._apart.agreed:
+                referring = payload.refer(encoded, self._apart.pack)
+                if self._apart.bring():
+                    self._ready = ([*frames, *encoded], [*frames, *referring])
+                    return
+            frames += encoded
         self._socket.send(frames)  # what must arrive is kept, and said again
+
+    def _send_ready(self, *, apart: bool) -> None:
+        """Send what waited for its frames to be brought, and what came after it."""
+        if self._ready is not None:
+            self._socket.send(self._ready[apart])
+        unsaid, self._ready, self._unsaid = self._unsaid, None, []
+        for say in unsaid:
+            self._say(say)
 
     def _hand(self, records: Iterable[Record]) -> None:
         """Hand something to the worker."""

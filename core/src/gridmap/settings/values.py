@@ -107,7 +107,8 @@ class Settings:
             and environment, for `gridmap replay`; 16 MiB at most; 0: none.
         interface: Network interface that the monitor listens on; None: every one
             with an address that nodes could reach.
-        port_range: Ports it may use, first and last; None: any that is free.
+        port_range: Ports it may use, first and last; None: any that is free. A run
+            uses two: one for messages, one for large data.
         host: Name or address that nodes are told to call; None: found out.
         compression: How payloads are compressed; ``auto`` looks at a sample.
         max_message_bytes: The longest piece of an input or a result, bytes. An array

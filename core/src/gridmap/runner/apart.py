@@ -1,0 +1,277 @@
+"""A runner's large frames, which travel on connections of their own.
+
+They are fetched and brought in threads, one frame at a time in either direction, while
+the runner goes on with all else. What does not get through travels over CURVE.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Final
+
+import attrs
+import msgspec
+
+from gridmap.connection import split_tcp_address
+from gridmap.errors import RemoteProtocolError
+from gridmap.payload import memory
+from gridmap.transport.bulk import client
+from gridmap.transport.bulk.depot import reference_to
+from gridmap.transport.bulk.requests import REFERENCE, secret, upload_key
+from gridmap.transport.bulk.sealing import fresh_ticket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gridmap.connection import ConnectionFile
+    from gridmap.payload import Frame
+    from gridmap.protocol import messages as m
+
+_MOST_FAILURES: Final = 3
+"""After so many frames that did not get through, all travel over CURVE."""
+
+
+@attrs.define
+class Way:
+    """Where the driver listens for frames.
+
+    Attributes:
+        address: ``tcp://host:port``.
+        secret: What requests are proven with.
+        open: Whether the driver answers there.
+    """
+
+    address: str
+    secret: bytes = attrs.field(repr=False)
+    open: bool = False
+
+
+class _Errand:
+    """Frames being fetched or brought. What comes of it is read once `over`."""
+
+    def __init__(
+        self, work: Callable[[_Errand], None], wake: Callable[[], None]
+    ) -> None:
+        self.over = False
+        self.error: Exception | None = None
+        self.fetched: dict[bytes, int] = {}
+        self._work, self._wake = work, wake
+        self._lock, self._left = threading.Lock(), False
+        threading.Thread(target=self._run, name="gridmap-bulk", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self._work(self)
+        except Exception as error:  # noqa: BLE001 - whatever it is, CURVE is left
+            self.error = error
+        with self._lock:
+            self.over = True
+            if self._left:
+                self._drop()
+        self._wake()
+
+    def leave(self) -> None:
+        """Want nothing of it any more."""
+        with self._lock:
+            self._left = True
+            if self.over:
+                self._drop()
+
+    def _drop(self) -> None:
+        while self.fetched:
+            os.close(self.fetched.popitem()[1])
+
+
+class Apart:
+    """A runner's end. Used in the runner's thread.
+
+    Attributes:
+        agreed: Whether frames are brought apart.
+        deaf: Whether something could not be fetched, so that what follows may build on
+            it: nothing is taken in until the monitor has heard of that.
+    """
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        """Begin knowing nothing.
+
+        Args:
+            wake: Wakes the runner's thread; called in others.
+        """
+        self.agreed = False
+        self.deaf = False
+        self._wake = wake
+        self._way: Way | None = None
+        self._upload_key = b""
+        self._failures = 0
+        self._coming: _Errand | None = None
+        self._going: _Errand | None = None
+        self._packed: list[tuple[bytes, Frame]] = []
+
+    def introduce(
+        self, hello: m.Hello, file: ConnectionFile, address: str | None
+    ) -> m.Hello:
+        """Return a greeting that says whether the driver's port for frames answers.
+
+        Takes a second at most, once, where a firewall drops what is sent there. What
+        was under way is given up.
+
+        Args:
+            hello: The greeting.
+            file: What the connection file says now.
+            address: Where the monitor is connected to.
+        """
+        self.give_up()
+        found = _listening(file, address)
+        known = self._way
+        if known is None or known.address != found:
+            self._way = known = _way(file, found)
+        usable = known.open and self._failures < _MOST_FAILURES
+        return msgspec.structs.replace(hello, apart=usable)
+
+    def welcomed(self, welcome: m.Welcome) -> None:
+        """Take in what was agreed."""
+        self._upload_key = welcome.upload
+        self.agreed, self.deaf = bool(welcome.upload), False
+
+    def give_up(self) -> None:
+        """Forget what is under way: the monitor will be told, or tell, all again."""
+        for errand in (self._coming, self._going):
+            if errand is not None:
+                errand.leave()
+        self._coming = self._going = None
+        self._packed.clear()
+        self.agreed = False
+
+    def failed(self) -> None:
+        """Something could not be fetched: hear nothing before the next welcome."""
+        self._failures += 1
+        self.deaf = True
+
+    def refused(self) -> None:
+        """The monitor does not find what was brought."""
+        self._failures = _MOST_FAILURES
+
+    # Fetching -----------------------------------------------------------------------
+
+    def here(self, references: Sequence[Frame], limit_bytes: int) -> bool:
+        """Say whether frames that a message refers to are here; fetch them if not.
+
+        Args:
+            references: As in the message.
+            limit_bytes: How large they may be together.
+
+        Returns:
+            Whether they are; if not, ask again when woken.
+
+        Raises:
+            RemoteProtocolError: If they are none, or were not agreed on.
+            OSError: If they could not be fetched.
+        """
+        if not references:
+            return True
+        way = self._way
+        if self._coming is None:
+            if not self.agreed or way is None:
+                msg = "large frames apart are referred to, and that was not agreed"
+                raise RemoteProtocolError(msg)
+            wanted = _wanted(references, limit_bytes)
+
+            def fetch(errand: _Errand) -> None:
+                for ticket, key, size in wanted:
+                    errand.fetched[ticket] = client.download(
+                        way.address, way.secret, ticket, key, size
+                    )
+
+            self._coming = _Errand(fetch, self._wake)
+        if not self._coming.over:
+            return False
+        if self._coming.error is not None:
+            errand, self._coming = self._coming, None
+            errand.leave()
+            msg = f"{errand.error}"
+            raise ConnectionError(msg)
+        return True
+
+    def take(self, reference: Frame, _: int) -> Frame:
+        """Return a frame that is `here`."""
+        ticket = REFERENCE.unpack(reference)[0]
+        if self._coming is None:
+            msg = "a large frame is taken that was not fetched"
+            raise RemoteProtocolError(msg)
+        frame = memory.relay(self._coming.fetched.pop(ticket))
+        if not self._coming.fetched:
+            self._coming = None
+        return frame
+
+    @property
+    def fetched(self) -> bool:
+        """Whether what was awaited is here, or failed."""
+        return self._coming is None or self._coming.over
+
+    # Bringing -----------------------------------------------------------------------
+
+    def pack(self, frame: Frame) -> bytes:
+        """Take a frame to be brought by `bring`; return how to refer to it."""
+        ticket = fresh_ticket()
+        self._packed.append((ticket, frame))
+        return reference_to(ticket, len(frame))
+
+    def bring(self) -> bool:
+        """Begin to bring what was packed; say whether there is anything."""
+        packed, self._packed = self._packed, []
+        way, key = self._way, self._upload_key
+        if not packed or way is None:
+            return False
+
+        def bring(_: _Errand) -> None:
+            for ticket, frame in packed:
+                own = upload_key(key, ticket)
+                client.upload(way.address, way.secret, ticket, own, frame)
+
+        self._going = _Errand(bring, self._wake)
+        return True
+
+    def brought(self) -> bool | None:
+        """Say whether all that was packed is there; None while it is under way."""
+        errand = self._going
+        if errand is None or not errand.over:
+            return None
+        self._going = None
+        if errand.error is not None:
+            self._failures += 1
+            self.agreed = self.agreed and self._failures < _MOST_FAILURES
+        return errand.error is None
+
+
+def _listening(file: ConnectionFile, address: str | None) -> str:
+    """Return where to go for frames: the host that the monitor was found at."""
+    if not file.bulk or address is None or not address.startswith("tcp://"):
+        return ""
+    host = split_tcp_address(address)[0]
+    same = [one for one in file.bulk if split_tcp_address(one)[0] == host]
+    return (same or [""])[0]
+
+
+def _way(file: ConnectionFile, address: str) -> Way:
+    client_key = file.client_secret_key
+    if not address or not client_key:
+        return Way(address, b"")
+    proof = secret(client_key, file.token)
+    return Way(address, proof, client.prove(address, proof))
+
+
+def _wanted(
+    references: Sequence[Frame], limit_bytes: int
+) -> list[tuple[bytes, bytes, int]]:
+    wanted = []
+    for reference in references:
+        if len(reference) != REFERENCE.size:
+            msg = f"a reference to a large frame has {len(reference)} bytes"
+            raise RemoteProtocolError(msg)
+        wanted.append(REFERENCE.unpack(reference))
+        limit_bytes -= wanted[-1][2]
+    if limit_bytes < 0:
+        msg = f"large frames that are {-limit_bytes} bytes too long"
+        raise RemoteProtocolError(msg)
+    return wanted

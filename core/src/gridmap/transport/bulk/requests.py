@@ -1,0 +1,106 @@
+"""What a runner says first on a connection for large frames, and what is answered.
+
+A request is 65 bytes: what is wanted, a ticket, a size and a proof that it was made by
+somebody who knows the run's client key. Whoever does not is turned away after these
+bytes. The keys of frames are never said here.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import hmac
+import struct
+from typing import Final
+
+import attrs
+
+from gridmap.errors import RemoteProtocolError
+
+_HEAD: Final = struct.Struct("<8sB16sQ")
+_MAGIC: Final = b"gridmap1"
+_PROOF_BYTES: Final = 32
+REQUEST_BYTES: Final = _HEAD.size + _PROOF_BYTES
+ANSWER_BYTES: Final = 32
+
+REFERENCE: Final = struct.Struct("<16s32sQ")
+"""How a message refers to a frame that travels apart: its ticket, its key and its size.
+Of a frame that a runner brings, the key is zero: see `upload_key`."""
+
+
+class Want(enum.IntEnum):
+    """What a connection is for."""
+
+    PROOF = 1
+    DOWNLOAD = 2
+    UPLOAD = 3
+
+
+@attrs.frozen
+class Request:
+    """What a runner wants.
+
+    Attributes:
+        want: What.
+        ticket: Of the frame; for a proof, random.
+        size: Of the frame, in plain bytes; 0 for a proof.
+    """
+
+    want: Want
+    ticket: bytes
+    size: int
+
+    def encode(self, secret: bytes) -> bytes:
+        """Return it as it travels, with the proof that *secret* is known."""
+        head = _HEAD.pack(_MAGIC, self.want, self.ticket, self.size)
+        return head + _proof(secret, head)
+
+    @classmethod
+    def decode(cls, data: bytes, secret: bytes) -> Request:
+        """Read one.
+
+        Raises:
+            RemoteProtocolError: If it is none, or was made without *secret*.
+        """
+        head, proof = data[: _HEAD.size], data[_HEAD.size :]
+        if not hmac.compare_digest(proof, _proof(secret, head)):
+            msg = "a connection for large frames without the run's secret"
+            raise RemoteProtocolError(msg)
+        _, want, ticket, size = _HEAD.unpack(head)
+        try:
+            return cls(Want(want), ticket, size)
+        except ValueError as error:
+            msg = f"a connection for large frames wants {want}, whatever that is"
+            raise RemoteProtocolError(msg) from error
+
+    def answer(self, secret: bytes) -> bytes:
+        """Return what only one who knows *secret* can answer."""
+        return _proof(secret, b"heard" + self.ticket)
+
+
+def secret(client_key: str, token: str) -> bytes:
+    """Return what requests of a run are proven with.
+
+    It is made of what the connection file holds, so it tells nobody's bytes to whoever
+    gets that file later: keys of frames are not made of it.
+
+    Args:
+        client_key: The run's secret client key.
+        token: The run's token.
+    """
+    what = b"gridmap large frames " + token.encode()
+    return hmac.digest(client_key.encode(), what, hashlib.sha256)
+
+
+def upload_key(key: bytes, ticket: bytes) -> bytes:
+    """Return the key of a frame that a runner brings.
+
+    Args:
+        key: What the runner was given over CURVE when it was let in.
+        ticket: The frame's, never used before.
+    """
+    return hmac.digest(key, b"gridmap upload " + ticket, hashlib.sha256)
+
+
+def _proof(secret: bytes, text: bytes) -> bytes:
+    return hmac.digest(secret, text, hashlib.sha256)

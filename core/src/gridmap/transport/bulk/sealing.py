@@ -1,0 +1,92 @@
+"""The seal of one large frame: AES-256-GCM in pieces, with a key used once.
+
+A frame is cut into pieces of `PIECE_BYTES`, the last one shorter. Each is sealed for
+itself, so that sealing, sending, receiving and opening go on at the same time, in
+bounded memory. What every piece is bound to (its frame's ticket and size, and its own
+number, which is the nonce too) keeps pieces from being swapped, left out, repeated or
+taken from another frame. A nonce is used once with a key, as GCM demands (NIST SP
+800-38D, 8.2), since a key is used for one frame.
+"""
+
+from __future__ import annotations
+
+import secrets
+import struct
+from typing import TYPE_CHECKING, Final
+
+from gridmap.errors import RemoteProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PIECE_BYTES: Final = 1 << 20
+"""Plain bytes of a piece: a processor's own cache holds it, and its 16 bytes of tag
+are nothing beside it."""
+
+TAG_BYTES: Final = 16
+KEY_BYTES: Final = 32
+TICKET_BYTES: Final = 16
+
+_NONCE: Final = struct.Struct("<4xQ")
+_BOUND: Final = struct.Struct("<16sQQ")
+
+
+def fresh_ticket() -> bytes:
+    """Return what nobody can guess and nobody else has: the name of one frame."""
+    return secrets.token_bytes(TICKET_BYTES)
+
+
+def fresh_key() -> bytes:
+    """Return a key for one frame."""
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def lengths(size: int) -> Iterator[int]:
+    """Yield how many plain bytes each piece of a frame has; none for an empty one."""
+    for start in range(0, size, PIECE_BYTES):
+        yield min(PIECE_BYTES, size - start)
+
+
+class Seal:
+    """What seals and opens the pieces of one frame, in order; one thread at a time."""
+
+    def __init__(self, key: bytes, ticket: bytes, size: int) -> None:
+        """Begin with the first piece.
+
+        Args:
+            key: 32 bytes, for this frame alone.
+            ticket: The frame's, 16 bytes.
+            size: Plain bytes of the whole frame.
+        """
+        # 30 ms that only runs with large frames pay.
+        from cryptography.hazmat.primitives.ciphers.aead import (  # noqa: PLC0415 - see above
+            AESGCM,
+        )
+
+        self._cipher = AESGCM(key)
+        self._ticket, self._size = ticket, size
+        self._number = 0
+
+    def close(self, piece: memoryview) -> bytes:
+        """Return the next piece, sealed; it is longer by `TAG_BYTES`."""
+        nonce, bound = self._next()
+        return self._cipher.encrypt(nonce, piece, bound)
+
+    def open(self, sealed: memoryview) -> bytes:
+        """Return the next piece, opened.
+
+        Raises:
+            RemoteProtocolError: If it is not the piece that was sealed at this place.
+        """
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - see above
+
+        nonce, bound = self._next()
+        try:
+            return self._cipher.decrypt(nonce, sealed, bound)
+        except InvalidTag as error:
+            msg = "a piece of a large frame is not what was sealed"
+            raise RemoteProtocolError(msg) from error
+
+    def _next(self) -> tuple[bytes, bytes]:
+        number, self._number = self._number, self._number + 1
+        return _NONCE.pack(number), _BOUND.pack(self._ticket, self._size, number)

@@ -1,0 +1,289 @@
+"""The driver's end: one thread at the door, and one for each frame under way.
+
+Who has not proven to be a runner gets no thread, no memory beyond its first bytes, and
+little time; strangers that come too fast are left to wait in the kernel's queue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import random
+import selectors
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from gridmap.errors import RemoteProtocolError
+from gridmap.payload import memory
+from gridmap.transport.bulk import stream
+from gridmap.transport.bulk.depot import Depot
+from gridmap.transport.bulk.requests import REQUEST_BYTES, Request, Want, upload_key
+from gridmap.transport.bulk.sealing import fresh_key
+from gridmap.transport.shutter import Allowance
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gridmap.transport.addresses import Endpoint, PortRange
+    from gridmap.transport.limits import Limits
+
+_log = logging.getLogger(__name__)
+
+_AT_ONCE: Final = 8
+"""Frames under way at a time; more would not be faster."""
+
+_MOST_SILENT: Final = 256
+_SILENT_S: Final = 5.0
+_PAUSE_S: Final = 0.5
+_CLOSING_S: Final = 5.0
+
+
+class BulkServer:
+    """Where runners fetch and bring large frames.
+
+    Attributes:
+        addresses: What to offer to runners, in the order of the endpoints; empty if
+            no port could be had, so that all travels over CURVE.
+        upload_key: What keys of frames that runners bring are made of; goes to them
+            over CURVE only.
+        depot: What lies here.
+        strangers: Connections that did not prove to be a runner's, so far.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        secret: bytes,
+        limits: Limits,
+        port_range: PortRange | None = None,
+    ) -> None:
+        """Listen, and begin.
+
+        Args:
+            endpoints: Where.
+            secret: What requests are proven with.
+            limits: How long a frame may be, and how fast strangers may come.
+            port_range: Ports that may be used; None: any.
+        """
+        self.upload_key = fresh_key()
+        self.depot = Depot(limits.message_bytes)
+        self.strangers = 0
+        self._secret, self._limits = secret, limits
+        self._allowance = Allowance(
+            limits.strangers_hz, limits.strangers_at_once, limits.strangers_hz
+        )
+        self._shut_until = 0.0
+        self._selector = selectors.DefaultSelector()
+        self._listeners: list[socket.socket] = []
+        self._silent: dict[socket.socket, tuple[float, bytearray]] = {}
+        self._waiting: queue.SimpleQueue[tuple[socket.socket, Request] | None] = (
+            queue.SimpleQueue()
+        )
+        self._busy: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._closing = threading.Event()
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self.addresses = tuple(self._listen(endpoints, port_range))
+        self._door = threading.Thread(
+            target=self._mind_the_door, name="gridmap-bulk", daemon=True
+        )
+        self._door.start()
+
+    def close(self) -> None:
+        """End all that is under way. Idempotent."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        self._writer.send(b"!")
+        with self._lock:
+            for sock in self._busy:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+        self._door.join(_CLOSING_S)
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join(_CLOSING_S)
+        self._reader.close()
+        self._writer.close()
+        self.depot.clear()
+
+    def _listen(
+        self, endpoints: Sequence[Endpoint], port_range: PortRange | None
+    ) -> list[str]:
+        offered: list[str] = []
+        for endpoint in endpoints:
+            try:
+                listener, port = _bound(endpoint.bind, port_range)
+            except OSError as error:
+                _log.info(
+                    "large frames travel over CURVE at %s: %s", endpoint.bind, error
+                )
+                continue
+            self._listeners.append(listener)
+            host = f"[{endpoint.offer}]" if ":" in endpoint.offer else endpoint.offer
+            offered.append(f"tcp://{host}:{port}")
+        return offered
+
+    # The door -----------------------------------------------------------------------
+
+    def _mind_the_door(self) -> None:
+        selector = self._selector
+        selector.register(self._reader, selectors.EVENT_READ)
+        self._open()
+        try:
+            while not self._closing.is_set():
+                for key, _ in selector.select(_PAUSE_S):
+                    sock = key.fileobj
+                    if sock in self._listeners:
+                        self._let_in(sock)
+                    elif sock in self._silent:
+                        self._hear(sock)
+                self._mind_the_time(time.monotonic())
+        finally:
+            for sock in [*self._listeners, *self._silent]:
+                sock.close()
+            selector.close()
+
+    def _open(self) -> None:
+        for listener in self._listeners:
+            self._selector.register(listener, selectors.EVENT_READ)
+
+    def _mind_the_time(self, now: float) -> None:
+        for sock, (since, _) in list(self._silent.items()):
+            if now - since < _SILENT_S:
+                break  # they are in the order in which they came
+            self._turn_away(sock, now)
+        if self._shut_until and now >= self._shut_until:
+            self._shut_until = 0.0
+            self._open()
+
+    def _let_in(self, listener: socket.socket) -> None:
+        try:
+            sock, _ = listener.accept()
+        except OSError:  # hung up already, or no descriptor to be had
+            self._shut(time.monotonic() + _PAUSE_S)
+            return
+        sock.setblocking(False)
+        self._silent[sock] = (time.monotonic(), bytearray())
+        self._selector.register(sock, selectors.EVENT_READ)
+        if len(self._silent) > _MOST_SILENT:
+            self._turn_away(next(iter(self._silent)), time.monotonic())
+
+    def _hear(self, sock: socket.socket) -> None:
+        """Read what a newcomer says, and believe it if it is proven."""
+        said = self._silent[sock][1]
+        try:
+            data = sock.recv(REQUEST_BYTES - len(said))
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        said += data
+        if data and len(said) < REQUEST_BYTES:
+            return
+        try:
+            request = Request.decode(bytes(said), self._secret)
+        except RemoteProtocolError:
+            self._turn_away(sock, time.monotonic())
+            return
+        self._selector.unregister(sock)
+        del self._silent[sock]
+        self._serve(sock, request)
+
+    def _turn_away(self, sock: socket.socket, now: float) -> None:
+        self._selector.unregister(sock)
+        del self._silent[sock]
+        sock.close()
+        self.strangers += 1
+        left = self._allowance.spend(1, now)
+        if left < 0:
+            self._shut(now - left / self._limits.strangers_hz)
+
+    def _shut(self, until: float) -> None:
+        """Leave newcomers to the kernel for a while, which keeps few and drops more."""
+        if not self._shut_until:
+            for listener in self._listeners:
+                self._selector.unregister(listener)
+        self._shut_until = max(self._shut_until, until)
+
+    # Frames -------------------------------------------------------------------------
+
+    def _serve(self, sock: socket.socket, request: Request) -> None:
+        sock.settimeout(stream.PATIENCE_S)
+        if len(self._threads) < _AT_ONCE and request.want is not Want.PROOF:
+            thread = threading.Thread(
+                target=self._carry, name="gridmap-bulk-frame", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+        if request.want is Want.PROOF:  # 32 bytes, which fit into any buffer
+            with sock, contextlib.suppress(OSError):
+                sock.sendall(request.answer(self._secret))
+            return
+        self._waiting.put((sock, request))
+
+    def _carry(self) -> None:
+        """Send and receive frames, one after the other."""
+        while (item := self._waiting.get()) is not None:
+            sock, request = item
+            with self._lock:
+                self._busy.add(sock)
+            try:
+                if not self._closing.is_set():
+                    self._one(sock, request)
+            except (OSError, RemoteProtocolError) as error:
+                _log.info("a large frame did not get through: %s", error)
+            finally:
+                with self._lock:
+                    self._busy.discard(sock)
+                sock.close()
+
+    def _one(self, sock: socket.socket, request: Request) -> None:
+        ticket = request.ticket
+        if request.want is Want.DOWNLOAD:
+            offer = self.depot.collect(ticket)
+            if offer is not None:
+                sock.sendall(request.answer(self._secret))
+                stream.send(sock, offer.key, ticket, offer.frame)
+            return
+        if request.size > self._limits.frame_bytes:
+            return
+        if not self.depot.promise(ticket, request.size, time.monotonic()):
+            return
+        try:
+            sock.sendall(request.answer(self._secret))
+            key = upload_key(self.upload_key, ticket)
+            pieces = stream.opened(sock, key, ticket, request.size)
+            descriptor = memory.gather(request.size, pieces)
+        except BaseException:
+            self.depot.give_up(ticket)
+            raise
+        self.depot.bring(ticket, descriptor, time.monotonic())
+        sock.sendall(b"\1")
+
+
+def _bound(host: str, port_range: PortRange | None) -> tuple[socket.socket, int]:
+    """Return a listening socket and its port; start anywhere, since runs are many.
+
+    Raises:
+        OSError: If there is none to be had.
+    """
+    ports = [0] if port_range is None else list(port_range.ports())
+    start = random.randrange(len(ports))  # noqa: S311 - spreads, hides nothing
+    refusal = OSError("no port is free")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in ports[start:] + ports[:start]:
+        try:
+            listener = socket.create_server((host, port), family=family, backlog=512)
+        except OSError as error:
+            refusal = error
+        else:
+            listener.setblocking(False)
+            return listener, int(listener.getsockname()[1])
+    raise refusal

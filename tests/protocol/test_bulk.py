@@ -1,0 +1,166 @@
+"""Large frames on connections of their own: fetched, brought, and turned away."""
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from gridmap.connection import split_tcp_address
+from gridmap.errors import RemoteProtocolError
+from gridmap.payload import memory
+from gridmap.testing import eventually
+from gridmap.transport.addresses import Endpoint
+from gridmap.transport.bulk import client
+from gridmap.transport.bulk.depot import reference_to
+from gridmap.transport.bulk.requests import REFERENCE, Request, Want, upload_key
+from gridmap.transport.bulk.sealing import PIECE_BYTES, fresh_key, fresh_ticket
+from gridmap.transport.bulk.server import BulkServer
+from gridmap.transport.limits import Limits
+
+SECRET = b"s" * 32
+FRAME = os.urandom(3 * PIECE_BYTES + 17)
+LIMITS = Limits(
+    frame_bytes=len(FRAME),
+    message_bytes=2 * len(FRAME),
+    strangers_at_once=20,
+    strangers_hz=50.0,
+)
+
+
+@pytest.fixture
+def server() -> Iterator[BulkServer]:
+    """Return a driver's end."""
+    made = BulkServer([Endpoint(bind="127.0.0.1", offer="127.0.0.1")], SECRET, LIMITS)
+    with contextlib.closing(made):
+        yield made
+
+
+def fetched(server: BulkServer, reference: bytes, secret: bytes = SECRET) -> bytes:
+    """Fetch what a reference refers to."""
+    (address,) = server.addresses
+    ticket, key, size = REFERENCE.unpack(reference)
+    return bytes(memory.take(client.download(address, secret, ticket, key, size)))
+
+
+def bring(server: BulkServer, frame: bytes, ticket: bytes | None = None) -> bytes:
+    """Bring a frame and return a reference to it."""
+    (address,) = server.addresses
+    ticket = ticket or fresh_ticket()
+    key = upload_key(server.upload_key, ticket)
+    client.upload(address, SECRET, ticket, key, frame)
+    return reference_to(ticket, len(frame))
+
+
+def test_a_frame_is_fetched_once(server: BulkServer) -> None:
+    reference = server.depot.offer(b"one", FRAME)
+    assert fetched(server, reference) == FRAME
+    with pytest.raises(ConnectionError):
+        fetched(server, reference)
+
+
+def test_a_frame_is_brought_and_taken_once(server: BulkServer) -> None:
+    reference = bring(server, FRAME)
+    assert server.depot.take(reference, len(FRAME)) == FRAME
+    with pytest.raises(OSError, match="not brought"):
+        server.depot.take(reference, len(FRAME))
+
+
+def test_what_is_withdrawn_cannot_be_fetched(server: BulkServer) -> None:
+    gone, stays = server.depot.offer(b"one", FRAME), server.depot.offer(b"two", FRAME)
+    server.depot.withdraw(b"one")
+    with pytest.raises(ConnectionError):
+        fetched(server, gone)
+    assert fetched(server, stays) == FRAME
+
+
+def test_there_is_room_for_so_much_and_no_more(server: BulkServer) -> None:
+    first = bring(server, FRAME)
+    bring(server, FRAME)
+    with pytest.raises(ConnectionError):
+        bring(server, FRAME)
+    server.depot.take(first, len(FRAME))
+    bring(server, FRAME)
+    with pytest.raises(ConnectionError):
+        bring(server, FRAME + b"!")
+
+
+def test_a_ticket_is_good_for_one_frame(server: BulkServer) -> None:
+    ticket = fresh_ticket()
+    bring(server, b"first", ticket)
+    with pytest.raises(ConnectionError):
+        bring(server, b"other", ticket)
+    assert bytes(server.depot.take(reference_to(ticket, 5), 100)) == b"first"
+
+
+def test_who_has_another_key_reads_and_brings_nothing(server: BulkServer) -> None:
+    reference = server.depot.offer(b"one", FRAME)
+    ticket, _, size = REFERENCE.unpack(reference)
+    with pytest.raises(RemoteProtocolError):
+        fetched(server, REFERENCE.pack(ticket, fresh_key(), size))
+    ticket = fresh_ticket()
+    with pytest.raises(ConnectionError):
+        client.upload(server.addresses[0], SECRET, ticket, fresh_key(), FRAME)
+    with pytest.raises(OSError, match="not brought"):
+        server.depot.take(reference_to(ticket, len(FRAME)), len(FRAME))
+
+
+def test_who_does_not_know_the_secret_is_turned_away(server: BulkServer) -> None:
+    (address,) = server.addresses
+    reference = server.depot.offer(b"one", FRAME)
+    assert client.prove(address, SECRET)
+    assert not client.prove(address, b"other")
+    with pytest.raises(ConnectionError):
+        fetched(server, reference, b"other")
+    assert fetched(server, reference) == FRAME
+    assert server.strangers == 2
+
+
+def test_a_driver_that_does_not_know_the_secret_is_none() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            sock, _ = listener.accept()
+            with sock:
+                sock.sendall(bytes(32))
+                sock.recv(1)
+
+        impostor = threading.Thread(target=answer)
+        impostor.start()
+        port = listener.getsockname()[1]
+        assert not client.prove(f"tcp://127.0.0.1:{port}", SECRET)
+        impostor.join()
+
+
+def test_strangers_wait_and_runners_are_served(server: BulkServer) -> None:
+    """A crowd that says nothing or nonsense costs some connections, never the run."""
+    place = split_tcp_address(server.addresses[0])
+    with contextlib.ExitStack() as crowd:
+        for number in range(300):
+            sock = socket.socket()
+            crowd.enter_context(sock)
+            sock.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                sock.connect(place)
+            if number % 2:
+                with contextlib.suppress(OSError):
+                    sock.send(b"GET / HTTP/1.1\r\n" + bytes(100))
+        eventually(lambda: server.strangers > 20, within_s=30, what="strangers to go")
+        reference = server.depot.offer(b"one", FRAME)
+    assert eventually(
+        lambda: client.prove(server.addresses[0], SECRET), within_s=60, what="a way in"
+    )
+    assert fetched(server, reference) == FRAME
+
+
+def test_the_end_of_a_run_ends_what_is_under_way(server: BulkServer) -> None:
+    """A runner that reads no more holds up nobody."""
+    ticket, _, size = REFERENCE.unpack(server.depot.offer(b"one", FRAME))
+    with socket.create_connection(split_tcp_address(server.addresses[0])) as sock:
+        sock.sendall(Request(Want.DOWNLOAD, ticket, size).encode(SECRET))
+        assert sock.recv(1)
+        server.close()
+        names = [thread.name for thread in threading.enumerate()]
+        assert not [name for name in names if name.startswith("gridmap-bulk")]

@@ -1,0 +1,211 @@
+"""Large frames between hosts, on a network that loses, changes and blocks them.
+
+Runners come over TCP and cannot look into the driver's memory, as on another host. What
+travels apart goes through a relay of the test's, which does with it what it likes.
+Whatever that is, the run comes to its right end.
+"""
+
+import contextlib
+import hashlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import attrs
+import pytest
+from tests.security import loopback
+
+from gridmap import grid_map
+from gridmap.connection import split_tcp_address
+from gridmap.monitor import opening
+from gridmap.payload.neighbour import Evidence
+from gridmap.transport.bulk.requests import ANSWER_BYTES
+from gridmap.transport.bulk.server import BulkServer
+
+SIZE: Final = 3 << 20
+PIECE: Final = 1 << 16
+
+
+def lengthen(seed: bytes) -> bytes:
+    """Return bytes that cannot be made smaller."""
+    return hashlib.shake_256(seed).digest(SIZE)
+
+
+def reverse(data: bytes) -> bytes:
+    """Return a large result for a large input."""
+    return data[::-1]
+
+
+@attrs.define
+class Relay:
+    """A way between runners and driver, for large frames.
+
+    Attributes:
+        meddle: What becomes of bytes: given how many of this connection went before,
+            and them, it returns what goes on, or raises to cut the connection.
+        carried: Bytes that went through.
+    """
+
+    meddle: Callable[[int, bytes], bytes] = lambda _, data: data
+    carried: int = 0
+    _target: tuple[str, int] = ("", 0)
+    _listener: socket.socket = attrs.field(factory=socket.socket)
+    _ends: list[socket.socket] = attrs.field(factory=list)
+    _threads: list[threading.Thread] = attrs.field(factory=list)
+
+    def open(self, target: str) -> str:
+        """Begin; return the address to connect to instead of *target*."""
+        self._target = split_tcp_address(target)
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen()
+        self._begin(self._accept)
+        return f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def close(self) -> None:
+        """End it, and all that is under way."""
+        for end in (self._listener, *self._ends):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for end in (self._listener, *self._ends):
+            end.close()
+
+    def _begin(self, work: Callable[..., None], *args: socket.socket) -> None:
+        self._threads.append(threading.Thread(target=work, args=args, daemon=True))
+        self._threads[-1].start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                runner, _ = self._listener.accept()
+                self._ends.append(runner)
+                driver = socket.create_connection(self._target)
+                self._ends.append(driver)
+                self._begin(self._pass, runner, driver)
+                self._begin(self._pass, driver, runner)
+
+    def _pass(self, source: socket.socket, target: socket.socket) -> None:
+        passed = 0
+        try:
+            while data := source.recv(PIECE):
+                target.sendall(self.meddle(passed, data))
+                passed += len(data)
+                self.carried += len(data)
+        except OSError:
+            pass
+        finally:
+            for end in (source, target):
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def relay(monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
+    """Return what lies between hosts that cannot see each other's memory."""
+    between = Relay()
+    real = opening._carry
+
+    def carry(*args: Any) -> BulkServer:
+        server = real(*args)
+        server.addresses = tuple(map(between.open, server.addresses))
+        return server
+
+    monkeypatch.setattr(opening, "_carry", carry)
+    monkeypatch.setattr(Evidence, "secret", lambda: Evidence(b"", b"", None))
+    yield between
+    between.close()
+
+
+def carried(relay: Relay, jobs: int = 3) -> int:
+    """Map large inputs to large results; return how many bytes went apart."""
+    inputs = [lengthen(bytes([number])) for number in range(jobs)]
+    values = grid_map(
+        reverse,
+        inputs,
+        backend=loopback.NAME,
+        max_workers=2,
+        settings={"host": "127.0.0.1"},
+    )
+    assert values == [data[::-1] for data in inputs]
+    return relay.carried
+
+
+def test_large_frames_travel_apart(relay: Relay) -> None:
+    assert carried(relay) > 2 * 3 * SIZE
+
+
+def test_nothing_can_be_read_on_the_way(relay: Relay) -> None:
+    seen = bytearray()
+
+    def listen(_: int, data: bytes) -> bytes:
+        seen.extend(data)
+        return data
+
+    relay.meddle = listen
+    carried(relay, jobs=1)
+    plain = lengthen(b"\0")
+    for part in (plain, plain[::-1]):
+        assert bytes(part[:64]) not in seen
+        assert bytes(part[-64:]) not in seen
+
+
+def cut(passed: int, data: bytes) -> bytes:
+    """Cut every connection that carries a frame in its middle."""
+    if passed > SIZE // 2:
+        raise ConnectionResetError
+    return data
+
+
+def change(passed: int, data: bytes) -> bytes:
+    """Change one bit of every frame."""
+    if passed > SIZE // 2:
+        return bytes([data[0] ^ 1]) + data[1:]
+    return data
+
+
+def swallow(passed: int, data: bytes) -> bytes:
+    """Let those prove who they are, and cut what comes then."""
+    if passed >= ANSWER_BYTES:
+        raise ConnectionResetError
+    return data
+
+
+def block(_: int, data: bytes) -> bytes:
+    """Let nothing through."""
+    del data
+    raise ConnectionResetError
+
+
+@pytest.mark.parametrize("meddle", [cut, change, swallow, block])
+def test_what_does_not_get_through_travels_otherwise(
+    relay: Relay, meddle: Callable[[int, bytes], bytes]
+) -> None:
+    relay.meddle = meddle
+    carried(relay)
+
+
+def test_a_port_that_answers_nothing_costs_a_second(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As behind a firewall that drops packets; all travels with the messages."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        monkeypatch.setattr(Relay, "open", lambda *_: f"tcp://127.0.0.1:{port}")
+        assert carried(relay) == 0
+
+
+def test_an_answer_of_the_driver_that_is_lost_loses_no_result(relay: Relay) -> None:
+    """The frame is there, and its runner does not know; it is sent once more."""
+    lost = threading.Event()
+
+    def lose(passed: int, data: bytes) -> bytes:
+        if passed == ANSWER_BYTES and data == b"\1" and not lost.is_set():
+            lost.set()
+            raise ConnectionResetError
+        return data
+
+    relay.meddle = lose
+    carried(relay)
+    assert lost.is_set()
