@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridmap.runner.output import Output, mark
+from gridmap.runner.output import Output, mark, widen
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -65,3 +65,35 @@ def test_nothing_is_kept_where_nobody_watches() -> None:
     output.take(b"as ever")
     assert output.pieces() == []
     assert output.tail() == "as ever"
+
+
+def test_a_pipe_is_read_a_few_times_a_second() -> None:
+    """A line now and then is left lying a moment: who prints many wakes nobody."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    room, output = widen(reading), Output()
+    assert output.pause(50.0) == 0.0
+    os.write(writing, b"a line\n")
+    output.drain(reading, room, 50.0)
+    assert output.tail() == "a line\n"
+    assert 0.05 <= output.pause(50.0) <= 0.2
+    assert output.pause(50.2) == 0.0
+    output.drain(reading, room, 50.2)
+    assert output.pause(50.2) == 0.0, "there was nothing to be read"
+    for end in (reading, writing):
+        os.close(end)
+
+
+def test_a_pipe_that_fills_is_read_before_it_is_full() -> None:
+    """Who prints much has not to wait for its runner."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    room, output, now = widen(reading), Output(), 50.0
+    for _ in range(5):
+        now += max(output.pause(now), 0.001)
+        os.write(writing, b"x" * (room // 2))
+        output.drain(reading, room, now)
+        assert output.pause(now) <= 0.05
+    assert output.pause(now) <= 0.01
+    for end in (reading, writing):
+        os.close(end)

@@ -4,7 +4,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+import pytest
+
+from gridmap.runner import vitals as measuring
 from gridmap.runner.actions import Vitals
 from gridmap.runner.vitals import Meter
 from gridmap.testing import eventually
@@ -67,8 +71,11 @@ def say(process: subprocess.Popen[str]) -> None:
     process.stdin.flush()
 
 
-def test_the_whole_tree_counts() -> None:
+@pytest.mark.parametrize("lists", [True, False], ids=["kernel's lists", "psutil"])
+def test_the_whole_tree_counts(monkeypatch: pytest.MonkeyPatch, lists: bool) -> None:
     """A child's memory, processor time and I/O are its parent's runner's business."""
+    if not lists:
+        monkeypatch.setattr(measuring, "_LISTS", Path("/nonexistent"))
     with tree(GREEDY) as process:
         meter = Meter(process.pid)
         vitals = at_work(meter)
@@ -90,6 +97,26 @@ def test_what_an_ended_child_used_is_kept() -> None:
         assert after.rss < before.rss
         assert after.peak >= before.peak
         assert after.cpu >= before.cpu
+
+
+def test_children_of_any_thread_count_and_so_do_theirs() -> None:
+    """Who started what is known of each thread by itself."""
+    nest = (
+        "import subprocess, sys, threading\n"
+        "argv = [sys.executable, '-c', 'print(1, flush=True); input()']\n"
+        "run = lambda: subprocess.run(argv)\n"
+        "thread = threading.Thread(target=run)\n"
+        "thread.start()\n"
+        "thread.join()\n"
+    )
+    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {nest!r}])"
+    with subprocess.Popen(
+        [sys.executable, "-c", outer], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"1\n"
+        assert Meter(process.pid).measure().processes == 3
+        process.communicate(b"go\n")
 
 
 def test_a_process_that_is_gone_is_no_error() -> None:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from gridmap.runner import worker
 from gridmap.runner.examination import shared_memory
 from gridmap.runner.outbox import Outbox
+from gridmap.runner.output import widen
 
 
 class Ended(NamedTuple):
@@ -40,6 +41,7 @@ class WorkerProcess:
         pid: Its process id, and that of its process group.
         sock: The runner's end of the socket; does not block.
         output: Where what it prints can be read.
+        room: Bytes that can lie there unread.
         outbox: Where it says what it does, and leaves results.
         stack: Memory in which it answers where it is.
     """
@@ -50,6 +52,7 @@ class WorkerProcess:
         self.pid = pid
         self.sock = sock
         self.output = output
+        self.room = widen(output)
         self.outbox = outbox
         self.stack = stack
         sock.setblocking(False)

@@ -2,16 +2,32 @@
 
 Which job printed what cannot be seen in a pipe. So a worker that is watched writes a
 mark into it before each job, which is taken out here again.
+
+A pipe is left alone for a moment after each look: a worker that prints line by line
+would wake its runner for each, which costs more than printing.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 from typing import Final
 
 _TAIL_BYTES: Final = 4096
+
+_ROOM: Final = 2**20
+"""Bytes that a pipe is to hold: what any user may have, pipe(7)."""
+
+_LEAST_ROOM: Final = 2**14
+"""What one holds anywhere."""
+
+_REST_S: Final = 0.1
+"""Seconds that a pipe is left alone at most."""
+
+_SHARE: Final = 0.25
+"""Of a pipe's room, what may come meanwhile."""
 
 # An application's own command, which terminals do not show (ECMA-48, 8.3.2).
 _BEGIN: Final = b"\x1b_gridmap:"
@@ -27,6 +43,15 @@ def mark(job: int) -> bytes:
     return b"%b%d%b" % (_BEGIN, job, _END)
 
 
+def widen(fd: int) -> int:
+    """Have a pipe hold more, if the system lets us; return the bytes that it holds."""
+    if not hasattr(fcntl, "F_SETPIPE_SZ"):
+        return _LEAST_ROOM
+    with contextlib.suppress(OSError):  # all pipes of a user are bounded together
+        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _ROOM)
+    return fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
+
+
 class Output:
     """The end of everything the workers print.
 
@@ -36,6 +61,7 @@ class Output:
 
     def __init__(self) -> None:
         self.job: int | None = None
+        self._looked = self._rest = 0.0
         self._tail = b""
         self._fresh = b""
         self._watched = False
@@ -51,21 +77,27 @@ class Output:
         if not self._watched:
             self._watched, self.job = True, job
 
-    def drain(self, fd: int, most: int = 1 << 20) -> bool:
-        """Copy what can be read; return False when the writing end is closed."""
+    def pause(self, now: float) -> float:
+        """Return for how many seconds it is not worth looking into the pipe."""
+        return max(0.0, self._looked + self._rest - now)
+
+    def drain(self, fd: int, room: int, now: float) -> None:
+        """Copy what can be read.
+
+        Args:
+            fd: Where it is read; does not block.
+            room: Bytes that the pipe holds: as many are read at most, or a little more.
+            now: The present.
+        """
         taken = 0
-        while taken < most:
-            try:
-                data = os.read(fd, 65_536)
-            except BlockingIOError:
-                return True
-            except OSError:
-                return False
-            if not data:
-                return False
-            taken += len(data)
-            self.take(data)
-        return True
+        with contextlib.suppress(OSError):
+            while taken < room and (data := os.read(fd, 65_536)):
+                taken += len(data)
+                self.take(data)
+        if taken:
+            pace = taken / min(max(now - self._looked, 0.001), _REST_S)
+            self._rest = min(_REST_S, _SHARE * room / pace)
+            self._looked = now
 
     def take(self, data: bytes) -> None:
         """Take in what was printed."""

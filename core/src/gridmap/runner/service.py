@@ -196,9 +196,12 @@ class RunnerService:
 
     def _turn(self, wake: int) -> None:
         fds = {wake} if self._dead else {wake, self._worker.sock.fileno()}
-        if self._worker.output >= 0:
+        now = time.monotonic()
+        pause = min(_TICK_S, self._machine.pause(now))
+        if rest := self._output.pause(now):
+            pause = min(pause, rest)
+        else:
             fds.add(self._worker.output)
-        pause = min(_TICK_S, self._machine.pause(time.monotonic()))
         timeout = 0.002 if self._link.waiting else pause
         ready = self._socket.wait(timeout, fds)
         if ready.connection:
@@ -321,7 +324,7 @@ class RunnerService:
             self._output.watch(outbox.doing()[0])
 
     def _read_worker(self) -> None:
-        self._output.drain(self._worker.output)
+        self._output.drain(self._worker.output, self._worker.room, time.monotonic())
         for job, printed in self._output.pieces():
             self._machine.live.printed(job, printed)
         for record in self._link.receive():

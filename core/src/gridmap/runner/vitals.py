@@ -3,14 +3,19 @@
 A tree changes while it is measured, and processes end with what they used. CPU and
 I/O of children that are gone are kept, so that the sums never fall. What went over the
 network counts as read, whichever way it went; see `network`.
+
+Who is below whom is read from the kernel's own lists of children (proc(5)) where it
+keeps them: psutil reads every process of the machine instead, which on a full node
+took a runner more time than all else it does.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import psutil
@@ -18,8 +23,14 @@ import psutil
 from gridmap.runner.actions import Vitals
 from gridmap.runner.network import Traffic
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _GONE: Final = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess)
 
+
+_LISTS: Final = Path("/proc/thread-self/children")
+"""Is there if the kernel keeps lists of children (``CONFIG_PROC_CHILDREN``)."""
 
 _HIGH_WATER: Final = re.compile(rb"^VmHWM:\s*(\d+) kB", re.MULTILINE)
 
@@ -45,7 +56,7 @@ class Meter:
 
     def follow(self, pid: int) -> None:
         """Measure another worker from now on."""
-        self._retire(set())
+        self._retire(set(self._live))
         with contextlib.suppress(*_GONE):
             self._root = psutil.Process(pid)
 
@@ -74,7 +85,9 @@ class Meter:
         self._peak = 0
 
     def measure(self, *, network: bool = True) -> Vitals:
-        """Return what the tree used so far and holds now. Costs about a millisecond.
+        """Return what the tree used so far and holds now.
+
+        Costs a fifth of a millisecond for each process of the tree.
 
         Args:
             network: Whether to look at its sockets too, which costs another one or two
@@ -92,7 +105,9 @@ class Meter:
                     used.read, used.written = io.read_chars, io.write_chars
                 self._live[process] = used
                 alive.add(process)
-        self._retire(alive)
+        # A list of children may leave one out while another of them ends.
+        absent = set(self._live) - alive
+        self._retire({process for process in absent if not process.is_running()})
         if network:
             self._moved = self._traffic.measure(process.pid for process in alive)
         self._peak = max(self._peak, rss)
@@ -109,14 +124,29 @@ class Meter:
     def _tree(self) -> list[psutil.Process]:
         if self._root is None:
             return []
-        try:
-            return [self._root, *self._root.children(recursive=True)]
-        except _GONE:
-            return []
+        tree = [self._root]
+        with contextlib.suppress(*_GONE):
+            if not _LISTS.exists():
+                return tree + self._root.children(recursive=True)
+            for pid in _below(self._root.pid):
+                with contextlib.suppress(*_GONE):
+                    tree.append(psutil.Process(pid))
+            return tree
+        return []
 
-    def _retire(self, alive: set[psutil.Process]) -> None:
-        for process in set(self._live) - alive:
+    def _retire(self, gone: set[psutil.Process]) -> None:
+        for process in gone:
             used = self._live.pop(process)
             self._gone.cpu += used.cpu
             self._gone.read += used.read
             self._gone.written += used.written
+
+
+def _below(pid: int) -> Iterator[int]:
+    """Yield the processes below one, as far as they do not end meanwhile."""
+    with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/task") as threads:
+        for thread in threads:
+            with contextlib.suppress(OSError):
+                for child in map(int, Path(thread, "children").read_bytes().split()):
+                    yield child
+                    yield from _below(child)
