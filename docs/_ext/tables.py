@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import attrs
+import curves
 import diagrams
 import mails
 import notebooks
@@ -242,6 +243,10 @@ FILES = {
         sessions.TRANSITIONS, lambda message: message.__name__
     ),
     "causes.md": causes,
+    "growth-jobs.svg": curves.jobs,
+    "growth-runners.svg": curves.runners,
+    "growth-payload.svg": curves.payload,
+    "growth.md": curves.conditions,
     "mail.md": mails.error_mail,
     "mail-plots.png": mails.plots_picture,
     "measured.md": measured,
