@@ -236,6 +236,25 @@ def test_names_are_those_of_the_jobs_that_have_some() -> None:
     assert [notice.text for notice in overview.notices] == ["4 jobs were handed in"]
 
 
+def test_one_is_not_told_as_many() -> None:
+    """Of jobs and of runners."""
+    overview = Overview()
+    overview.take(queued(1))
+    overview.take(ev.RunnersSubmitted(run="r", at=1.0, runners=(1,), handles=("7.1",)))
+    overview.take(
+        ev.RunnersRejected(run="r", at=2.0, count=1, reason="full", again_s=2.0)
+    )
+    overview.take(
+        ev.RunnersRejected(run="r", at=2.0, count=3, reason="full", again_s=None)
+    )
+    assert [notice.text for notice in overview.notices] == [
+        "1 job was handed in",
+        "1 runner submitted: 7.1",
+        "a runner turned away, asked for again in 2 s: full",
+        "3 runners turned away, not asked for again: full",
+    ]
+
+
 def test_a_runner_has_the_job_that_it_runs() -> None:
     """When one is over it goes on with the next of its jobs, without a heartbeat."""
     granted = ev.JobsGranted(run="r", at=2.0, first=0, stop=2, runner=1, attempt=1)

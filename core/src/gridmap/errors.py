@@ -15,6 +15,7 @@
     ├── RunError                            the run's directory, keys or sockets failed
     │   ├── ConnectionFileError             a connection file that must not be trusted
     │   └── RunBusyError                    another process drives the run; names it
+    ├── DriverMemoryError (MemoryError)     this process, which drives the run, has no more
     ├── RunKilledError                      the user killed the run from another process
     ├── ProtocolError
     │   ├── LocalProtocolError              we are about to break the protocol: our bug
@@ -266,6 +267,29 @@ class RunKilledError(GridMapError):
         return (
             f"run {self.run!r} was killed by {self.by}, with `gridmap kill`, "
             "`gridmap top` or the web page"
+        )
+
+
+class DriverMemoryError(GridMapError, MemoryError):
+    """The process that drives the run is out of memory; its jobs are not to blame.
+
+    Attributes:
+        doing: What it could not do.
+        limit: What its address space is limited to, in words; None if it is not.
+    """
+
+    def __init__(self, doing: str, limit: str | None) -> None:
+        self.doing = doing
+        self.limit = limit
+        super().__init__(doing, limit)
+
+    def __str__(self) -> str:
+        """Say what it was at, and the ways out."""
+        bound = f" (limited to {self.limit}: ulimit -v)" if self.limit else ""
+        return (
+            f"out of memory: the process that drives the run{bound} could not "
+            f"{self.doing}; give it more, hand in less at a time, or have jobs return "
+            "less, such as the path of a file they wrote"
         )
 
 

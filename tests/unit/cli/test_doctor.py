@@ -40,6 +40,27 @@ def test_a_healthy_machine_passes(shell: Shell) -> None:
     assert "checks passed." in printed
 
 
+def test_it_looks_at_what_the_user_uses(shell: Shell) -> None:
+    """The backend of the settings, else that of the last run; it says which and why."""
+    shell.offer("fine")
+
+    def chosen(setting: str = "") -> tuple[str, str]:
+        found = shell.json("doctor", "--no-probe", GRIDMAP_BACKEND=setting)
+        report = checks(found)
+        (name,) = {"fine", "local"} & set(report)
+        return name, report[name]["found"]
+
+    assert chosen()[0] == "fine"
+    ran = shell.run("demo", "--backend", "local")
+    assert ran.returncode == 0, ran.stderr
+    name, why = chosen()
+    assert name == "local"
+    assert "as your last run had it, demo (" in why
+    name, why = chosen("fine")
+    assert name == "fine"
+    assert "named by environment variable GRIDMAP_BACKEND" in why
+
+
 def test_every_failure_says_what_to_do(shell: Shell) -> None:
     """A check that fails has found something and has advice."""
     shell.install("sick", "raise RuntimeError('no')")

@@ -207,3 +207,11 @@ def test_jobs_are_asked_how_far_they_are_for_as_long_as_one_looks(
 
     drive(run, SMALL, play)
     assert orders.left.wait(10)
+
+
+def test_it_is_for_terminals_alone(
+    run: Register, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Into a pipe or a file it would draw for ever."""
+    assert main(["top", "--records", str(run.path)]) == 1
+    assert "needs a terminal" in capsys.readouterr().err

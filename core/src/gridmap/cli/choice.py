@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from gridmap import plugins
-from gridmap.errors import BackendUnavailableError
+from gridmap.control.register import Register
+from gridmap.errors import BackendUnavailableError, GridMapError
 from gridmap.plugins import InstalledBackend
 
 if TYPE_CHECKING:
@@ -53,3 +54,35 @@ def choose(named: str | None, settings: Settings, origins: Origins) -> Choice:
     if best[1].preference > 0:
         return Choice(best[0], "the usable backend with the highest preference")
     return Choice(best[0], "no cluster can be used from here")
+
+
+def choose_known(named: str | None, settings: Settings, origins: Origins) -> Choice:
+    """Return the backend to be looked at: one that is named, else that of the last run.
+
+    Args:
+        named: As for `choose`.
+        settings: Likewise.
+        origins: Likewise.
+
+    Raises:
+        UnknownBackendError, BackendUnavailableError: As `choose`.
+    """
+    last = None
+    if named is None and settings.backend is None:
+        last = _of_last_run(settings)
+    return choose(named, settings, origins) if last is None else last
+
+
+def _of_last_run(settings: Settings) -> Choice | None:
+    """Return the last run's backend; None if there is none that is known here."""
+    try:
+        entries = Register(settings.records()).entries(1)
+        if not entries:
+            return None
+        record = entries[0].record
+        backend = plugins.installed().find(record.backend)
+    except (GridMapError, OSError):
+        return None
+    return Choice(
+        backend, f"as your last run had it, {record.name} ({entries[0].short})"
+    )

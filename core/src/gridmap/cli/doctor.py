@@ -40,6 +40,9 @@ def command(*, backend: str | None, send: bool, wait_s: float, as_json: bool) ->
     round on the node that the scheduler gives it, and comes back with what it found.
     Every check that fails says what that means and what to do; the exit status is 1 if
     any did. A remark after a check that passed is no failure.
+
+    Without --backend the one that the settings name is looked at, else that of your
+    last run, else the one that a map would take.
     """
     from gridmap.cli.examination import examine  # noqa: PLC0415 - see gridmap.cli
 

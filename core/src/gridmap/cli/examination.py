@@ -21,7 +21,7 @@ import attrs
 
 from gridmap import plugins
 from gridmap.backend import INTERFACE, Capabilities, Check, Reach, RunContext
-from gridmap.cli.choice import Choice, choose
+from gridmap.cli.choice import Choice, choose_known
 from gridmap.cli.network import addresses, own_name
 from gridmap.errors import GridMapError, RunError
 from gridmap.rundir import RunDirectory
@@ -63,7 +63,7 @@ class Patient:
     Attributes:
         named: The backend the user named, if any.
         settings: The settings; the defaults if they cannot be read.
-        choice: The backend a map would take.
+        choice: The backend that is looked at, and why that.
         capabilities: What it says it can do.
         listens: Whether a run could open its socket.
         probe_s: How long a probe may wait to be started.
@@ -81,7 +81,8 @@ def examine(named: str | None, probe_s: float | None = None) -> Iterator[Section
     """Examine this machine, then a node, a section at a time.
 
     Args:
-        named: The backend to look at; None: the one a map would take.
+        named: The backend to look at; None: that of the settings, else of the last
+            run, else the one a map would take.
         probe_s: How long a probe may wait to be started on a node; None sends none.
     """
     patient = Patient(named)
@@ -165,7 +166,7 @@ def settings(patient: Patient) -> Sequence[Check]:
             )
         )
     try:
-        patient.choice = choose(patient.named, patient.settings, origins)
+        patient.choice = choose_known(patient.named, patient.settings, origins)
     except GridMapError as error:
         checks.append(
             Check(

@@ -28,11 +28,13 @@ def command(*, name: str, yes: bool, runs: str | None, as_json: bool) -> None:
     if state.driver is not None:
         raise RunBusyError(name, state.driver.pid, state.driver.host)
     if not yes:
-        question = f"Remove run {name!r} with the results of {state.done:,} jobs?"
+        jobs = "1 job" if state.done == 1 else f"{state.done:,} jobs"
+        question = f"Remove run {name!r} with the results of {jobs}?"
         click.confirm(question, abort=True, err=True)
     killed = attach.forget(base, name, load_settings()[0])
     if as_json:
         text.as_json({"name": name, "results": state.done, "ended_runners": killed})
         return
-    ended = f", and {killed} runners ended" if killed else ""
+    some = "1 runner" if killed == 1 else f"{killed:,} runners"
+    ended = f", and {some} ended" if killed else ""
     text.paragraph(f"Run {name!r} is removed{ended}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 
 import click
 
@@ -32,6 +33,9 @@ def command(*, run: str | None, records: str | None) -> int:
         )
         raise GridMapError(msg)
     entry = watching.find(run, records)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        msg = "gridmap top needs a terminal, for keys and screen; use gridmap status"
+        raise GridMapError(msg)
     from gridmap.cli.screen import Top  # noqa: PLC0415 - half a second
 
     Top(entry, watching.register(records)).run()

@@ -101,7 +101,8 @@ def _tell_submission(event: AnyEvent) -> None:
     if isinstance(event, RunnersSubmitted):
         first, last = event.handles[0], event.handles[-1]
         span = first if first == last else f"{first} … {last}"
-        screen.write(f"gridmap: {len(event.handles)} runners submitted: {span}\n")
+        some = "1 runner" if first == last else f"{len(event.handles):,} runners"
+        screen.write(f"gridmap: {some} submitted: {span}\n")
     elif isinstance(event, RunEnded):
         _tell_end(event)
 

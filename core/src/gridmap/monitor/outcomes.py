@@ -13,6 +13,7 @@ import attrs
 
 from gridmap import payload
 from gridmap.errors import JobException, RemoteTraceback
+from gridmap.monitor.shortage import shortage
 from gridmap.protocol.messages import Failure, Kind
 from gridmap.verdict import Cause, Statement, Verdict, Witness
 
@@ -66,6 +67,8 @@ def open_result(
     """Unpickle a value; one that cannot be is an error of that job alone."""
     try:
         return Outcome(job, payload.load(parcel))
+    except MemoryError:
+        return Outcome(job, None, shortage(f"hold what {name(job)} returned"))
     except Exception as error:  # noqa: BLE001 - a stranger's __setstate__ may raise anything
         said = Statement(
             witness=Witness.USER,

@@ -22,6 +22,7 @@ from gridmap.monitor import facts
 from gridmap.monitor import instructions as i
 from gridmap.monitor.alarm import Alarm
 from gridmap.monitor.gate import Gate
+from gridmap.monitor.shortage import shortage
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 from gridmap.protocol.sessions import SessionState, advance
@@ -145,10 +146,11 @@ class MonitorService:
                 self._unpark(parked)
             while not self._ledger.closed:
                 self._turn()
+        except MemoryError:
+            self._give_up(shortage("take in what runners said"))
         except Exception as error:  # noqa: BLE001 - the last line of defence: no map hangs
             _log.critical("the monitor failed: this is a bug in gridmap", exc_info=True)
-            self._sink.broken(error)
-            self._errand(i.KillRunners(handles=self._ledger.handles))
+            self._give_up(error)
         finally:
             self._gate.drain(_WRITING_S)
             self._part()
@@ -156,6 +158,10 @@ class MonitorService:
             self._store.clear()
             self._neighbours.clear()
             self._apart.close()
+
+    def _give_up(self, error: Exception) -> None:
+        self._sink.broken(error)
+        self._errand(i.KillRunners(handles=self._ledger.handles))
 
     def _part(self) -> None:
         """Let runners that said goodbye, or were refused, hang up first.

@@ -147,13 +147,14 @@ class Overview(Standing):
         if self.notices and self.notices[-1] is self._handed_in[0]:
             self.notices.pop()  # some call each job in by itself
             count += self._handed_in[1]
-        self._note(event, f"{count:,} jobs were handed in")
+        self._note(event, f"{_jobs(count)} handed in")
         self._handed_in = self.notices[-1], count
 
     def _restored(self, event: ev.JobsRestored) -> None:
         self._grow(event.jobs)
         self.states[: len(event.states)] = event.states
-        text = f"taken over: {event.jobs:,} jobs, {event.done:,} done"
+        jobs = "1 job" if event.jobs == 1 else f"{event.jobs:,} jobs"
+        text = f"taken over: {jobs}, {event.done:,} done"
         self._note(event, f"{text}, {event.failed:,} failed")
 
     def _granted(self, event: ev.JobsGranted) -> None:
@@ -203,7 +204,7 @@ class Overview(Standing):
             while at >= 0:
                 self.states[at] = JobState.CANCELLED
                 at = self.states.find(state, at + 1, event.stop)
-        self._note(event, f"{event.stop - event.first:,} jobs were taken back")
+        self._note(event, f"{_jobs(event.stop - event.first)} taken back")
 
     def _failed(self, event: ev.JobFailed) -> None:
         if not event.again:
@@ -250,7 +251,8 @@ class Overview(Standing):
             runner.state, runner.since = "queued", event.at
         first, last = event.handles[0], event.handles[-1]
         span = first if first == last else f"{first} to {last}"
-        self._note(event, f"{len(event.handles):,} runners submitted: {span}")
+        some = "1 runner" if first == last else f"{len(event.handles):,} runners"
+        self._note(event, f"{some} submitted: {span}")
 
     def _rejected(self, event: ev.RunnersRejected) -> None:
         self._note(event, event.why)
@@ -301,3 +303,7 @@ class Overview(Standing):
             if self.holders[at] == number:
                 self.states[at] = JobState.QUEUED
             at = self.states.find(JobState.GRANTED, at + 1)
+
+
+def _jobs(count: int) -> str:
+    return "1 job was" if count == 1 else f"{count:,} jobs were"
