@@ -12,6 +12,7 @@ import contextlib
 import functools
 import importlib
 import importlib.util
+import itertools
 import multiprocessing
 import statistics
 import sys
@@ -44,6 +45,11 @@ def pick(array: Any, index: int) -> float:
 def make_array(megabytes: int, seed: int) -> Any:
     """Return numbers that no other round has."""
     return np.random.default_rng(seed).random(megabytes * 125_000)
+
+
+def pick_shared(index: int, *, array: Any) -> float:
+    """Read one number of a large array that all calls have alike."""
+    return float(array[index])
 
 
 def closure(array: Any) -> Callable[[int], float]:
@@ -88,6 +94,9 @@ def started() -> Iterator[tuple[dict[str, Run], dict[str, Run]]]:
             "multiprocessing": lambda array: pool.apply(same, (array,)),
         }
         shared: dict[str, Run] = {
+            "gridmap, shared=": lambda array: list(
+                executor.map(pick_shared, range(JOBS), shared={"array": array})
+            ),
             "gridmap, partial": lambda array: list(
                 executor.map(functools.partial(pick, array), range(JOBS))
             ),
@@ -95,6 +104,9 @@ def started() -> Iterator[tuple[dict[str, Run], dict[str, Run]]]:
                 executor.map(closure(array), range(JOBS))
             ),
             "gridmap, global": lambda array: map_global(executor, array),
+            "gridmap, in each input": lambda array: list(
+                executor.map(pick, itertools.repeat(array, JOBS), range(JOBS))
+            ),
         }
         if importlib.util.find_spec("joblib"):
             add_joblib(stack, there, shared)

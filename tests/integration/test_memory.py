@@ -44,6 +44,17 @@ def look(array: Any, number: int) -> tuple[float, set[int]]:
     return float(array[number]), set(mapped())
 
 
+def look_at(number: int, *, array: Any) -> tuple[float, set[int]]:
+    """Read a number of an array that all jobs share; tell what memory is here."""
+    return look(array, number)
+
+
+def count_up(_: int, *, array: Any) -> float:
+    """Write to what all jobs share."""
+    array[0] += 1
+    return float(array[0])
+
+
 def double(array: Any) -> Any:
     """Write to an array, and return it."""
     array *= 2
@@ -107,6 +118,31 @@ def test_what_jobs_share_is_one_memory(executor: GridExecutor, array: Any) -> No
     (inode,) = set.union(*(inodes for _, inodes in told)) & set(mapped())
     again = list(executor.map(functools.partial(look, array.copy()), range(2)))
     assert all(inode in inodes for _, inodes in again), "equal arrays are one"
+
+
+def test_what_is_named_as_shared_is_one_memory(
+    executor: GridExecutor, array: Any
+) -> None:
+    """As what a function holds, for a generator's calls too."""
+    for buffersize in (None, 2):
+        told = list(
+            executor.map(
+                look_at, range(20), buffersize=buffersize, shared={"array": array}
+            )
+        )
+        assert [value for value, _ in told] == list(array[:20])
+        inodes = set.union(*(inodes for _, inodes in told))
+        assert len(inodes & set(mapped())) == 1
+
+
+def test_what_jobs_share_is_a_workers_own(array: Any) -> None:
+    """What a job changes there later jobs of that worker see, and nobody else."""
+    first = array[0]
+    results = grid_map(
+        count_up, range(3), shared={"array": array}, backend="local", max_workers=1
+    )
+    assert results == [first + 1, first + 1 + 1, first + 1 + 1 + 1]
+    assert array[0] == first
 
 
 def test_an_array_that_changed_is_another(executor: GridExecutor, array: Any) -> None:

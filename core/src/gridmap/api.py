@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridmap.arguments import check_count, check_mapping, check_text, items
 from gridmap.errors import InvalidRequestError
-from gridmap.job import Job
+from gridmap.job import Job, bind_shared
 from gridmap.mapping import Map
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def grid_map(
     require_cluster: bool = False,
     par_env: str | None = None,
     *,
+    shared: Mapping[str, Any] | None = None,
     backend: str | None = None,
     max_workers: int | None = None,
     jobs_per_runner: int | None = None,
@@ -93,6 +94,11 @@ def grid_map(
         completion_mail: Whether to mail when it is over; needs gridmap-mail.
         require_cluster: Whether to raise rather than run on this machine.
         par_env: See `Job`.
+        shared: Keyword arguments that all calls have alike: name to value. They travel
+            once to a runner instead of once a job, so this is the place for a large
+            table or a model. A worker makes the values once and keeps them: leave them
+            unchanged, since later jobs of that worker see what a job changed, and
+            nobody else does. None: there are none.
         backend: ``"sge"``, ``"slurm"``, ``"local"``, or any installed plugin's; None:
             the setting, else the best there is.
         max_workers: Runners at most at a time; None: this machine's cores on local,
@@ -146,7 +152,7 @@ def grid_map(
         [8, 9]
     """
     template = Job(
-        f,
+        bind_shared(f, shared),
         (),
         None,
         cleanup,

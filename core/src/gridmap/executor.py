@@ -13,6 +13,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gridmap.arguments import check_mapping
+from gridmap.job import bind_shared
 from gridmap.monitor.monitor import JobMonitor
 from gridmap.monitor.store import encode_call
 from gridmap.resources import make_resources
@@ -136,6 +137,7 @@ class GridExecutor(Executor):
         timeout: float | None = None,
         chunksize: int = 1,
         buffersize: int | None = None,
+        shared: Mapping[str, Any] | None = None,
     ) -> Iterator[_T]:
         """Call a function on each item, as `Executor.map`; chunks make themselves.
 
@@ -148,11 +150,16 @@ class GridExecutor(Executor):
             buffersize: Calls handed in before their results were asked for, at most,
                 as in Python 3.14: iterables may then be endless. None: all are read
                 and handed in at once.
+            shared: Keyword arguments that all calls have alike, as for
+                `gridmap.grid_map`: they travel once to a runner. None: there are none.
 
         Raises:
             UnpicklableError: If the function or an argument cannot be sent.
+            InvalidRequestError: If *shared* is no mapping, or names what the function
+                does not take.
             TypeError, ValueError: If *buffersize* is no number, or less than 1.
         """
+        fn = bind_shared(fn, shared)
         if buffersize is not None:
             _check_buffer(buffersize)
             deadline = None if timeout is None else time.monotonic() + timeout

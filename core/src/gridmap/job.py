@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import os
 import sys
 import traceback
@@ -160,6 +162,40 @@ class Job:
         except Exception as error:  # noqa: BLE001 - GridMap's contract
             self.ret = self.exception = error
             self.traceback = traceback.format_exc()
+
+
+def bind_shared(
+    function: Callable[..., Any], shared: Mapping[str, Any] | None
+) -> Callable[..., Any]:
+    """Return a function with the keyword arguments that all calls of it have alike.
+
+    A function travels once to a runner, and a partial with it what it holds.
+
+    Args:
+        function: The function.
+        shared: Value of each keyword argument; None or empty: there are none, and the
+            function is returned as it is.
+
+    Raises:
+        InvalidRequestError: If that is no mapping of names, or the function says that
+            it does not take one of them.
+    """
+    check_mapping("shared", shared, "keyword arguments to their values")
+    if not shared or not callable(function):  # what is no function, others refuse
+        return function
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # a builtin that does not tell
+        return functools.partial(function, **shared)
+    try:
+        signature.bind_partial(**shared)
+    except TypeError as error:
+        msg = (
+            f"{function!r} does not take what shared= names: {error}. "
+            f"Its parameters are {signature}"
+        )
+        raise InvalidRequestError(msg) from error
+    return functools.partial(function, **shared)
 
 
 def working_directory() -> str:
