@@ -143,6 +143,10 @@ def _tell(state: RunState, verdict: Verdict | None, *, as_json: bool) -> int:
         text.paragraph(
             "Its script had not handed in all its inputs: start it again to go on."
         )
+    elif verdict is None and not state.finished:
+        text.paragraph(
+            f"Nobody drives it any more: gridmap attach {state.name!r} goes on with it."
+        )
     elif state.done:
         text.paragraph("Start the script again to get the results.")
     return 0 if good else 1
