@@ -272,6 +272,8 @@ def test_the_command_lists_tells_and_removes(
     assert main(["attach", "sweep"]) == 0
     assert "7 of 7 jobs are done" in capsys.readouterr().out
     (run,) = RunDirectory.all_named(runs_directory(None))
+    assert main(["attach", "swep"]) == 1
+    assert "Did you mean 'sweep'?" in capsys.readouterr().err
     with RunLock.take(run):
         assert main(["forget", "sweep"]) == 1  # and asks nothing
     assert "being driven" in capsys.readouterr().err
@@ -279,7 +281,7 @@ def test_the_command_lists_tells_and_removes(
     told = json.loads(capsys.readouterr().out)
     assert told == {"name": "sweep", "results": 7, "ended_runners": 0}
     assert main(["attach", "sweep"]) == 1
-    assert "there is no run named 'sweep'" in capsys.readouterr().err
+    assert "nor any other" in capsys.readouterr().err
     mapped(functools.partial(touch, str(place)), range(3))  # the name is free again
 
 
@@ -312,6 +314,9 @@ def test_the_command_tells_why_it_stopped(
     assert main(["attach", "sweep"]) == 1
     told = capsys.readouterr()
     assert "0 of 1 jobs are done, 1 failed" in told.out
+    assert (
+        "Nobody drives it any more: gridmap attach 'sweep' goes on with it" in told.out
+    )
     assert "LookupError: 3" in told.err
 
 

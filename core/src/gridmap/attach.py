@@ -7,6 +7,7 @@ in the journal for the script, called again, to fetch them.
 
 from __future__ import annotations
 
+import difflib
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,10 +102,18 @@ def _find(base: Path, name: str) -> RunDirectory:
     runs = RunDirectory.all_named(base)
     found = next((run for run in runs if run.given_name == name), None)
     if found is None:
-        names = ", ".join(repr(run.given_name) for run in runs) or "none"
-        msg = f"there is no run named {name!r} in {base}; there are: {names}"
-        raise InvalidRequestError(msg)
+        raise InvalidRequestError(_unknown(base, name, runs))
     return found
+
+
+def _unknown(base: Path, name: str, runs: Sequence[RunDirectory]) -> str:
+    names = [run.given_name or run.name for run in runs]
+    said = f"there is no run named {name!r} in {base} that could be resumed"
+    if not names:
+        return f"{said}, nor any other: call grid_map(..., resume=NAME) to begin one"
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f". Did you mean {close[0]!r}?" if close else "."
+    return f"{said}{hint} There are: {', '.join(map(repr, names))}"
 
 
 def _state(directory: RunDirectory) -> RunState:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 from gridmap import __version__
 from gridmap.cli import program
 from gridmap.cli.program import COMMANDS
+from gridmap.rundir import RunDirectory
 from gridmap.testing.waiting import eventually
 
 from .conftest import Shell
@@ -246,6 +248,50 @@ def test_words_are_completed(shell: Shell, line: str, expected: set[str]) -> Non
     )
     found = {entry.partition(",")[2] for entry in result.stdout.splitlines()}
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("begun", "expected"),
+    [
+        ("", ["slow\\ \\$weep", "sweep"]),
+        ("slo", ["slow\\ \\$weep"]),
+        ("slow\\ ", ["slow\\ \\$weep"]),
+        ("'slo", ["slow $weep"]),
+    ],
+    ids=["nothing", "word", "backslash", "quotation mark"],
+)
+def test_bash_completes_runs_whose_name_needs_quotes(
+    shell: Shell, begun: str, expected: list[str]
+) -> None:
+    """The word that a real bash puts into the line is one word, and that run's name."""
+    bash = shutil.which("bash")
+    assert bash is not None
+    for name in ("slow $weep", "sweep"):
+        RunDirectory.named(shell.home / "runs", name)
+    programs = shell.environ["PATH"]
+    installed = Path(programs, "gridmap")
+    installed.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gridmap "$@"\n')
+    installed.chmod(0o755)
+    script = """
+        eval "$(gridmap completion bash)"
+        COMP_WORDS=(gridmap attach "$BEGUN") COMP_CWORD=2
+        _gridmap_completion gridmap
+        printf '%s\n' "${COMPREPLY[@]}"
+    """
+    result = subprocess.run(
+        [bash, "--norc", "-c", script],
+        capture_output=True,
+        check=False,
+        env=shell.environ
+        | {
+            "BEGUN": begun,
+            "GRIDMAP_RUNS": str(shell.home / "runs"),
+            "PATH": f"{programs}:{os.environ['PATH']}",
+        },
+        text=True,
+        timeout=60,
+    )
+    assert result.stdout.splitlines() == expected, result.stderr
 
 
 @pytest.mark.parametrize("words", [("--version",), ("--help",)])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from gridmap.cli.parameters import json_option, runs_option
+from gridmap.cli.parameters import ResumeName, json_option, runs_option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ _LOOK_S: Final = 2.0
 
 
 @click.command("attach", short_help="Go on with a run whose script is gone.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, type=ResumeName())
 @runs_option
 @json_option
 def command(*, name: str | None, runs: str | None, as_json: bool) -> int:
@@ -34,6 +34,7 @@ def command(*, name: str | None, runs: str | None, as_json: bool) -> int:
     it only watches.
     """
     from gridmap import attach  # noqa: PLC0415 - see gridmap.cli
+    from gridmap.cli import text  # noqa: PLC0415
     from gridmap.cli.parameters import runs_directory  # noqa: PLC0415
 
     base = runs_directory(runs)
@@ -46,7 +47,11 @@ def command(*, name: str | None, runs: str | None, as_json: bool) -> int:
         if state.driver is not None:
             _watch(base, state)
         else:
-            verdict = _drive(base, state)
+            try:
+                verdict = _drive(base, state)
+            except KeyboardInterrupt:
+                text.complain(" ".join(_told(attach.run_state(base, name))))
+                raise
     return _tell(attach.run_state(base, name), verdict, as_json=as_json)
 
 
@@ -97,13 +102,12 @@ def _plain(state: RunState) -> dict[str, object]:
 
 def _drive(base: Path, state: RunState) -> Verdict | None:
     from gridmap import attach  # noqa: PLC0415 - see gridmap.cli
+    from gridmap.cli import text  # noqa: PLC0415
     from gridmap.display import make_progress  # noqa: PLC0415
 
-    left = state.jobs - state.done
-    click.echo(
-        f"going on with run {state.name!r} on backend {state.backend}: "
-        f"{state.done:,} of {state.jobs:,} jobs are done, {left:,} are not",
-        err=True,
+    how_far = f"{state.done:,} of {state.jobs:,} jobs are done."
+    text.complain(
+        f"Going on with run {state.name!r} on backend {state.backend}: {how_far}"
     )
     observers, finish = make_progress(sys.stderr.isatty(), state.jobs, name=state.name)
     try:
@@ -113,14 +117,19 @@ def _drive(base: Path, state: RunState) -> Verdict | None:
 
 
 def _watch(base: Path, state: RunState) -> None:
+    """Print how far a run is, whenever that changes, until nobody drives it."""
     from gridmap import attach  # noqa: PLC0415 - see gridmap.cli
+    from gridmap.cli import text  # noqa: PLC0415
 
     told, name = "", state.name
+    text.complain(
+        f"Run {name!r} is driven by {_driven(state)}; Ctrl-C leaves it alone."
+    )
     while state.driver is not None and not state.finished:
-        line = f"{state.done:,} of {state.jobs:,} jobs are done, {state.failed} failed"
+        line = _told(state)[0]
         if line != told:
             told = line
-            click.echo(f"run {name!r}, driven by {_driven(state)}: {line}", err=True)
+            text.complain(line)
         began = time.monotonic()
         state = attach.run_state(base, name)
         # A journal that takes long to read is not read all the time.
@@ -134,19 +143,28 @@ def _tell(state: RunState, verdict: Verdict | None, *, as_json: bool) -> int:
     if as_json:
         text.as_json(_plain(state))
         return 0 if good else 1
-    said = f"Run {state.name!r}: {state.done:,} of {state.jobs:,} jobs are done"
-    said += f", {state.failed:,} failed." if state.failed else "."
-    text.paragraph(said, style="good" if good else "bad")
+    stands, *advice = _told(state)
+    text.paragraph(stands, style="good" if good else "bad")
     if verdict is not None:
         text.complain(verdict.explain())
+    for sentence in advice:
+        text.paragraph(sentence)
+    return 0 if good else 1
+
+
+def _told(state: RunState) -> list[str]:
+    """Return how a run stands, and what there is to do next, if anything."""
+    stands = f"Run {state.name!r}: {state.done:,} of {state.jobs:,} jobs are done"
+    told = [stands + (f", {state.failed:,} failed." if state.failed else ".")]
     if not state.complete:
-        text.paragraph(
+        told.append(
             "Its script had not handed in all its inputs: start it again to go on."
         )
-    elif verdict is None and not state.finished:
-        text.paragraph(
-            f"Nobody drives it any more: gridmap attach {state.name!r} goes on with it."
+    elif not state.finished:
+        told.append(
+            f"Nobody drives it any more: gridmap attach {state.name!r} goes on with it, "
+            "and so does its script, started again."
         )
     elif state.done:
-        text.paragraph("Start the script again to get the results.")
-    return 0 if good else 1
+        told.append("Start the script again to get the results.")
+    return told

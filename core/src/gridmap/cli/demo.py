@@ -50,6 +50,7 @@ def command(
     and takes its runners out of the queue.
     """
     from gridmap.api import grid_map  # noqa: PLC0415 - see gridmap.cli
+    from gridmap.cli import text  # noqa: PLC0415
     from gridmap.cli.choice import choose  # noqa: PLC0415
     from gridmap.cli.rollcall import RollCall  # noqa: PLC0415
     from gridmap.display import make_progress  # noqa: PLC0415
@@ -58,7 +59,7 @@ def command(
     choice = choose(backend, *load_settings())
     name = choice.backend.info.name
     if not as_json:
-        click.echo(f"{calls} calls of {PAUSE_S} s on backend {name}: {choice.why}")
+        text.paragraph(f"{calls} calls of {PAUSE_S} s on backend {name}: {choice.why}")
     observers, finish = make_progress(
         sys.stderr.isatty() and not as_json, calls, name="demo"
     )

@@ -294,7 +294,7 @@ def _files(_: Here, there: Answer) -> list[Check]:
     if isinstance(there.room, str):
         text, wrong = there.room, True
     else:
-        text, wrong = f"{there.room // 2**20} MiB", there.room < _LEAST_ROOM
+        text, wrong = format_memory(there.room), there.room < _LEAST_ROOM
     advice = "Many libraries need some: have the node cleaned, or set TMPDIR."
     return checks + _check("temporary files there", text, advice if wrong else "")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from gridmap.cli.parameters import json_option, runs_option
+from gridmap.cli.parameters import ResumeName, json_option, runs_option
 
 
 @click.command("forget", short_help="Remove a run that could be resumed.")
-@click.argument("name")
+@click.argument("name", type=ResumeName())
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @runs_option
 @json_option

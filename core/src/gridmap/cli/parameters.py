@@ -58,6 +58,23 @@ class BackendName(_TextType):
         ]
 
 
+class ResumeName(_TextType):
+    """The name under which a run can be resumed."""
+
+    name = "name"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Offer those there are."""
+        del param
+        from gridmap.rundir import RunDirectory  # noqa: PLC0415 - needed there only
+
+        runs = RunDirectory.all_named(runs_directory(ctx.params.get("runs")))
+        names = [run.given_name or run.name for run in runs]
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
 class KeyValue(_PairType):
     """A text such as ``qos=high``."""
 
@@ -149,6 +166,7 @@ def runs_option(command: _Command) -> _Command:
     return click.option(
         "--runs",
         metavar="DIRECTORY",
+        is_eager=True,
         help="Where runs are kept, if the script says so; else the settings count.",
     )(command)
 

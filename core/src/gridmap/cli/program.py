@@ -192,6 +192,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status.
     """
     _print_anything()
+    if "_GRIDMAP_COMPLETE" in os.environ:
+        importlib.import_module("gridmap.cli.completion").use()
     try:
         status = program.main(arguments, prog_name="gridmap", standalone_mode=False)
         sys.stdout.flush()

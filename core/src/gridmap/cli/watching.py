@@ -139,7 +139,8 @@ def _unknown(wanted: str, entries: list[Entry]) -> str:
     last = PurePath(wanted).name
     close = difflib.get_close_matches(last, words, n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    latest = ", ".join(f"{entry.record.name} ({entry.short})" for entry in entries[:3])
+    called = dict.fromkeys(f"{entry.record.name} ({entry.short})" for entry in entries)
+    latest = ", ".join(list(called)[:3])
     return (
         f"there is no run {wanted!r}.{hint} The latest are: {latest}; `gridmap runs` "
         "lists all"
