@@ -14,7 +14,7 @@ from gridmap.payload import memory
 from gridmap.testing import eventually
 from gridmap.transport.addresses import Endpoint
 from gridmap.transport.bulk import client
-from gridmap.transport.bulk.depot import reference_to
+from gridmap.transport.bulk.depot import MOST_BROUGHT, reference_to
 from gridmap.transport.bulk.requests import REFERENCE, Request, Want, upload_key
 from gridmap.transport.bulk.sealing import PIECE_BYTES, fresh_key, fresh_ticket
 from gridmap.transport.bulk.server import BulkServer
@@ -85,6 +85,13 @@ def test_there_is_room_for_so_much_and_no_more(server: BulkServer) -> None:
     bring(server, FRAME)
     with pytest.raises(ConnectionError):
         bring(server, FRAME + b"!")
+
+
+def test_little_frames_use_up_no_descriptors(server: BulkServer) -> None:
+    for _ in range(MOST_BROUGHT):
+        bring(server, b"x")
+    with pytest.raises(ConnectionError):
+        bring(server, b"x")
 
 
 def test_a_ticket_is_good_for_one_frame(server: BulkServer) -> None:

@@ -58,13 +58,22 @@ class _Errand:
         self.fetched: dict[bytes, int] = {}
         self._work, self._wake = work, wake
         self._lock, self._left = threading.Lock(), False
-        threading.Thread(target=self._run, name="gridmap-bulk", daemon=True).start()
+        thread = threading.Thread(target=self._run, name="gridmap-bulk", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no thread to be had
+            self._end(error)
 
     def _run(self) -> None:
         try:
             self._work(self)
         except Exception as error:  # noqa: BLE001 - whatever it is, CURVE is left
-            self.error = error
+            self._end(error)
+        else:
+            self._end(None)
+
+    def _end(self, error: Exception | None) -> None:
+        self.error = error
         with self._lock:
             self.over = True
             if self._left:

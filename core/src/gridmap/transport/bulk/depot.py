@@ -19,6 +19,9 @@ KEPT_S: Final = 120.0
 """How long a frame that was brought waits for the message that refers to it, which
 follows at once; its runner may have died between."""
 
+MOST_BROUGHT: Final = 256
+"""Frames at a time that were brought and not taken yet: each has a descriptor."""
+
 
 @attrs.frozen
 class Offer:
@@ -82,7 +85,8 @@ class Depot:
             known = ticket in self._promised or ticket in self._brought
             taken = sum(size for _, size, _ in self._brought.values())
             taken += sum(self._promised.values())
-            if known or taken + size > self._room:
+            full = len(self._brought) + len(self._promised) >= MOST_BROUGHT
+            if known or full or taken + size > self._room:
                 return False
             self._promised[ticket] = size
             return True

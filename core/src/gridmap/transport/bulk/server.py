@@ -216,17 +216,21 @@ class BulkServer:
 
     def _serve(self, sock: socket.socket, request: Request) -> None:
         sock.settimeout(stream.PATIENCE_S)
-        if len(self._threads) < _AT_ONCE and request.want is not Want.PROOF:
-            thread = threading.Thread(
-                target=self._carry, name="gridmap-bulk-frame", daemon=True
-            )
-            self._threads.append(thread)
-            thread.start()
         if request.want is Want.PROOF:  # 32 bytes, which fit into any buffer
             with sock, contextlib.suppress(OSError):
                 sock.sendall(request.answer(self._secret))
             return
-        self._waiting.put((sock, request))
+        if len(self._threads) < _AT_ONCE:
+            thread = threading.Thread(
+                target=self._carry, name="gridmap-bulk-frame", daemon=True
+            )
+            with contextlib.suppress(RuntimeError):  # no thread to be had
+                thread.start()
+                self._threads.append(thread)
+        if self._threads:
+            self._waiting.put((sock, request))
+        else:
+            sock.close()
 
     def _carry(self) -> None:
         """Send and receive frames, one after the other."""
