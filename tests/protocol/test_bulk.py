@@ -14,8 +14,14 @@ from gridmap.payload import memory
 from gridmap.testing import eventually
 from gridmap.transport.addresses import Endpoint
 from gridmap.transport.bulk import client
-from gridmap.transport.bulk.depot import MOST_BROUGHT, reference_to
-from gridmap.transport.bulk.requests import REFERENCE, Request, Want, upload_key
+from gridmap.transport.bulk.depot import MOST_BROUGHT
+from gridmap.transport.bulk.requests import (
+    REFERENCE,
+    Request,
+    Want,
+    reference_to,
+    upload_key,
+)
 from gridmap.transport.bulk.sealing import PIECE_BYTES, fresh_key, fresh_ticket
 from gridmap.transport.bulk.server import BulkServer
 from gridmap.transport.limits import Limits

@@ -17,8 +17,12 @@ from gridmap.connection import split_tcp_address
 from gridmap.errors import RemoteProtocolError
 from gridmap.payload import memory
 from gridmap.transport.bulk import client
-from gridmap.transport.bulk.depot import reference_to
-from gridmap.transport.bulk.requests import REFERENCE, secret, upload_key
+from gridmap.transport.bulk.requests import (
+    REFERENCE,
+    reference_to,
+    secret,
+    upload_key,
+)
 from gridmap.transport.bulk.sealing import fresh_ticket
 
 if TYPE_CHECKING:
@@ -179,12 +183,16 @@ class Apart:
         """
         if not references:
             return True
-        way = self._way
+        way, wanted = self._way, _wanted(references, limit_bytes)
+        if self._coming is not None and self._coming.over and not self._coming.error:
+            if self._coming.fetched.keys() >= {ticket for ticket, _, _ in wanted}:
+                return True
+            self._coming.leave()  # of a message that was damaged
+            self._coming = None
         if self._coming is None:
             if not self.agreed or way is None:
                 msg = "large frames apart are referred to, and that was not agreed"
                 raise RemoteProtocolError(msg)
-            wanted = _wanted(references, limit_bytes)
 
             def fetch(errand: _Errand) -> None:
                 for ticket, key, size in wanted:
@@ -195,12 +203,10 @@ class Apart:
             self._coming = _Errand(fetch, self._wake)
         if not self._coming.over:
             return False
-        if self._coming.error is not None:
-            errand, self._coming = self._coming, None
-            errand.leave()
-            msg = f"{errand.error}"
-            raise ConnectionError(msg)
-        return True
+        errand, self._coming = self._coming, None
+        errand.leave()
+        msg = f"{errand.error}"
+        raise ConnectionError(msg)
 
     def take(self, reference: Frame, _: int) -> Frame:
         """Return a frame that is `here`."""

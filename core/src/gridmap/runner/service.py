@@ -16,7 +16,6 @@ import msgspec
 
 from gridmap import connection, payload, plugins
 from gridmap.errors import GridMapError, RemoteProtocolError, UnpicklableError
-from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 from gridmap.runner import cgroup, saving, strays
 from gridmap.runner.actions import (
@@ -33,24 +32,23 @@ from gridmap.runner.actions import (
     Withdraw,
     WorkerEnd,
 )
-from gridmap.runner.apart import Apart
 from gridmap.runner.examination import Examiner
 from gridmap.runner.interruption import AskCheckpoint
 from gridmap.runner.link import Link
 from gridmap.runner.machine import Phase, RunnerMachine
-from gridmap.runner.neighbour import Neighbour
 from gridmap.runner.offspring import Ended, WorkerProcess, spawn_worker
 from gridmap.runner.outbox import LONG_S, Collector, Gathered
 from gridmap.runner.output import Output
 from gridmap.runner.reach import Reach
 from gridmap.runner.records import Record, RecordType
 from gridmap.runner.supplies import Supplies
+from gridmap.runner.talk import Heard, Talk
 from gridmap.runner.threads import bounded
 from gridmap.runner.worker import Raised, Setup
 from gridmap.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from gridmap.backend import Identity
 
@@ -65,7 +63,6 @@ _VISIBLE_S: Final = 0.001
 _DRIVER_S: Final = 0.5
 """Seconds between two looks whether the user's process lives, on the same machine."""
 
-_MOST_PAYLOAD: Final = 2**34
 _TOO_LARGE_ADVICE: Final = (
     "Raise the setting, or write the result to a file and return its path."
 )
@@ -83,7 +80,6 @@ class RunnerService:
         self._collector = Collector(worker.outbox)
         self._output = Output()
         self._supplies = Supplies()
-        self._compression = "auto"
         self._status = 0
         self._dead = False
         self._signals: list[int] = []
@@ -93,12 +89,8 @@ class RunnerService:
         self._orphan = False
         self._measuring: int | None = None
         self._examiner = Examiner()
-        self._apart = Apart(self._rouse)
-        self._held: list[Sequence[payload.Frame]] = []
-        self._ready: tuple[list[Any], list[Any]] | None = None
-        self._unsaid: list[Say] = []
         self._acts: dict[type[Action], Callable[[Any], object]] = {
-            Say: self._say,
+            Say: lambda say: self._talk.say(say),  # noqa: PLW0108 - it is not there yet
             Feed: lambda feed: self._hand(self._supplies.feed(feed)),
             DropGrant: lambda drop: self._supplies.drop(drop.grant),
             SetUp: lambda set_up: self._set_up(set_up.welcome),
@@ -158,7 +150,6 @@ class RunnerService:
             msg = f"the environment variable {connection.VARIABLE} is not set"
             raise GridMapError(msg)
         self._nonce = nonce = os.urandom(8).hex()
-        self._neighbour = Neighbour(nonce)
         self._reach = Reach(Path(path), nonce.encode())
         backend = plugins.load_backend(self._reach.file.backend_factory)
         identity = plugins.identify(backend, os.environ)
@@ -167,6 +158,7 @@ class RunnerService:
             f"home {self._home}"
         )
         self._socket = self._reach.connect()
+        self._talk = Talk(self._socket, nonce, self._rouse, self._log)
         self._warnings = identity.warnings
         self._cores = identity.slots
         self._machine = RunnerMachine(_hello(identity, nonce), time.monotonic())
@@ -208,7 +200,7 @@ class RunnerService:
             self._connection_changed()
         if ready.messages:
             for frames in self._socket.receive():
-                self._hear(frames)
+                self._take_in(self._talk.hear(frames))
         if self._link.waiting:
             self._link.flush(0.02)
         if ready.fds - {wake}:
@@ -217,7 +209,9 @@ class RunnerService:
             with contextlib.suppress(BlockingIOError):
                 os.read(wake, 4096)
             self._look_after_children()
-            self._mind_frames_apart()
+            for heard in self._talk.awaited():
+                self._take_in(heard)
+            self._take_in(None)
         self._mind_signals()
         self._mind_the_time()
         if ready.messages:
@@ -228,52 +222,32 @@ class RunnerService:
         self._mind_the_worker()
         strays.reap(self._worker.pid)
 
-    def _mind_frames_apart(self) -> None:
-        """Go on with what waited for large frames to be fetched or brought."""
-        if self._held and self._apart.fetched:
-            held, self._held = self._held, []
-            for frames in held:
-                self._hear(frames)
-        if self._ready and (brought := self._apart.brought()) is not None:
-            self._send_ready(apart=brought)
-
-    def _forget_frames_apart(self) -> None:
-        """The monitor will be told, and will tell, all of it again."""
-        self._apart.give_up()
-        self._held, self._ready, self._unsaid = [], None, []
-
     def _connection_changed(self) -> None:
         if self._socket.connected:
             self._greet()
         else:
-            self._forget_frames_apart()
+            self._talk.forget()
             self._do(self._machine.disconnected())
 
     def _greet(self) -> None:
         """Say hello, for the first time or again, and all that was not acknowledged."""
-        machine, file = self._machine, self._reach.file
-        self._forget_frames_apart()
-        hello = self._neighbour.introduce(machine.hello, file)
-        machine.hello = self._apart.introduce(hello, file, self._socket.address)
+        machine = self._machine
+        machine.hello = self._talk.introduce(machine.hello, self._reach.file)
         self._do(machine.connected(time.monotonic()))
 
-    def _hear(self, frames: Sequence[payload.Frame]) -> None:
-        if self._held:  # in the order in which it was said
-            self._held.append(frames)
-            return
+    def _take_in(self, heard: Heard | None) -> None:
+        """Act on what was heard; greet anew where it was not heard well."""
+        if heard is not None:
+            self._heard(*heard)
+        if self._talk.misheard:
+            self._greet()
+
+    def _heard(self, message: m.FromMonitor, content: list[payload.Frame]) -> None:
         try:
-            message = codec.decode_from_monitor(bytes(frames[0]))
-            if isinstance(message, m.Content | m.Work):
-                if not self._supplied(message, frames):
-                    return
-            elif isinstance(message, m.Welcome):
-                self._compression = message.compression
-                self._neighbour.welcomed(message)
-                self._apart.welcomed(message)
-            elif isinstance(message, m.Plain):
-                self._neighbour.refused()
-                self._apart.refused()
-                self._greet()
+            if isinstance(message, m.Content):
+                self._hand(self._supplies.learn(message, content))
+            elif isinstance(message, m.Work):
+                self._supplies.take(message, content)
         except RemoteProtocolError as error:
             self._log(f"the monitor is not understood: {error}")
             return
@@ -284,37 +258,6 @@ class RunnerService:
         self._do(self._machine.heard(message, now))
         if isinstance(message, m.Watch):
             self._mind_watchers()
-
-    def _supplied(
-        self, message: m.Content | m.Work, frames: Sequence[payload.Frame]
-    ) -> bool:
-        """Take in a payload; False if the monitor has to send it again."""
-        neighbour, apart = self._neighbour, self._apart
-        if neighbour.deaf or apart.deaf:
-            return False
-        try:
-            if not apart.here(payload.references(frames[1:]), _MOST_PAYLOAD):
-                self._held = [frames]
-                return False
-        except OSError as error:
-            self._log(f"a large frame could not be fetched: {error}")
-            apart.failed()
-            self._greet()
-            return False
-        try:
-            content = payload.decode(
-                frames[1:], _MOST_PAYLOAD, neighbour.fetch, apart.take
-            )
-        except OSError as error:
-            self._log(f"the driver's memory cannot be opened: {error}")
-            neighbour.failed()
-            self._greet()
-            return False
-        if isinstance(message, m.Content):
-            self._hand(self._supplies.learn(message, content))
-        else:
-            self._supplies.take(message, content)
-        return True
 
     def _mind_watchers(self) -> None:
         """Have the worker say whose output is whose, where somebody watches it."""
@@ -547,31 +490,6 @@ class RunnerService:
 
     def _leave(self, leave: Leave) -> None:
         self._status = leave.status
-
-    def _say(self, say: Say) -> None:
-        if self._ready is not None:  # in order, behind what is being brought
-            self._unsaid.append(say)
-            return
-        frames: list[Any] = [codec.encode(say.message)]
-        if say.frames:
-            encoded = payload.encode(
-                say.frames, self._compression, neighbour=self._neighbour.agreed
-            )
-            if self._apart.agreed:
-                referring = payload.refer(encoded, self._apart.pack)
-                if self._apart.bring():
-                    self._ready = ([*frames, *encoded], [*frames, *referring])
-                    return
-            frames += encoded
-        self._socket.send(frames)  # what must arrive is kept, and said again
-
-    def _send_ready(self, *, apart: bool) -> None:
-        """Send what waited for its frames to be brought, and what came after it."""
-        if self._ready is not None:
-            self._socket.send(self._ready[apart])
-        unsaid, self._ready, self._unsaid = self._unsaid, None, []
-        for say in unsaid:
-            self._say(say)
 
     def _hand(self, records: Iterable[Record]) -> None:
         """Hand something to the worker."""

@@ -10,7 +10,7 @@ import attrs
 
 from gridmap.payload import memory
 from gridmap.transport.bulk.requests import REFERENCE
-from gridmap.transport.bulk.sealing import KEY_BYTES, fresh_key, fresh_ticket
+from gridmap.transport.bulk.sealing import fresh_key, fresh_ticket
 
 if TYPE_CHECKING:
     from gridmap.payload import Frame  # noqa: TC004 - attrs does not evaluate it
@@ -134,8 +134,3 @@ class Depot:
             self._offers.clear()
             while self._brought:
                 os.close(self._brought.popitem()[1][0])
-
-
-def reference_to(ticket: bytes, size: int) -> bytes:
-    """Return how a runner's message refers to a frame that it has brought."""
-    return REFERENCE.pack(ticket, bytes(KEY_BYTES), size)

@@ -16,6 +16,7 @@ from typing import Final
 import attrs
 
 from gridmap.errors import RemoteProtocolError
+from gridmap.transport.bulk.sealing import KEY_BYTES
 
 _HEAD: Final = struct.Struct("<8sB16sQ")
 _MAGIC: Final = b"gridmap1"
@@ -100,6 +101,11 @@ def upload_key(key: bytes, ticket: bytes) -> bytes:
         ticket: The frame's, never used before.
     """
     return hmac.digest(key, b"gridmap upload " + ticket, hashlib.sha256)
+
+
+def reference_to(ticket: bytes, size: int) -> bytes:
+    """Return how a runner's message refers to a frame that it has brought."""
+    return REFERENCE.pack(ticket, bytes(KEY_BYTES), size)
 
 
 def _proof(secret: bytes, text: bytes) -> bytes:

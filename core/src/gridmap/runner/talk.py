@@ -1,0 +1,165 @@
+"""What a runner and its monitor say to each other, with all that goes along.
+
+Small things travel in the messages. A large frame may be in memory that both can open
+(`neighbour`), or travel on a connection of its own (`apart`); while it is on its way,
+what was said behind it waits, in order, in either direction.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from gridmap import payload
+from gridmap.errors import RemoteProtocolError
+from gridmap.protocol import codec
+from gridmap.protocol import messages as m
+from gridmap.runner.apart import Apart
+from gridmap.runner.neighbour import Neighbour
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from gridmap.connection import ConnectionFile
+    from gridmap.runner.actions import Say
+    from gridmap.transport.dealer import RunnerSocket
+
+Heard: TypeAlias = "tuple[m.FromMonitor, list[payload.Frame]]"
+"""A message, and its payload if it has one."""
+
+_MOST_PAYLOAD: Final = 2**34
+
+
+class Talk:
+    """A runner's side of it. Used in the runner's thread."""
+
+    def __init__(
+        self,
+        socket: RunnerSocket,
+        nonce: str,
+        wake: Callable[[], None],
+        log: Callable[[str], None],
+    ) -> None:
+        """Begin.
+
+        Args:
+            socket: The connection.
+            nonce: What this life of the runner is known by.
+            wake: Wakes the runner's thread, to call `awaited`; called in others.
+            log: Writes a line for people.
+        """
+        self._socket, self._log = socket, log
+        self._neighbour = Neighbour(nonce)
+        self._apart = Apart(wake)
+        self._compression = "auto"
+        self._held: list[Sequence[payload.Frame]] = []
+        self._ready: tuple[list[Any], list[Any]] | None = None
+        self._unsaid: list[Say] = []
+        self.misheard = False
+
+    def introduce(self, hello: m.Hello, file: ConnectionFile) -> m.Hello:
+        """Return the greeting to say now, which begins all anew.
+
+        Args:
+            hello: The greeting.
+            file: What the connection file says.
+        """
+        self.forget()
+        hello = self._neighbour.introduce(hello, file)
+        return self._apart.introduce(hello, file, self._socket.address)
+
+    def forget(self) -> None:
+        """Forget what waits: the monitor will be told, and will tell, all again."""
+        self._apart.give_up()
+        self._held, self._ready, self._unsaid = [], None, []
+        self.misheard = False
+
+    # Hearing ------------------------------------------------------------------------
+
+    def hear(self, frames: Sequence[payload.Frame]) -> Heard | None:
+        """Take in a message.
+
+        Args:
+            frames: As they came.
+
+        Returns:
+            It; None if it cannot be understood, or its payload is not here. If
+            `misheard` is set then, a greeting has to be said; else `awaited` returns
+            it later, and what came behind it.
+        """
+        if self._held:
+            self._held.append(frames)
+            return None
+        try:
+            message = codec.decode_from_monitor(bytes(frames[0]))
+            if isinstance(message, m.Content | m.Work):
+                content = self._payload(frames)
+                return None if content is None else (message, content)
+        except RemoteProtocolError as error:
+            self._log(f"the monitor is not understood: {error}")
+            return None
+        if isinstance(message, m.Welcome):
+            self._compression = message.compression
+            self._neighbour.welcomed(message)
+            self._apart.welcomed(message)
+        elif isinstance(message, m.Plain):
+            self._neighbour.refused()
+            self._apart.refused()
+            self.misheard = True
+        return message, []
+
+    def _payload(self, frames: Sequence[payload.Frame]) -> list[payload.Frame] | None:
+        """Return a payload; None if it comes later, or the monitor has to say it again."""
+        neighbour, apart = self._neighbour, self._apart
+        if neighbour.deaf or apart.deaf:
+            return None
+        try:
+            if not apart.here(payload.references(frames[1:]), _MOST_PAYLOAD):
+                self._held = [frames]
+                return None
+        except OSError as error:
+            self._log(f"a large frame could not be fetched: {error}")
+            apart.failed()
+            self.misheard = True
+            return None
+        try:
+            return payload.decode(
+                frames[1:], _MOST_PAYLOAD, neighbour.fetch, apart.take
+            )
+        except OSError as error:
+            self._log(f"the driver's memory cannot be opened: {error}")
+            neighbour.failed()
+            self.misheard = True
+            return None
+
+    def awaited(self) -> Iterator[Heard]:
+        """Yield what waited for a large frame that has come, and say what waited so."""
+        if self._ready is not None and (brought := self._apart.brought()) is not None:
+            self._socket.send(self._ready[brought])
+            unsaid, self._ready, self._unsaid = self._unsaid, None, []
+            for say in unsaid:
+                self.say(say)
+        if self._held and self._apart.fetched:
+            held, self._held = self._held, []
+            for frames in held:
+                if not self.misheard and (heard := self.hear(frames)) is not None:
+                    yield heard
+
+    # Saying -------------------------------------------------------------------------
+
+    def say(self, say: Say) -> None:
+        """Send a message. One that must arrive is kept elsewhere, and said again."""
+        if self._ready is not None:  # in order, behind what is being brought
+            self._unsaid.append(say)
+            return
+        frames: list[Any] = [codec.encode(say.message)]
+        if say.frames:
+            encoded = payload.encode(
+                say.frames, self._compression, neighbour=self._neighbour.agreed
+            )
+            if self._apart.agreed:
+                referring = payload.refer(encoded, self._apart.pack)
+                if self._apart.bring():
+                    self._ready = ([*frames, *encoded], [*frames, *referring])
+                    return
+            frames += encoded
+        self._socket.send(frames)
