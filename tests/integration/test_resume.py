@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ import pytest
 from tests.driver import driving
 
 from gridmap import Job, grid_map, process_jobs
-from gridmap.attach import forget, run_state
+from gridmap.attach import drive, forget, run_state
 from gridmap.cli.parameters import runs_directory
 from gridmap.cli.program import main
 from gridmap.errors import DifferentRunError, JobException
-from gridmap.events import JobsRestored, RunnersSubmitted
+from gridmap.events import JobsGranted, JobsRestored, RunEnded, RunnersSubmitted
 from gridmap.journal.lock import RunLock
 from gridmap.rundir import RunDirectory
 from gridmap.settings import load_settings
@@ -53,6 +54,14 @@ def touch_or_fail(place: str, number: int) -> int:
     if number % 3 == 0 and not (Path(place) / "mended").exists():
         raise LookupError(number)
     return number * number
+
+
+def fail_or_wait(place: str, number: int) -> None:
+    """Fail until the place holds ``mended``, then never end."""
+    if not (Path(place) / "mended").exists():
+        raise LookupError(number)
+    while True:
+        signal.pause()
 
 
 def ran(place: Path) -> list[int]:
@@ -318,6 +327,28 @@ def test_the_command_tells_why_it_stopped(
         "Nobody drives it any more: gridmap attach 'sweep' goes on with it" in told.out
     )
     assert "LookupError: 3" in told.err
+
+
+def test_what_was_interrupted_is_not_told_as_done(
+    again: Any, place: Path, runs: Path
+) -> None:
+    """Ctrl-C of `gridmap attach` is what the run ended with, for all who watch it."""
+    mapped, _ = again
+    with pytest.raises(LookupError):
+        mapped(functools.partial(fail_or_wait, str(place)), [3])
+    (place / "mended").touch()
+    heard: list[Any] = []
+    here = threading.get_ident()
+
+    def watch(event: object) -> None:
+        heard.append(event)
+        if isinstance(event, JobsGranted):
+            signal.pthread_kill(here, signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        drive(runs, "sweep", [("watch", watch)])
+    (ended,) = of(heard, RunEnded)
+    assert "KeyboardInterrupt" in ended.error
 
 
 KILLED_ON_HEARING = """

@@ -231,12 +231,15 @@ def drive(
         terms=terms,
     )
     monitor.open()
-    done = False
+    error: BaseException | None = None
     try:
         count.wait(monitor.known, failures=terms.return_exceptions)
-        done = True
+    except BaseException as caught:
+        error = caught
+        raise
     finally:
-        monitor.close(kill=not done or count.over < monitor.known)
+        unfinished = error is not None or count.over < monitor.known
+        monitor.close(kill=unfinished, error=error)
     return None if terms.return_exceptions else count.first
 
 

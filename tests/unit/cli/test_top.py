@@ -22,6 +22,7 @@ from gridmap.cli.watching import find
 from gridmap.control.recorder import Recorder
 from gridmap.control.register import Register
 from gridmap.overview import Overview
+from gridmap.overview.views import Sample
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
@@ -170,6 +171,19 @@ def test_nothing_is_killed_without_a_yes(run: Register, orders: Orders) -> None:
         assert orders.given == [(4, 5), "run"]
 
     drive(run, SMALL, play)
+
+
+def test_curves_tell_the_most_there_was() -> None:
+    """Of a run that is over too, whose runners hold nothing any more."""
+    view = Overview()
+    for at, cpu_s, rss in ((0.0, 0.0, 0), (10.0, 0.2, 2**21), (20.0, 0.3, 0)):
+        sample = Sample(at=at, done=int(at), failed=0, up=1, cpu_s=cpu_s, rss=rss)
+        view.samples.append(sample)
+    assert [label for _, label in panels.curves(view).values()] == [
+        "jobs/s, most 1.0",
+        "CPUs busy, most 0.02",
+        "memory, most 2 MiB",
+    ]
 
 
 def test_rows_are_bounded_for_a_hundred_thousand_jobs() -> None:

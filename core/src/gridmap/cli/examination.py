@@ -24,6 +24,7 @@ from gridmap.backend import INTERFACE, Capabilities, Check, Reach, RunContext
 from gridmap.cli.choice import Choice, choose_known
 from gridmap.cli.network import addresses, own_name
 from gridmap.errors import GridMapError, RunError
+from gridmap.resources import format_memory
 from gridmap.rundir import RunDirectory
 from gridmap.settings import Settings, load_settings
 from gridmap.version import __version__
@@ -153,7 +154,8 @@ def settings(patient: Patient) -> Sequence[Check]:
         checks = [bad]
     else:
         given = sum(origin.place != "default" for origin in origins.values())
-        found = f"{given} of {len(origins)} are not the default"
+        differ = "differs" if given == 1 else "differ"
+        found = f"{given or 'none'} of {len(origins)} {differ} from the default"
         checks = [Check(name="settings", passed=True, found=found)]
     node_python = patient.settings.python
     if node_python is not None and not os.access(node_python, os.X_OK):
@@ -310,7 +312,7 @@ def _written(patient: Patient, base: Path, made: RunDirectory) -> Sequence[Check
         Check(
             name="room in it",
             passed=free > _LEAST_ROOM,
-            found=f"{free // 2**20} MiB",
+            found=format_memory(free),
             advice=""
             if free > _LEAST_ROOM
             else "Runs keep logs and results there: make room, or name another "

@@ -121,6 +121,24 @@ def processors(samples: Sequence[Sample]) -> list[float]:
     ]
 
 
+def curves(view: Overview) -> dict[str, tuple[list[float], str]]:
+    """Return the values of each curve and what is written over it."""
+    speed, cpu = throughput(view.samples), processors(view.samples)
+    memory = [float(sample.rss) for sample in view.samples]
+    most = int(max(memory, default=0.0))
+    return {
+        "speed": (speed, f"jobs/s, most {_most(speed)}"),
+        "cpu": (cpu, f"CPUs busy, most {_most(cpu)}"),
+        "memory": (memory, f"memory, most {format_memory(most) if most else 0}"),
+    }
+
+
+def _most(values: Sequence[float]) -> str:
+    """Return the largest; a small one is no 0.0, since its curve is not flat."""
+    most = max(values, default=0.0)
+    return f"{most:,.1f}" if most >= 1 else f"{most:.2g}"
+
+
 def clock(at: float) -> str:
     """Return the time of day."""
     return time.strftime("%H:%M:%S", time.localtime(at))

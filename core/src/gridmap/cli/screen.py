@@ -29,7 +29,6 @@ from gridmap.control import plain
 from gridmap.control.client import Control
 from gridmap.errors import GridMapError
 from gridmap.lifecycle import JobState
-from gridmap.resources import format_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -249,18 +248,7 @@ class Top(App[None]):
         self._fill("runs", runs)
 
     def _curves(self, view: Overview) -> None:
-        speed = panels.throughput(view.samples)
-        cpu = panels.processors(view.samples)
-        memory = [float(sample.rss) for sample in view.samples]
-        labels = {
-            "speed": (speed, f"jobs/s, most {max(speed, default=0.0):,.1f}"),
-            "cpu": (cpu, f"CPUs busy, most {max(cpu, default=0.0):,.1f}"),
-            "memory": (
-                memory,
-                f"memory, {format_memory(view.rss) if view.rss else 'none'}",
-            ),
-        }
-        for name, (values, label) in labels.items():
+        for name, (values, label) in panels.curves(view).items():
             self.query_one(f"#{name}", Sparkline).data = values or [0.0]
             self.query_one(f"#{name}-label", Static).update(label)
 
