@@ -11,7 +11,7 @@ def compare(ours: float, theirs: float, target: float, *, more: bool) -> str:
     Args:
         ours: Our figure.
         theirs: The peer's.
-        target: The ratio that issue 7 asks for.
+        target: The ratio that is aimed at.
         more: Whether more is better.
     """
     ratio = ours / theirs

@@ -63,7 +63,8 @@ def _dask() -> Iterator[Executor]:
 
 
 @contextlib.contextmanager
-def _parsl() -> Iterator[Executor]:
+def parsl(*, encrypted: bool = False) -> Iterator[Executor]:
+    """Start Parsl on this machine; encrypted is what it is unless told."""
     from parsl.concurrent import ParslPoolExecutor  # noqa: PLC0415 - need not be there
     from parsl.config import Config  # noqa: PLC0415 - likewise
     from parsl.executors import HighThroughputExecutor  # noqa: PLC0415 - likewise
@@ -77,7 +78,7 @@ def _parsl() -> Iterator[Executor]:
             address="127.0.0.1",
             max_workers_per_node=WORKERS,
             provider=provider,
-            encrypted=False,
+            encrypted=encrypted,
         )
         config = Config(executors=[runners], run_dir=place, initialize_logging=False)
         with ParslPoolExecutor(config) as executor:
@@ -114,7 +115,7 @@ PEERS = (
     STANDARD,
     Peer("loky", "loky", _loky, 10_000),
     Peer("dask.distributed", "distributed", _dask, 1_000),
-    Peer("Parsl", "parsl", _parsl, 1_000),
+    Peer("Parsl", "parsl", parsl, 1_000),
     Peer("Ray", "ray", _RayExecutor, 1_000),
 )
 
