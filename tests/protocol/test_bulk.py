@@ -16,6 +16,7 @@ from gridmap.transport.addresses import Endpoint
 from gridmap.transport.bulk import client
 from gridmap.transport.bulk.depot import MOST_BROUGHT
 from gridmap.transport.bulk.requests import (
+    CHALLENGE_BYTES,
     REFERENCE,
     Request,
     Want,
@@ -137,7 +138,7 @@ def test_a_driver_that_does_not_know_the_secret_is_none() -> None:
         def answer() -> None:
             sock, _ = listener.accept()
             with sock:
-                sock.sendall(bytes(32))
+                sock.sendall(bytes(CHALLENGE_BYTES + 32))
                 sock.recv(1)
 
         impostor = threading.Thread(target=answer)
@@ -145,6 +146,35 @@ def test_a_driver_that_does_not_know_the_secret_is_none() -> None:
         port = listener.getsockname()[1]
         assert not client.prove(f"tcp://127.0.0.1:{port}", SECRET)
         impostor.join()
+
+
+def test_what_was_said_cannot_be_said_again(server: BulkServer) -> None:
+    """Who listened to a runner cannot do what it did: each connection asks anew."""
+    place, ticket = split_tcp_address(server.addresses[0]), fresh_ticket()
+    with socket.create_connection(place) as sock:
+        challenge = sock.recv(CHALLENGE_BYTES, socket.MSG_WAITALL)
+        said = Request(Want.UPLOAD, ticket, 100).encode(SECRET, challenge)
+        sock.sendall(said)
+        assert len(sock.recv(32, socket.MSG_WAITALL)) == 32
+    with socket.create_connection(place) as sock:
+        sock.recv(CHALLENGE_BYTES, socket.MSG_WAITALL)
+        sock.sendall(said)
+        assert sock.recv(1) == b""
+    assert server.strangers == 1
+
+
+def test_runners_that_are_held_up_do_not_hold_up_others(server: BulkServer) -> None:
+    """Ten have begun to bring a frame and say no more, as when they are suspended."""
+    place = split_tcp_address(server.addresses[0])
+    with contextlib.ExitStack() as stack:
+        for _ in range(10):
+            sock = stack.enter_context(socket.create_connection(place))
+            challenge = sock.recv(CHALLENGE_BYTES, socket.MSG_WAITALL)
+            sock.sendall(
+                Request(Want.UPLOAD, fresh_ticket(), 100).encode(SECRET, challenge)
+            )
+            assert sock.recv(1)
+        assert fetched(server, server.depot.offer(b"one", FRAME)) == FRAME
 
 
 def test_strangers_wait_and_runners_are_served(server: BulkServer) -> None:
@@ -172,7 +202,8 @@ def test_the_end_of_a_run_ends_what_is_under_way(server: BulkServer) -> None:
     """A runner that reads no more holds up nobody."""
     ticket, _, size = REFERENCE.unpack(server.depot.offer(b"one", FRAME))
     with socket.create_connection(split_tcp_address(server.addresses[0])) as sock:
-        sock.sendall(Request(Want.DOWNLOAD, ticket, size).encode(SECRET))
+        challenge = sock.recv(CHALLENGE_BYTES, socket.MSG_WAITALL)
+        sock.sendall(Request(Want.DOWNLOAD, ticket, size).encode(SECRET, challenge))
         assert sock.recv(1)
         server.close()
         names = [thread.name for thread in threading.enumerate()]

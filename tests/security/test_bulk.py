@@ -20,7 +20,7 @@ from gridmap import grid_map
 from gridmap.connection import split_tcp_address
 from gridmap.monitor import opening
 from gridmap.payload.neighbour import Evidence
-from gridmap.transport.bulk.requests import ANSWER_BYTES
+from gridmap.transport.bulk.requests import ANSWER_BYTES, CHALLENGE_BYTES
 from gridmap.transport.bulk.server import BulkServer
 
 SIZE: Final = 3 << 20
@@ -167,7 +167,7 @@ def change(passed: int, data: bytes) -> bytes:
 
 def swallow(passed: int, data: bytes) -> bytes:
     """Let those prove who they are, and cut what comes then."""
-    if passed >= ANSWER_BYTES:
+    if passed >= CHALLENGE_BYTES + ANSWER_BYTES:
         raise ConnectionResetError
     return data
 
@@ -201,7 +201,8 @@ def test_an_answer_of_the_driver_that_is_lost_loses_no_result(relay: Relay) -> N
     lost = threading.Event()
 
     def lose(passed: int, data: bytes) -> bytes:
-        if passed == ANSWER_BYTES and data == b"\1" and not lost.is_set():
+        said = CHALLENGE_BYTES + ANSWER_BYTES
+        if passed == said and data == b"\1" and not lost.is_set():
             lost.set()
             raise ConnectionResetError
         return data

@@ -14,7 +14,12 @@ from gridmap.connection import split_tcp_address
 from gridmap.errors import RemoteProtocolError
 from gridmap.payload import memory
 from gridmap.transport.bulk import stream
-from gridmap.transport.bulk.requests import ANSWER_BYTES, Request, Want
+from gridmap.transport.bulk.requests import (
+    ANSWER_BYTES,
+    CHALLENGE_BYTES,
+    Request,
+    Want,
+)
 from gridmap.transport.bulk.sealing import fresh_ticket
 
 if TYPE_CHECKING:
@@ -86,7 +91,9 @@ def _connected(
     sock = socket.create_connection(split_tcp_address(address), patience_s)
     try:
         sock.settimeout(patience_s)
-        sock.sendall(request.encode(secret))
+        challenge = bytearray(CHALLENGE_BYTES)
+        stream.receive(sock, challenge)
+        sock.sendall(request.encode(secret, bytes(challenge)))
         answer = bytearray(ANSWER_BYTES)
         stream.receive(sock, answer)
         _check(address, answer, request.answer(secret))

@@ -78,10 +78,8 @@ class Depot:
 
     def promise(self, ticket: bytes, size: int, now: float) -> bool:
         """Keep room for a frame that is about to be brought; say whether there is."""
+        self.tidy(now)
         with self._lock:
-            late = [t for t, (_, _, at) in self._brought.items() if now - at > KEPT_S]
-            for old in late:
-                os.close(self._brought.pop(old)[0])
             known = ticket in self._promised or ticket in self._brought
             taken = sum(size for _, size, _ in self._brought.values())
             taken += sum(self._promised.values())
@@ -90,6 +88,13 @@ class Depot:
                 return False
             self._promised[ticket] = size
             return True
+
+    def tidy(self, now: float) -> None:
+        """Forget what was brought and nobody referred to for too long."""
+        with self._lock:
+            late = [t for t, (_, _, at) in self._brought.items() if now - at > KEPT_S]
+            for old in late:
+                os.close(self._brought.pop(old)[0])
 
     def bring(self, ticket: bytes, descriptor: int, now: float) -> None:
         """Take in what was promised; the descriptor is the depot's from now on."""

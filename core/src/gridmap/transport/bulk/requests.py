@@ -1,8 +1,8 @@
 """What a runner says first on a connection for large frames, and what is answered.
 
-A request is 65 bytes: what is wanted, a ticket, a size and a proof that it was made by
-somebody who knows the run's client key. Whoever does not is turned away after these
-bytes. The keys of frames are never said here.
+The driver says 16 random bytes first. A request is 65 bytes: what is wanted, a ticket, a
+size and a proof that it was made now, by somebody who knows the run's client key.
+Whoever does not is turned away after these bytes. The keys of frames are never said.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _MAGIC: Final = b"gridmap1"
 _PROOF_BYTES: Final = 32
 REQUEST_BYTES: Final = _HEAD.size + _PROOF_BYTES
 ANSWER_BYTES: Final = 32
+CHALLENGE_BYTES: Final = 16
 
 REFERENCE: Final = struct.Struct("<16s32sQ")
 """How a message refers to a frame that travels apart: its ticket, its key and its size.
@@ -51,20 +52,27 @@ class Request:
     ticket: bytes
     size: int
 
-    def encode(self, secret: bytes) -> bytes:
-        """Return it as it travels, with the proof that *secret* is known."""
+    def encode(self, secret: bytes, challenge: bytes) -> bytes:
+        """Return it as it travels, with the proof that *secret* is known.
+
+        Args:
+            secret: What proves it.
+            challenge: What the driver said on this connection, so that nobody who
+                heard it can say it again on another.
+        """
         head = _HEAD.pack(_MAGIC, self.want, self.ticket, self.size)
-        return head + _proof(secret, head)
+        return head + _proof(secret, challenge + head)
 
     @classmethod
-    def decode(cls, data: bytes, secret: bytes) -> Request:
+    def decode(cls, data: bytes, secret: bytes, challenge: bytes) -> Request:
         """Read one.
 
         Raises:
-            RemoteProtocolError: If it is none, or was made without *secret*.
+            RemoteProtocolError: If it is none, or was made without *secret*, or for
+                another connection.
         """
         head, proof = data[: _HEAD.size], data[_HEAD.size :]
-        if not hmac.compare_digest(proof, _proof(secret, head)):
+        if not hmac.compare_digest(proof, _proof(secret, challenge + head)):
             msg = "a connection for large frames without the run's secret"
             raise RemoteProtocolError(msg)
         _, want, ticket, size = _HEAD.unpack(head)

@@ -8,37 +8,60 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 import random
 import selectors
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gridmap.errors import RemoteProtocolError
 from gridmap.payload import memory
 from gridmap.transport.bulk import stream
 from gridmap.transport.bulk.depot import Depot
-from gridmap.transport.bulk.requests import REQUEST_BYTES, Request, Want, upload_key
+from gridmap.transport.bulk.requests import (
+    CHALLENGE_BYTES,
+    REQUEST_BYTES,
+    Request,
+    Want,
+    upload_key,
+)
 from gridmap.transport.bulk.sealing import fresh_key
 from gridmap.transport.shutter import Allowance
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gridmap.transport.addresses import Endpoint, PortRange
     from gridmap.transport.limits import Limits
 
 _log = logging.getLogger(__name__)
 
-_AT_ONCE: Final = 8
-"""Frames under way at a time; more would not be faster."""
+_AT_ONCE: Final = 32
+"""Frames under way at a time. More would not be faster; but some of them may be those
+of runners that are held up, and the others must not wait for these."""
 
 _MOST_SILENT: Final = 256
 _SILENT_S: Final = 5.0
 _PAUSE_S: Final = 0.5
 _CLOSING_S: Final = 5.0
+
+
+class _Newcomer:
+    """Who has not proven anything yet."""
+
+    def __init__(self, since: float, challenge: bytes) -> None:
+        self.since, self.challenge = since, challenge
+        self.said = bytearray()
+
+
+class _Errand(NamedTuple):
+    """A connection, and what is to be done on it."""
+
+    sock: socket.socket
+    work: Callable[[socket.socket], None]
 
 
 class BulkServer:
@@ -78,10 +101,8 @@ class BulkServer:
         self._shut_until = 0.0
         self._selector = selectors.DefaultSelector()
         self._listeners: list[socket.socket] = []
-        self._silent: dict[socket.socket, tuple[float, bytearray]] = {}
-        self._waiting: queue.SimpleQueue[tuple[socket.socket, Request] | None] = (
-            queue.SimpleQueue()
-        )
+        self._silent: dict[socket.socket, _Newcomer] = {}
+        self._waiting: queue.SimpleQueue[_Errand | None] = queue.SimpleQueue()
         self._busy: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -155,8 +176,9 @@ class BulkServer:
             self._selector.register(listener, selectors.EVENT_READ)
 
     def _mind_the_time(self, now: float) -> None:
-        for sock, (since, _) in list(self._silent.items()):
-            if now - since < _SILENT_S:
+        self.depot.tidy(now)
+        for sock, newcomer in list(self._silent.items()):
+            if now - newcomer.since < _SILENT_S:
                 break  # they are in the order in which they came
             self._turn_away(sock, now)
         if self._shut_until and now >= self._shut_until:
@@ -170,14 +192,18 @@ class BulkServer:
             self._shut(time.monotonic() + _PAUSE_S)
             return
         sock.setblocking(False)
-        self._silent[sock] = (time.monotonic(), bytearray())
+        newcomer = _Newcomer(time.monotonic(), os.urandom(CHALLENGE_BYTES))
+        with contextlib.suppress(OSError):  # 16 bytes, which fit into any buffer
+            sock.send(newcomer.challenge)
+        self._silent[sock] = newcomer
         self._selector.register(sock, selectors.EVENT_READ)
         if len(self._silent) > _MOST_SILENT:
             self._turn_away(next(iter(self._silent)), time.monotonic())
 
     def _hear(self, sock: socket.socket) -> None:
         """Read what a newcomer says, and believe it if it is proven."""
-        said = self._silent[sock][1]
+        newcomer = self._silent[sock]
+        said = newcomer.said
         try:
             data = sock.recv(REQUEST_BYTES - len(said))
         except BlockingIOError:
@@ -188,7 +214,7 @@ class BulkServer:
         if data and len(said) < REQUEST_BYTES:
             return
         try:
-            request = Request.decode(bytes(said), self._secret)
+            request = Request.decode(bytes(said), self._secret, newcomer.challenge)
         except RemoteProtocolError:
             self._turn_away(sock, time.monotonic())
             return
@@ -215,10 +241,16 @@ class BulkServer:
     # Frames -------------------------------------------------------------------------
 
     def _serve(self, sock: socket.socket, request: Request) -> None:
+        """Answer at once, and have the frame carried as soon as there is a thread."""
         sock.settimeout(stream.PATIENCE_S)
-        if request.want is Want.PROOF:  # 32 bytes, which fit into any buffer
-            with sock, contextlib.suppress(OSError):
-                sock.sendall(request.answer(self._secret))
+        work = self._agree(request)
+        if work is None:
+            sock.close()
+            return
+        with contextlib.suppress(OSError):  # 32 bytes, which fit into any buffer
+            sock.sendall(request.answer(self._secret))
+        if request.want is Want.PROOF:
+            sock.close()
             return
         if len(self._threads) < _AT_ONCE:
             thread = threading.Thread(
@@ -228,43 +260,47 @@ class BulkServer:
                 thread.start()
                 self._threads.append(thread)
         if self._threads:
-            self._waiting.put((sock, request))
+            self._waiting.put(_Errand(sock, work))
         else:
             sock.close()
+            self.depot.give_up(request.ticket)
 
     def _carry(self) -> None:
         """Send and receive frames, one after the other."""
         while (item := self._waiting.get()) is not None:
-            sock, request = item
             with self._lock:
-                self._busy.add(sock)
+                self._busy.add(item.sock)
             try:
                 if not self._closing.is_set():
-                    self._one(sock, request)
-            except (OSError, RemoteProtocolError) as error:
+                    item.work(item.sock)
+            except Exception as error:  # noqa: BLE001 - whatever it is, CURVE is left
                 _log.info("a large frame did not get through: %s", error)
             finally:
                 with self._lock:
-                    self._busy.discard(sock)
-                sock.close()
+                    self._busy.discard(item.sock)
+                item.sock.close()
 
-    def _one(self, sock: socket.socket, request: Request) -> None:
-        ticket = request.ticket
+    def _agree(self, request: Request) -> Callable[[socket.socket], None] | None:
+        """Return what is to be done on this connection; None if that cannot be."""
+        ticket, size = request.ticket, request.size
+        if request.want is Want.PROOF:
+            return lambda _: None
         if request.want is Want.DOWNLOAD:
             offer = self.depot.collect(ticket)
-            if offer is not None:
-                sock.sendall(request.answer(self._secret))
-                stream.send(sock, offer.key, ticket, offer.frame)
-            return
-        if request.size > self._limits.frame_bytes:
-            return
-        if not self.depot.promise(ticket, request.size, time.monotonic()):
-            return
+            if offer is None:
+                return None
+            return lambda sock: stream.send(sock, offer.key, ticket, offer.frame)
+        if size > self._limits.frame_bytes:
+            return None
+        if not self.depot.promise(ticket, size, time.monotonic()):
+            return None
+        return lambda sock: self._receive(sock, ticket, size)
+
+    def _receive(self, sock: socket.socket, ticket: bytes, size: int) -> None:
         try:
-            sock.sendall(request.answer(self._secret))
             key = upload_key(self.upload_key, ticket)
-            pieces = stream.opened(sock, key, ticket, request.size)
-            descriptor = memory.gather(request.size, pieces)
+            pieces = stream.opened(sock, key, ticket, size)
+            descriptor = memory.gather(size, pieces)
         except BaseException:
             self.depot.give_up(ticket)
             raise
