@@ -225,8 +225,8 @@ class BulkServer:
     def _turn_away(self, sock: socket.socket, now: float) -> None:
         self._selector.unregister(sock)
         del self._silent[sock]
-        sock.close()
         self.strangers += 1
+        sock.close()
         left = self._allowance.spend(1, now)
         if left < 0:
             self._shut(now - left / self._limits.strangers_hz)
