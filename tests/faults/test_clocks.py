@@ -45,7 +45,15 @@ class Clock:
     def python(self, place: Path) -> str:
         """Return an interpreter that lives by this clock."""
         script = place / "python"
-        variables = " ".join(f"{name}='{v}'" for name, v in self.variables.items())
+        # libfaketime 0.9.10 makes clock_nanosleep(2) fail if it fakes no monotonic clock.
+        (place / "sitecustomize.py").write_text(
+            "import threading, time\n"
+            "time.sleep = lambda seconds: threading.Event().wait(seconds)\n"
+        )
+        also = {"PYTHONPATH": str(place)}
+        variables = " ".join(
+            f"{name}='{v}'" for name, v in {**self.variables, **also}.items()
+        )
         script.write_text(
             f'#!/bin/sh\nexport {variables}\nexec {sys.executable} "$@"\n'
         )
