@@ -130,6 +130,17 @@ class Desk:
             ),
         )  # fmt: skip
 
+    def report_next(self, seconds: float = 1.0) -> None:
+        """Let the runner report that was sent work first, of those that have some."""
+        sent = self.take(i.SendWork)
+        if sent:
+            self.asked += sent[1:]
+            self.report(sent[0].peer, sent[0].work, seconds)
+
+    def submissions(self) -> list[i.SubmitRunners]:
+        """Return what runners are asked for, and do not forget it."""
+        return [asked for asked in self.asked if isinstance(asked, i.SubmitRunners)]
+
     def runner(self, handle: b.Handle) -> Runner:
         """Return what the ledger knows of a runner."""
         return self.books.fleet.by_handle[handle]

@@ -725,6 +725,45 @@ def test_a_busy_group_makes_room_after_a_while() -> None:
     assert submission.resources == OTHER
 
 
+def test_places_are_kept_for_a_group_that_needs_several() -> None:
+    """Freed one by one, they would each go to the group that gave them up."""
+    desk = Desk(b.Capabilities(largest_fleet=2))
+    desk.add(5000, final=False)
+    desk.add(1, OTHER, final=False)
+    desk.tick(1.0)
+    serve(desk, until=OTHER)
+    desk.start()
+    assert desk.crew(RunnerState.UP) == 1
+    assert not desk.take(i.SubmitRunners)
+
+
+def test_one_place_is_given_up_and_no_more_while_its_runner_queues() -> None:
+    """A scheduler may take hours to start one, and the others go on meanwhile."""
+    desk = Desk(max_workers=2)
+    desk.add(5000, final=False)
+    desk.add(1, OTHER, final=False)
+    desk.tick(1.0)
+    serve(desk, until=OTHER)
+    desk.accept()
+    desk.take(m.Stop)
+    for _ in range(100):
+        desk.report_next()
+        desk.tick(1.0)
+    assert not desk.take(m.Stop)
+    assert not desk.take(i.SubmitRunners)
+
+
+def serve(desk: Desk, *, until: Resources) -> None:
+    """Let runners work, one ending each second, until one with these is asked for."""
+    for _ in range(300):
+        if any(asked.resources == until for asked in desk.submissions()):
+            return
+        desk.start()
+        desk.report_next()
+        desk.tick(1.0)
+    pytest.fail(f"nobody asked for a runner with {until}")
+
+
 def test_no_place_is_given_up_where_it_would_not_do() -> None:
     """Its group would ask for it again and lose it again, and none would ever come."""
     desk = Desk(b.Capabilities(largest_fleet=2))

@@ -175,17 +175,35 @@ class Staffing:
     def _free(self, group: Group) -> int:
         """Return how many more runners there may be for a group."""
         policy, capabilities = self._books.policy, self._books.capabilities
-        fleet = self._books.fleet
+        fleet, starving = self._books.fleet, self.starving(group)
+        taken, cores = fleet.crew.living, fleet.cores.living
+        if starving is not None:
+            # What becomes free is kept, lest cores that go one by one never suffice.
+            taken, cores = taken + 1, cores + starving.resources.cores
         if policy.max_workers is not None:
-            return policy.max_workers - fleet.crew.living
-        free = policy.most_workers - fleet.crew.living
+            return policy.max_workers - taken
+        free = policy.most_workers - taken
         largest = capabilities.largest_fleet if capabilities else None
         if largest is None:
             return free
-        taken = fleet.cores.living
-        room = (largest - taken) // group.resources.cores
+        room = (largest - cores) // group.resources.cores
         # One that asks for more than there is has to be tried all the same.
-        return min(free, room if taken else max(room, 1))
+        return min(free, room if cores else max(room, 1))
+
+    def starving(self, group: Group) -> Group | None:
+        """Return another group that runners of this one are to make room for.
+
+        It is the one that has lacked a runner longest, and for long. One whose runner is
+        in the scheduler's queue, or that is not to ask again yet, has no use for more.
+        """
+        books = self._books
+        for other in books.starving:  # the longest first
+            since = other.starved_since
+            long = since is not None and books.now - since > STARVING_S
+            asks = not other.crew.living and other.hire_at <= books.now
+            if long and asks and other.queued:
+                return None if other is group else other
+        return None
 
     def _make_room(self, group: Group, *, full: bool) -> None:
         """Let another group's runner go for a group that has none: one not missed.

@@ -9,7 +9,6 @@ from gridmap.events import JobsGranted
 from gridmap.lifecycle import RunnerState
 from gridmap.monitor import dispatch
 from gridmap.monitor.instructions import Send, SendWork
-from gridmap.monitor.staffing import STARVING_S
 from gridmap.protocol import messages as m
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class Supply:
         if runner.state is not RunnerState.UP or self._books.closing:
             return
         # A runner that waited long in the queue is not let go before its first job.
-        starving = self._starving(group) if runner.given else None
+        starving = self._staffing.starving(group) if runner.given else None
         while (
             not starving
             and group.queued
@@ -79,14 +78,6 @@ class Supply:
             self._staffing.staff(starving)
         elif not runner.left:
             self._at_leisure(runner)
-
-    def _starving(self, group: Group) -> Group | None:
-        """Return another group that has waited long for a runner to make room."""
-        for other in self._books.starving:  # the longest first
-            since = other.starved_since
-            if since is not None and self._books.now - since > STARVING_S:
-                return other if other is not group and other.queued else None
-        return None
 
     def _size(self, runner: Runner, *, evenly: bool = False) -> int:
         """Return how many jobs to give; 0 if the runner is not to have any more."""
