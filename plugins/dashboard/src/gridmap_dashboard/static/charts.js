@@ -1,6 +1,6 @@
 // Lines over time, as SVG. Read with the pointer, with arrow keys, or as a sentence.
 
-import { clock, h, svg } from "./dom.js";
+import { clock, h, legend, svg } from "./dom.js";
 
 const HEIGHT = 150, LEFT = 54, BOTTOM = 18, TOP = 8, RIGHT = 8;
 
@@ -49,7 +49,7 @@ export function chart({ room, title, series, step, end, format, base = 10, stair
   const told = series.length === 0 ? "no data yet" : `up to ${format(Math.max(0, ...series.flatMap((one) => one.values)))}; at the end ${series.map((one, index) => `${one.name ? `${one.name} ` : ""}${format(latest[index])}`).slice(0, 8).join(", ")}`;
   const picture = svg("svg", {
     viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", tabindex: 0, "data-key": `chart ${title}`, "aria-label": `${title}: ${told}. Arrow keys read it.`,
-  }, rules, times, drawn, hair);
+  }, svg("g", { "aria-hidden": "true" }, rules, times, drawn, hair)); // else its numbers are read one by one
   const readout = h("p", { class: "readout", "aria-live": "off" });
   const length = Math.max(0, ...series.map((one) => one.values.length));
 
@@ -57,6 +57,7 @@ export function chart({ room, title, series, step, end, format, base = 10, stair
   const show = (wanted, aloud) => {
     place = Math.max(0, Math.min(length - 1, wanted));
     const at = start + (place + (stairs ? 0.5 : 0)) * step;
+    if (aloud) picture.read = at;
     hair.setAttribute("x1", x(at));
     hair.setAttribute("x2", x(at));
     hair.setAttribute("visibility", "visible");
@@ -73,13 +74,22 @@ export function chart({ room, title, series, step, end, format, base = 10, stair
     show(Math.floor(((inside - LEFT) / (WIDTH - LEFT - RIGHT)) * (longest / step)), false);
   });
   picture.addEventListener("pointerleave", rest);
-  picture.addEventListener("blur", rest);
+  picture.addEventListener("blur", () => {
+    delete picture.read;
+    rest();
+  });
   picture.addEventListener("keydown", (event) => {
     const moved = { ArrowLeft: place - 1, ArrowRight: place + 1, Home: 0, End: length - 1 }[event.key];
     if (moved === undefined || length === 0) return;
     event.preventDefault();
     show(moved, true);
   });
-  const keys = series.length > 1 && h("div", { class: "keys" }, ...series.slice(0, 8).map((one, index) => h("span", { class: `key k${index % 8}` }, one.name)));
+  // Who reads the chart that this one takes the place of goes on where they are.
+  const before = document.activeElement;
+  if (before?.read !== undefined && before.dataset.key === picture.dataset.key && room.contains(before)) {
+    picture.read = before.read;
+    show(Math.floor((before.read - start) / step), false);
+  }
+  const keys = series.length > 1 && legend(series.slice(0, 8).map((one, index) => [`k${index % 8}`, one.name]));
   return h("div", { class: "chart" }, picture, readout, keys);
 }

@@ -56,6 +56,13 @@ const STATES = {
 };
 export const chip = (state, text) => h("span", { class: `chip ${state}` }, text ?? STATES[state] ?? state);
 
+/** What the colours of a picture mean: pairs of a class and a word. */
+export const legend = (pairs, ...more) => h("ul", { class: "keys", "aria-label": "Colours" },
+  ...pairs.map(([kind, word]) => h("li", { class: `key ${kind}` }, word)), ...more);
+
+/** The first cell of a row, which says whose it is. */
+export const rowHead = (attributes, ...children) => h("th", { scope: "row", ...attributes }, ...children);
+
 /** How far a job is by its own account: a bar where that is a part of something, and words. */
 export function said(progress) {
   if (!progress) return null;

@@ -1,6 +1,6 @@
 // Who was busy when, by node: one row for each runner a node had at a time.
 
-import { briefly, clock, h, plural, put, span, svg } from "./dom.js";
+import { briefly, clock, h, legend, plural, put, span, svg } from "./dom.js";
 
 const ROW = 12, GAP = 3, WIDE = 1000;
 const KINDS = ["done", "retried", "failed"];
@@ -14,18 +14,17 @@ export function gantt(place, data, seconds, choose) {
   const readout = h("p", { class: "readout soft" });
   const call = briefly(data.nodes.map((one) => one.node));
   const rows = data.nodes.flatMap(({ node, lanes }) => [
-    h("div", { class: "node", title: node }, call(node), h("small", null, ` ${plural(lanes.length, "runner")}`)),
+    h("div", { class: "node", title: node, "aria-hidden": "true" }, call(node), h("small", null, ` ${plural(lanes.length, "runner")}`)),
     picture(call(node), lanes, x, (at) => start + (at / WIDE) * (end - start), end, readout, choose),
   ]);
   const scrolled = place.querySelector(".gantt")?.scrollTop ?? 0;
   put(place,
     data.nodes.length === 0 ? h("p", { class: "empty" }, "No runner has come up yet.") : null,
     h("div", { class: "gantt", tabindex: 0, role: "group", "aria-label": "Timeline by node", "data-key": "gantt" }, ...rows,
-      h("div", { class: "axis" }, ...[0, 0.25, 0.5, 0.75, 1].map((part) => h("span", null, clock(start + part * (end - start)))))),
+      h("div", { class: "axis", "aria-hidden": "true" }, ...[0, 0.25, 0.5, 0.75, 1].map((part) => h("span", null, clock(start + part * (end - start)))))),
     readout,
-    h("div", { class: "keys" },
-      ...["done", "failed", "retried", "running"].map((kind) => h("span", { class: `key ${kind}` }, kind === "retried" ? "to be run again" : kind)),
-      data.hidden ? h("span", { class: "soft" }, `${plural(data.hidden, "row")} not shown`) : null));
+    legend(["done", "failed", "retried", "running"].map((kind) => [kind, kind === "retried" ? "to be run again" : kind]),
+      data.hidden ? h("li", { class: "soft" }, `${plural(data.hidden, "row")} not shown`) : null));
   place.querySelector(".gantt").scrollTop = scrolled;
 }
 

@@ -1,7 +1,7 @@
 // The table of jobs: the server searches, sorts and sends one page of rows.
 
 import { get, runPath } from "./api.js";
-import { brief, chip, clock, h, put, said, say, span, whole } from "./dom.js";
+import { brief, chip, clock, h, put, rowHead, said, say, span, whole } from "./dom.js";
 
 const ROWS = 50;
 const FILTERS = ["", "running", "queued", "done", "failed", "cancelled"];
@@ -84,7 +84,7 @@ export function jobs(main, { run, query, replace }) {
 
 function line(run, row) {
   return h("tr", null,
-    h("td", null, h("a", { href: `#/run/${run}/job/${row.job}`, "data-key": `job ${row.job}` }, brief(row.name))),
+    rowHead(null, h("a", { href: `#/run/${run}/job/${row.job}`, "data-key": `job ${row.job}` }, brief(row.name))),
     h("td", null, chip(row.state), row.cause && row.state !== "done" ? h("span", { class: "soft" }, ` ${row.cause}`) : null, said(row.progress)),
     h("td", { class: "wide" }, row.node || "–"),
     h("td", { class: "number" }, span(row.seconds)),

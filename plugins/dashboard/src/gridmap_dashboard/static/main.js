@@ -39,7 +39,9 @@ async function route(first) {
     follow(null, null);
     page = runs(main);
     put(nav);
+    nav.hidden = true; // one without links would be read out all the same
   } else {
+    nav.hidden = false;
     page = PAGES[at.name](main, { ...at, go, replace });
     follow(at.run, at.name === "job" && Number.isSafeInteger(at.job) ? at.job : null);
     put(nav, ...[["", "Overview"], ["jobs", "Jobs"], ["runners", "Runners"], ["activity", "Activity"]].map(([name, text]) =>

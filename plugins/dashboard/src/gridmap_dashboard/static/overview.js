@@ -2,7 +2,7 @@
 
 import { get, runPath } from "./api.js";
 import { chart } from "./charts.js";
-import { briefly, bytes, card, chip, clock, date, facts, h, heading, number, per, plural, put, span, whole } from "./dom.js";
+import { briefly, bytes, card, chip, clock, date, facts, h, heading, number, per, plural, put, rowHead, span, whole } from "./dom.js";
 import { gantt } from "./gantt.js";
 import { killer } from "./kill.js";
 
@@ -146,7 +146,7 @@ function figures(stands) {
 function failures(stands) {
   if (!stands.causes.length) return null;
   const rows = stands.causes.map(([cause, count]) => h("tr", null,
-    h("td", null, h("a", { href: `#/run/${stands.id}/jobs?state=failed&q=${encodeURIComponent(cause)}`, "data-key": `cause ${cause}` }, cause)),
+    rowHead(null, h("a", { href: `#/run/${stands.id}/jobs?state=failed&q=${encodeURIComponent(cause)}`, "data-key": `cause ${cause}` }, cause)),
     h("td", { class: "number" }, whole(count))));
   return card("Why jobs failed", null, h("table", null,
     h("thead", null, h("tr", null, h("th", { scope: "col" }, "Cause"), h("th", { scope: "col", class: "number" }, "Jobs"))),

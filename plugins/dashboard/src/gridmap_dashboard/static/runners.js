@@ -1,7 +1,7 @@
 // The runners: a table, which is also the timeline for those who cannot see it.
 
 import { get, runPath } from "./api.js";
-import { briefly, bytes, chip, h, number, plural, put, said, span, whole } from "./dom.js";
+import { briefly, bytes, chip, h, number, plural, put, rowHead, said, span, whole } from "./dom.js";
 
 const COLUMNS = [["Runner", ""], ["Node", ""], ["State", ""], ["Job", "number"], ["For", "number wide"], ["Done", "number"], ["Cores", "number wide"], ["Memory", "number wide"], ["Last heard", "number wide"]];
 const CHIPS = { up: ["running", "up"], queued: ["queued", "waiting"], gone: ["cancelled", "gone"] };
@@ -25,7 +25,7 @@ export function runners(main, { run }) {
 
 function line(run, one, call) {
   return h("tr", null,
-    h("td", { class: "mono" }, one.handle || one.number),
+    rowHead({ class: "mono" }, one.handle || one.number),
     h("td", { class: "place", title: one.node }, one.node ? call(one.node) : "–"),
     h("td", null, chip(...CHIPS[one.state]), one.reason ? h("span", { class: "soft wide" }, ` ${one.reason}`) : null, said(one.progress)),
     h("td", { class: "number" }, one.job === null ? "–" : h("a", { href: `#/run/${run}/job/${one.job}`, "data-key": `runner ${one.number}` }, one.job)),

@@ -1,7 +1,7 @@
 // All runs this page can show: those that go on, and those that are over.
 
 import { get } from "./api.js";
-import { brief, chip, date, h, plural, put, span, whole } from "./dom.js";
+import { brief, chip, date, h, plural, put, rowHead, span, whole } from "./dom.js";
 
 export function runs(main) {
   const body = h("tbody"), caption = h("caption");
@@ -23,7 +23,7 @@ const STATES = { running: "running", done: "done", failed: "failed", stopped: "f
 
 function line(run) {
   return h("tr", null,
-    h("td", null, h("a", { href: `#/run/${encodeURIComponent(run.id)}`, "data-key": `run ${run.id}` }, brief(run.name || run.id))),
+    rowHead(null, h("a", { href: `#/run/${encodeURIComponent(run.id)}`, "data-key": `run ${run.id}` }, brief(run.name || run.id))),
     h("td", null, chip(STATES[run.state] ?? "queued", run.state)),
     h("td", { class: "wide" }, run.backend),
     h("td", { class: "wide" }, run.began === null ? "–" : date(run.began)),
