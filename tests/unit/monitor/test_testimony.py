@@ -55,6 +55,19 @@ def test_who_went_at_his_deadline_was_ended_by_it_unless_somebody_knows(
     assert "1 MiB held" in beat.text
 
 
+def test_nothing_is_inferred_from_what_broke_while_nobody_listened() -> None:
+    """A driver that was stopped does not know whether that was before the deadline."""
+    desk = Desk(b.Capabilities(accounting=True), resubmits=0)
+    desk.add(1, Resources(walltime=45))
+    (handle,) = desk.accept()
+    peer = desk.hello(handle, remaining=45.0)
+    desk.tick(15.0)
+    die(desk, peer, NOTHING, after_s=100.0)
+    (failed,) = desk.take(JobFailed)
+    assert failed.verdict.cause is Cause.LOST, failed.verdict.explain()
+    assert "within 100 s in which nobody listened" in failed.verdict.explain()
+
+
 def test_a_runner_that_never_beat_says_so() -> None:
     """There is no heartbeat to be quoted, and no time to be told."""
     desk = Desk(b.Capabilities(accounting=True), resubmits=0)

@@ -92,7 +92,7 @@ SAYS: Final[dict[Cause, Sequence[Testimony]]] = {
         said("signal", TERM),
         worker(KILL),
         accounts(limit=Limit.TIME, ending=Ending.SCHEDULER_LIMIT, signal=KILL),
-        lambda: [diagnosis.from_deadline(1.0)],
+        lambda: [diagnosis.from_deadline(1.0, 1.0)],
     ],
     Cause.PREEMPTED: [
         accounts(ending=Ending.PREEMPTION),
@@ -220,6 +220,6 @@ def test_a_deadline_proves_only_what_came_with_it(
     after_s: float, cause: Cause | None
 ) -> None:
     """Not long before, and not long after."""
-    statement = diagnosis.from_deadline(after_s)
+    statement = diagnosis.from_deadline(after_s, after_s)
     assert statement.cause is cause
     assert ("before" if after_s < 0 else "after") in statement.text

@@ -15,9 +15,9 @@ GIB = 2**30
 SMALL = Resources(memory="1G")
 
 
-def die(desk: Desk, peer: bytes, finding: b.Autopsy) -> None:
+def die(desk: Desk, peer: bytes, finding: b.Autopsy, *, after_s: float = 3.0) -> None:
     """Let a runner vanish and be looked into to the end."""
-    desk.tell(f.Disconnected(peer=peer), 3.0)
+    desk.tell(f.Disconnected(peer=peer), after_s)
     desk.tick()
     desk.looked()
     desk.tick()

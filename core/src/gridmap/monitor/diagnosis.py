@@ -186,16 +186,21 @@ def from_silence(seconds: float) -> Statement:
     )
 
 
-def from_deadline(after_s: float) -> Statement:
+def from_deadline(after_s: float, until_s: float) -> Statement:
     """Return what it means that a runner went when its time was over.
 
     To be asked only where nobody else proves anything: whoever acted knows better.
 
     Args:
-        after_s: Seconds from its deadline to the moment its connection broke.
+        after_s: Seconds from its deadline to the moment its connection broke, at least.
+        until_s: Likewise, at most: more where the driver was stopped for a while.
     """
-    when = f"{abs(after_s):.0f} s {'before' if after_s < 0 else 'after'}"
-    near = -_EARLY_S <= after_s <= _LATE_S
+    when = f"{abs(until_s):.0f} s {'before' if until_s < 0 else 'after'}"
+    if until_s - after_s >= 1.0:
+        when = (
+            f"within {until_s - after_s:.0f} s in which nobody listened, until {when}"
+        )
+    near = -_EARLY_S <= after_s and until_s <= _LATE_S
     return Statement(
         witness=Witness.RUNNER,
         text=f"its connection broke {when} its time was over, as it had told",

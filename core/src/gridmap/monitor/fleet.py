@@ -59,7 +59,9 @@ class Runner:
         cpu: Processor seconds by that.
         rss: Bytes of memory held by that.
         job_since: When the job it said it is running began; None if it said nothing.
-        broke_at: When its connection broke; None if it did not, or is there again.
+        broke_at: When its connection broke, at the latest; None if it did not, or is
+            there again.
+        broke_after: When it was last known to be there before that.
         seen: What the scheduler last showed of it.
         why: What its reason to wait means; None if it gave none.
         running_since: When the scheduler first showed it running.
@@ -118,6 +120,7 @@ class Runner:
     rss: int = 0
     job_since: float | None = None
     broke_at: float | None = None
+    broke_after: float = 0.0
     seen: Seen | None = None
     why: Explanation | None = None
     running_since: float | None = None

@@ -68,6 +68,7 @@ class Ledger:
             self._books, self._inquest, self._supply, self._succession
         )
         self._ticked = now
+        self._away = (now, now)
         self._restored = False
         self._attach_at: float | None = None
         self._facts: dict[type[f.Fact], Callable[[Any], None]] = {
@@ -344,7 +345,9 @@ class Ledger:
             self._staffing.remove(runner, "ended")
             self._staffing.staff_all()
         else:
-            runner.broke_at = self._books.now
+            runner.broke_at = now = self._books.now
+            left, back = self._away
+            runner.broke_after = left if now - back < _HICCUP_S else now
             self._inquest.doubt(runner)
             self._succeed(runner)
 
@@ -362,6 +365,7 @@ class Ledger:
         What is heard now may have been said before what was sent last had left.
         """
         books = self._books
+        self._away = (self._ticked, books.now)
         self._ticked = books.now
         for runner in books.fleet:
             runner.heard = min(books.now, runner.heard + gap)

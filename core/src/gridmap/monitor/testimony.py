@@ -67,7 +67,8 @@ def of_deadline(runner: Runner, said: Sequence[Statement]) -> list[Statement]:
         return []
     if judge(said) is not Cause.LOST:
         return []
-    return [diagnosis.from_deadline(runner.broke_at - runner.deadline)]
+    deadline, after = runner.deadline, runner.broke_after
+    return [diagnosis.from_deadline(after - deadline, runner.broke_at - deadline)]
 
 
 def with_beat(runner: Runner, said: Iterable[Statement], now: float) -> list[Statement]:
