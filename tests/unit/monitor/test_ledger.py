@@ -542,6 +542,37 @@ def test_failures_without_end_do_not_break_the_arithmetic() -> None:
     assert desk.books.jobs.group(PLAIN).hire_at < desk.now + 60.0
 
 
+def test_who_outlived_a_kill_and_dies_later_was_not_killed() -> None:
+    """No person ended every runner there was, so another comes."""
+    desk = Desk(BOOKS, max_workers=2)
+    desk.add(2)
+    one, two = desk.start()
+    die(desk, one, KILLED)
+    assert desk.verdicts() == {0: "killed by someone else"}
+    desk.tick(60.0)
+    die(desk, two, NODE)
+    assert desk.verdicts() == {}
+    assert len(desk.take(i.SubmitRunners)) == 1
+
+
+def test_who_says_goodbye_was_not_killed() -> None:
+    """Not even just after a person killed others."""
+    desk = Desk(BOOKS, max_workers=2)
+    desk.add(2)
+    one, two = desk.start()
+    desk.tell(f.Disconnected(peer=two), 3.0)  # so it may be meant for both
+    desk.tell(f.Disconnected(peer=one))
+    desk.tick()
+    desk.looked(h2=b.SeenState.RUNNING)
+    desk.tick()
+    desk.autopsy(KILLED)
+    assert desk.verdicts() == {0: "killed by someone else"}
+    desk.hear(two, m.Beat(number=1, holds=(2,), job=1))
+    desk.hear(two, m.Goodbye(number=1, reason="deadline", text="its time is over"))
+    assert desk.verdicts() == {}
+    assert len(desk.take(i.SubmitRunners)) == 1
+
+
 # Staffing -----------------------------------------------------------------------------
 
 

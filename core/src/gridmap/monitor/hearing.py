@@ -335,6 +335,7 @@ class Hearing:
             runner.statements.append(statement)
             self._inquest.doubt(runner)
         else:
+            self._staffing.outlive(runner.group)
             self._inquest.release(runner, [*runner.statements, statement])
             self._staffing.remove(runner, goodbye.text or goodbye.reason)
         self._supply.dispatch(runner.group)

@@ -64,6 +64,7 @@ class Staffing:
     def staff_all(self) -> None:
         """Ask for what is missing anywhere."""
         for group in self._books.jobs.groups.values():
+            self.outlive(group)
             if group.queued:
                 self.staff(group)
             else:
@@ -122,6 +123,15 @@ class Staffing:
         for runner in self._books.fleet.of(group, RunnerState.QUEUED):
             runner.ask_after(0.0, self._books.now, pause_s=0.25)
             runner.hurry = True
+
+    def outlive(self, group: Group) -> None:
+        """Learn from a runner that lives that those killed by a person were not all.
+
+        It must be learnt while it lives: should it end later, and for another reason,
+        no person ended every runner there was.
+        """
+        if group.dismissed:
+            self._survived(group)
 
     def _survived(self, group: Group) -> bool:
         """Tell whether a group is to have runners although a person killed some.
