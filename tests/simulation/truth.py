@@ -196,7 +196,9 @@ class Truth:
             return True
         known = self._sim.books.fleet.by_handle.get(runner.task.handle)
         mine = known is not None and known.nonce == runner.peer.decode()
-        return not mine or known is None or known.state is RunnerState.STOPPING
+        if not mine or known is None:
+            return True
+        return known.given_up or known.state is RunnerState.STOPPING
 
     # What the monitor does ----------------------------------------------------------
 
