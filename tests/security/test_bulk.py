@@ -7,6 +7,7 @@ Whatever that is, the run comes to its right end.
 
 import contextlib
 import hashlib
+import itertools
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -16,8 +17,9 @@ import attrs
 import pytest
 from tests.security import loopback
 
-from gridmap import grid_map
+from gridmap import GridExecutor, grid_map
 from gridmap.connection import split_tcp_address
+from gridmap.events import AnyEvent, JobFailed, RunnerVitals
 from gridmap.monitor import opening
 from gridmap.payload.neighbour import Evidence
 from gridmap.transport.bulk.requests import ANSWER_BYTES, CHALLENGE_BYTES
@@ -194,6 +196,43 @@ def test_a_port_that_answers_nothing_costs_a_second(
         port = silent.getsockname()[1]
         monkeypatch.setattr(Relay, "open", lambda *_: f"tcp://127.0.0.1:{port}")
         assert carried(relay) == 0
+
+
+@pytest.mark.parametrize(
+    ("function", "argument", "value"),
+    [(lengthen, b"1", lengthen(b"1")), (len, lengthen(b"1"), SIZE)],
+    ids=["result", "input"],
+)
+def test_heartbeats_pass_by_a_large_frame(
+    relay: Relay, function: Callable[[bytes], Any], argument: bytes, value: Any
+) -> None:
+    """Its way may take longer than a runner, or a monitor, may be silent."""
+    events: list[AnyEvent] = []
+    beats = itertools.count(1)
+    held, on = threading.Event(), threading.Event()
+
+    def hold(passed: int, data: bytes) -> bytes:
+        if passed > SIZE // 2:
+            held.set()
+            on.wait(20)
+        return data
+
+    def hear(event: AnyEvent) -> None:
+        events.append(event)
+        if held.is_set() and isinstance(event, RunnerVitals) and next(beats) == 30:
+            on.set()
+
+    relay.meddle = hold
+    times = {"heartbeat_interval": 0.1, "silence_limit": 1.0, "orphan_time": 1.0}
+    with GridExecutor(
+        max_workers=1,
+        backend=loopback.NAME,
+        settings={"host": "127.0.0.1", **times},
+        observers=[("test", hear)],
+    ) as executor:
+        assert executor.submit(function, argument).result() == value
+    assert on.is_set()
+    assert not [event for event in events if isinstance(event, JobFailed)]
 
 
 def test_an_answer_of_the_driver_that_is_lost_loses_no_result(relay: Relay) -> None:

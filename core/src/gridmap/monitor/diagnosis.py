@@ -200,7 +200,7 @@ def from_deadline(after_s: float, until_s: float) -> Statement:
         when = (
             f"within {until_s - after_s:.0f} s in which nobody listened, until {when}"
         )
-    near = -_EARLY_S <= after_s and until_s <= _LATE_S
+    near = after_s >= -_EARLY_S and until_s <= _LATE_S
     return Statement(
         witness=Witness.RUNNER,
         text=f"its connection broke {when} its time was over, as it had told",

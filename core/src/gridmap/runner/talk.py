@@ -2,7 +2,9 @@
 
 Small things travel in the messages. A large frame may be in memory that both can open
 (`neighbour`), or travel on a connection of its own (`apart`); while it is on its way,
-what was said behind it waits, in order, in either direction.
+what was said behind it waits, in order, in either direction. Heartbeats and their
+echoes do not, nor what else means the same in any order: a frame may take longer than
+either side may be silent.
 """
 
 from __future__ import annotations
@@ -27,6 +29,9 @@ Heard: TypeAlias = "tuple[m.FromMonitor, list[payload.Frame]]"
 """A message, and its payload if it has one."""
 
 _MOST_PAYLOAD: Final = 2**34
+
+_AT_ONCE: Final = (m.Beat, m.Live, m.Echo, m.Ack, m.Refuse)
+"""What passes by messages that wait for a large frame."""
 
 
 class Talk:
@@ -86,11 +91,11 @@ class Talk:
             `misheard` is set then, a greeting has to be said; else `awaited` returns
             it later, and what came behind it.
         """
-        if self._held:
-            self._held.append(frames)
-            return None
         try:
             message = codec.decode_from_monitor(bytes(frames[0]))
+            if self._held and not isinstance(message, _AT_ONCE):
+                self._held.append(frames)
+                return None
             if isinstance(message, m.Content | m.Work):
                 content = self._payload(frames)
                 return None if content is None else (message, content)
@@ -148,7 +153,7 @@ class Talk:
 
     def say(self, say: Say) -> None:
         """Send a message. One that must arrive is kept elsewhere, and said again."""
-        if self._ready is not None:  # in order, behind what is being brought
+        if self._ready is not None and not isinstance(say.message, _AT_ONCE):
             self._unsaid.append(say)
             return
         frames: list[Any] = [codec.encode(say.message)]
