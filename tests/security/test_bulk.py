@@ -19,7 +19,7 @@ from tests.security import loopback
 
 from gridmap import GridExecutor, grid_map
 from gridmap.connection import split_tcp_address
-from gridmap.events import AnyEvent, JobFailed, RunnerVitals
+from gridmap.events import AnyEvent, JobFailed, JobsGranted, RunnerVitals
 from gridmap.monitor import opening
 from gridmap.payload.neighbour import Evidence
 from gridmap.transport.bulk.requests import ANSWER_BYTES, CHALLENGE_BYTES
@@ -219,7 +219,7 @@ def test_heartbeats_pass_by_a_large_frame(
 
     def hear(event: AnyEvent) -> None:
         events.append(event)
-        if held.is_set() and isinstance(event, RunnerVitals) and next(beats) == 30:
+        if held.is_set() and isinstance(event, RunnerVitals) and next(beats) == 70:
             on.set()
 
     relay.meddle = hold
@@ -233,6 +233,7 @@ def test_heartbeats_pass_by_a_large_frame(
         assert executor.submit(function, argument).result() == value
     assert on.is_set()
     assert not [event for event in events if isinstance(event, JobFailed)]
+    assert len([event for event in events if isinstance(event, JobsGranted)]) == 1
 
 
 def test_an_answer_of_the_driver_that_is_lost_loses_no_result(relay: Relay) -> None:

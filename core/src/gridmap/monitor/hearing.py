@@ -35,7 +35,6 @@ _LEAST_CPU_S: Final = 0.02
 """Processor time that is no movement: the clock's own step, and what answering costs."""
 
 _LOST_S: Final = 5.0
-_LOST_BEATS: Final = 2
 """Beyond two heartbeats: work a runner does not know of by then was lost."""
 
 
@@ -182,13 +181,13 @@ class Hearing:
     def _find_lost(self, runner: Runner, beat: m.Beat) -> None:
         """Take back work that a runner does not know of, long after it was sent.
 
-        Long by its clock as well as by ours: where this process was stopped, many
-        beats are heard at once that were sent before the work arrived.
+        And once it has heard what was sent behind it: the work may be large and still
+        on its way, and beats may be heard that were sent before it arrived.
         """
         old = self._books.now - 2 * self._books.policy.interval_s - _LOST_S
         for grant in list(runner.grants.values()):
             unknown = grant.number not in beat.holds
-            if unknown and grant.at < old and grant.beat < beat.number - _LOST_BEATS:
+            if unknown and grant.at < old and grant.beat < beat.echo:
                 self._books.put_back(grant, grant.span.first, grant.span.stop)
                 self._supply.revoke(runner, grant.number)
                 self._supply.dispatch(runner.group)

@@ -129,6 +129,8 @@ class Beat(_Message, frozen=True, tag="beat"):
     Attributes:
         number: Counts up from 1.
         holds: Grants it holds: work received and not all reported.
+        echo: The latest beat whose echo it heard; 0 before the first. What was sent
+            before that echo has come, or was lost.
         job: The job being run; None if idle.
         running: For how long, seconds.
         cpu: Processor seconds the tree used so far, ended children included.
@@ -143,6 +145,7 @@ class Beat(_Message, frozen=True, tag="beat"):
 
     number: Count
     holds: Holdings
+    echo: Count = 0
     job: Count | None = None
     running: Seconds = 0.0
     cpu: Seconds = 0.0

@@ -75,7 +75,11 @@ class _Farewell:
 
 
 class RunnerMachine:
-    """The rules of one runner."""
+    """The rules of one runner.
+
+    Attributes:
+        coming: Grants that have come but for a large frame, which is on its way.
+    """
 
     def __init__(self, hello: m.Hello, now: float) -> None:
         self.phase = Phase.GREETING
@@ -84,6 +88,7 @@ class RunnerMachine:
         self.outbox = Outbox()
         self.live = Live()
         self.hello = hello
+        self.coming: frozenset[int] = frozenset()
         self._out: list[Action] = []
         self._workload = Workload(self._emit)
         self._connections = 0
@@ -92,6 +97,7 @@ class RunnerMachine:
         self._heard = now
         self._beat_at = now
         self._beats = 0
+        self._echo = 0
         self._idle_deaths = 0
         self._farewell: _Farewell | None = None
         self._goodbye = False
@@ -140,7 +146,7 @@ class RunnerMachine:
             for message in self.outbox.messages()
             if not isinstance(message, m.Goodbye | m.Warned)
         }
-        return tuple(sorted(self._workload.grants | kept))
+        return tuple(sorted(self._workload.grants | kept | self.coming))
 
     def heard(self, message: m.FromMonitor, now: float) -> list[Action]:
         """Take in a message of the monitor's."""
@@ -154,19 +160,18 @@ class RunnerMachine:
                 self._work(message)
             case m.Ack():
                 self.outbox.acknowledged(message.numbers)
-            case m.Recall():
-                self._hand_back(now, message.grant)
-            case m.Cancel():
-                self._workload.cancel(message)
-                self._end_unwanted(self._workload.current)
+            case m.Recall() | m.Cancel():
+                self._take_away(message, now)
             case m.Examine():
                 self._examine(message.job)
             case m.Watch():
                 self.live.watch(message)
             case m.Stop():
                 self._stop(message, now)
+            case m.Echo():
+                self._echo = max(self._echo, message.number)
             case _:
-                pass  # Echo: that it came is all it says; Content: the shell's
+                pass  # Content: the shell's
         self._go_if_done()
         return self._flush()
 
@@ -190,6 +195,13 @@ class RunnerMachine:
         if self._interruption.closing:
             self._hand_back(self._heard, work.grant)
         self._feed()
+
+    def _take_away(self, message: m.Recall | m.Cancel, now: float) -> None:
+        if isinstance(message, m.Recall):
+            self._hand_back(now, message.grant)
+        else:
+            self._workload.cancel(message)
+            self._end_unwanted(self._workload.current)
 
     def _hand_back(self, now: float, grant: int | None = None) -> None:
         """Hand back what is not started, of one grant or of all."""
@@ -516,6 +528,7 @@ class RunnerMachine:
             m.Beat(
                 number=self._beats,
                 holds=self._holds(),
+                echo=self._echo,
                 job=job,
                 running=seconds,
                 cpu=vitals.cpu,

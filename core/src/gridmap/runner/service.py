@@ -233,6 +233,7 @@ class RunnerService:
         """Say hello, for the first time or again, and all that was not acknowledged."""
         machine = self._machine
         machine.hello = self._talk.introduce(machine.hello, self._reach.file)
+        machine.coming = self._talk.coming
         self._do(machine.connected(time.monotonic()))
 
     def _take_in(self, heard: Heard | None) -> None:
@@ -417,6 +418,7 @@ class RunnerService:
             self._collected(self._collector.early(), now)
         outbox = self._worker.outbox
         doing, can_save = outbox.doing(), outbox.can_save()
+        self._machine.coming = self._talk.coming
         said = self._said(doing[0]) if self._machine.shows_progress(now) else None
         self._do(
             self._machine.tick(

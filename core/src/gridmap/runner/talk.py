@@ -56,7 +56,7 @@ class Talk:
         self._neighbour = Neighbour(nonce)
         self._apart = Apart(wake)
         self._compression = "auto"
-        self._held: list[Sequence[payload.Frame]] = []
+        self._held: list[tuple[m.FromMonitor, Sequence[payload.Frame]]] = []
         self._ready: tuple[list[Any], list[Any]] | None = None
         self._unsaid: list[Say] = []
         self.misheard = False
@@ -94,10 +94,10 @@ class Talk:
         try:
             message = codec.decode_from_monitor(bytes(frames[0]))
             if self._held and not isinstance(message, _AT_ONCE):
-                self._held.append(frames)
+                self._held.append((message, frames))
                 return None
             if isinstance(message, m.Content | m.Work):
-                content = self._payload(frames)
+                content = self._payload(message, frames)
                 return None if content is None else (message, content)
         except RemoteProtocolError as error:
             self._log(f"the monitor is not understood: {error}")
@@ -112,14 +112,16 @@ class Talk:
             self.misheard = True
         return message, []
 
-    def _payload(self, frames: Sequence[payload.Frame]) -> list[payload.Frame] | None:
+    def _payload(
+        self, message: m.FromMonitor, frames: Sequence[payload.Frame]
+    ) -> list[payload.Frame] | None:
         """Return a payload; None if it comes later, or the monitor has to say it again."""
         neighbour, apart = self._neighbour, self._apart
         if neighbour.deaf or apart.deaf:
             return None
         try:
             if not apart.here(payload.references(frames[1:]), _MOST_PAYLOAD):
-                self._held = [frames]
+                self._held = [(message, frames)]
                 return None
         except OSError as error:
             self._log(f"a large frame could not be fetched: {error}")
@@ -136,6 +138,13 @@ class Talk:
             self.misheard = True
             return None
 
+    @property
+    def coming(self) -> frozenset[int]:
+        """The grants of work that waits for a large frame."""
+        return frozenset(
+            message.grant for message, _ in self._held if isinstance(message, m.Work)
+        )
+
     def awaited(self) -> Iterator[Heard]:
         """Yield what waited for a large frame that has come, and say what waited so."""
         if self._ready is not None and (brought := self._apart.brought()) is not None:
@@ -145,7 +154,7 @@ class Talk:
                 self.say(say)
         if self._held and self._apart.fetched:
             held, self._held = self._held, []
-            for frames in held:
+            for _, frames in held:
                 if not self.misheard and (heard := self.hear(frames)) is not None:
                     yield heard
 
