@@ -19,6 +19,7 @@ import mails
 import notebooks
 import real_runs
 import reports
+import terminals
 import transcripts
 
 from gridmap import lifecycle, retry, verdict
@@ -259,5 +260,6 @@ FILES = {
     **real_runs.FILES,
     **notebooks.FILES,
     **reports.FILES,
+    **terminals.FILES,
     **transcripts.FILES,
 }

@@ -143,7 +143,7 @@ def _made_up():
     time.tzset()
 
 
-def _fill(register):
+def fill(register):
     here = Driver(pid=81_245, start="1", host="login1", machine="a")
     _keep(register, _demo(), here)
     _keep(register, _sweep(), here)
@@ -166,7 +166,7 @@ def transcript(*words):
     """Return what a command prints, as a block of a page."""
     with tempfile.TemporaryDirectory() as folder:
         register = Register(Path(folder) / "records")
-        _fill(register)
+        fill(register)
         return f"```console\n{_printed(register, *words)}```\n"
 
 
@@ -240,7 +240,7 @@ def replay():
     keeper.put(17, b"fit", payload.encode(frames, "none"), 0, call)
     with tempfile.TemporaryDirectory() as folder:
         register = Register(Path(folder) / "records")
-        _fill(register)
+        fill(register)
         (entry,) = [one for one in register.entries() if one.record.name == "sweep"]
         register.append(entry.name, keeper.take())
         told = io.StringIO()
@@ -291,7 +291,7 @@ def screen():
 
     with tempfile.TemporaryDirectory() as folder, _made_up():
         register = Register(Path(folder) / "records")
-        _fill(register)
+        fill(register)
         picture = asyncio.run(drawn(register))
     picture = re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)  # of a CDN
     # Names that are made anew with each picture would make each build another.

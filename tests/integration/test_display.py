@@ -2,12 +2,17 @@
 
 import os
 import pty
+import shutil
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+from tests.driver import driving
+
+from gridmap.attach import run_states
+from gridmap.testing import eventually
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -166,3 +171,41 @@ def test_a_script_whose_output_is_kept_is_told_in_lines(tmp_path: Path) -> None:
     assert done.stdout == "mine\n"
     assert done.stderr.startswith("log: 4 jobs in")
     assert "\x1b" not in done.stderr
+
+
+DRIVEN = """
+    import os, time
+    from gridmap import grid_map
+
+    def wait(number):
+        while number > 1 and not os.path.exists("seen"):
+            time.sleep(0.05)
+        return number
+
+    grid_map(wait, range(5), backend="local", max_workers=1, resume="sweep-7")
+"""
+
+
+def test_attach_watches_a_run_that_a_script_drives(tmp_path: Path, runs: Path) -> None:
+    """As a bar, like the script's own, until it is over; the script hears nothing."""
+    with driving(tmp_path, DRIVEN, name="sweep.py") as script:
+        eventually(
+            lambda: [run.done for run in run_states(runs)] == [2],
+            within_s=20,
+            what="two jobs done",
+            gap_s=0.1,
+        )
+        shown = in_terminal(
+            tmp_path,
+            """
+            from gridmap.cli import main
+            sys.exit(main(["attach", "sweep-7"]))
+            """,
+            awaited="1 of 1 runner busy",
+        )
+        assert script.wait() == 0, script.stderr
+    assert f"is driven by process {script.process.pid} on" in shown
+    assert "\N{BOX DRAWINGS LIGHT HORIZONTAL}  40% 2/5" in shown
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+    assert shown.count("Run 'sweep-7': 5 of 5 jobs are done.") == 1
+    shutil.rmtree(runs / "named")

@@ -44,6 +44,7 @@ class RunState:
 
     Attributes:
         name: Its name.
+        token: What tells it apart from all others; empty if nothing was written down.
         backend: Name of the backend that starts its runners.
         jobs: How many jobs were handed in.
         done: How many of them returned.
@@ -55,6 +56,7 @@ class RunState:
     """
 
     name: str
+    token: str
     backend: str
     jobs: int
     done: int
@@ -120,6 +122,7 @@ def _state(directory: RunDirectory) -> RunState:
     past = read(read_only(directory.journal))
     return RunState(
         name=directory.given_name or directory.name,
+        token=past.begun.token if past.begun else "",
         backend=past.begun.backend if past.begun else "",
         jobs=past.jobs,
         done=past.count(JobState.DONE),

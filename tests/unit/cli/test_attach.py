@@ -14,6 +14,7 @@ def test_a_run_whose_script_was_killed_while_it_was_watched(
     """It is told how to go on: its results are not all there."""
     state = RunState(
         name="sweep-7",
+        token="",
         backend="local",
         jobs=12,
         done=5,

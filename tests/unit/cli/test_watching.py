@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 from tests.unit.cli.conftest import Shell
 
@@ -225,13 +226,48 @@ def test_logs_are_shown_whole_or_of_one_job(over: Past) -> None:
 
 
 def test_without_logs_the_verdict_is_shown_or_why_there_are_none(over: Past) -> None:
-    """Logs of a run that went well are not kept."""
-    known = over.shell.run("logs", "sweep", "2").stdout
-    assert "oom_kill" in known
-    assert "in fit()" in known
-    result = over.shell.run("logs", "sweep")
-    assert "keep_logs" in result.stderr
+    """What cannot be shown is no success: nothing printed would look the same."""
+    known = over.shell.run("logs", "sweep", "2")
+    assert known.returncode == 0
+    assert "oom_kill" in known.stdout
+    assert "in fit()" in known.stdout
+    gone = over.shell.run("logs", "sweep")
+    assert gone.returncode == 1
+    assert f"there is no {over.directory}/logs" in gone.stderr
     assert "no runner yet" in over.shell.run("logs", "sweep", "4").stderr
+
+
+def test_logs_of_a_run_that_went_well_are_missed_with_what_to_set(past: Past) -> None:
+    """They are not kept, unless somebody says so before it."""
+    good = [event for event in sweep("/d") if not isinstance(event, ev.JobFailed)]
+    past.keep("20231114-221320-sweep-3f9a1c2e", [*good, end()])
+    for more in ((), ("1",), ("--json",)):
+        result = past.shell.run("logs", "sweep", *more)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert "GRIDMAP_KEEP_LOGS=always" in result.stderr
+
+
+def test_where_nothing_was_printed_that_is_said(over: Past) -> None:
+    """It is what was asked for."""
+    (over.directory / "logs").mkdir(parents=True)
+    result = over.shell.run("logs", "sweep")
+    assert (result.returncode, result.stdout) == (0, "")
+    assert "nothing was printed" in result.stderr
+
+
+def test_of_two_runs_with_one_name_none_is_killed(past: Past) -> None:
+    """Which is meant has to be said where both go on; only one that does is meant."""
+    there = attrs.evolve(GONE, machine="another boot", host="login7")
+    events = sweep(str(past.directory))
+    past.keep("20231114-221320-sweep-3f9a1c2e", events, driver=there)
+    again = [msgspec.structs.replace(one, run="77aa000000000000") for one in events]
+    past.keep("20231114-221325-sweep-77aa0000", again)
+    assert "on login7" in past.shell.run("kill", "sweep", "-y").stderr
+    past.keep("20231114-221325-sweep-77aa0000", again, driver=there)
+    result = past.shell.run("kill", "sweep", "-y")
+    assert result.returncode == 1
+    assert "2 runs called 'sweep' go on: say which, 77aa0000 (" in result.stderr
+    assert "3f9a1c2e (" in result.stderr
 
 
 def test_what_is_over_cannot_be_killed(died: Past) -> None:

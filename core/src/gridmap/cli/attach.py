@@ -12,12 +12,18 @@ from gridmap.cli.parameters import ResumeName, json_option, runs_option
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Self
 
     from gridmap.attach import RunState
+    from gridmap.display.tally import Tally
     from gridmap.verdict import Verdict
 
+_ASK_S: Final = 0.5
+"""Between two questions to the process that drives a run."""
 _LOOK_S: Final = 2.0
-"""Between two looks at the journal of a run that another process drives."""
+"""Between two looks at its journal, where that process is out of reach."""
+_LINE_S: Final = 60.0
+"""Between two lines where no bar can be drawn, at most; twice the last time until then."""
 
 
 @click.command("attach", short_help="Go on with a run whose script is gone.")
@@ -117,23 +123,87 @@ def _drive(base: Path, state: RunState) -> Verdict | None:
 
 
 def _watch(base: Path, state: RunState) -> None:
-    """Print how far a run is, whenever that changes, until nobody drives it."""
+    """Show how far a run is until nobody drives it."""
     from gridmap import attach  # noqa: PLC0415 - see gridmap.cli
     from gridmap.cli import text  # noqa: PLC0415
 
-    told, name = "", state.name
     text.complain(
-        f"Run {name!r} is driven by {_driven(state)}; Ctrl-C leaves it alone."
+        f"Run {state.name!r} is driven by {_driven(state)}; Ctrl-C leaves it alone."
     )
-    while state.driver is not None and not state.finished:
-        line = _told(state)[0]
-        if line != told:
-            told = line
-            text.complain(line)
-        began = time.monotonic()
-        state = attach.run_state(base, name)
-        # A journal that takes long to read is not read all the time.
-        time.sleep(max(_LOOK_S, 10 * (time.monotonic() - began)))
+    with _Watched(state) as watched:
+        while state.driver is not None and not state.finished:
+            if watched.ask():
+                time.sleep(_ASK_S)
+                continue
+            began = time.monotonic()
+            state = attach.run_state(base, state.name)
+            if state.driver is not None and not state.finished:
+                watched.tell(_told(state)[0])
+            # A journal that takes long to read is not read all the time.
+            time.sleep(max(_LOOK_S, 10 * (time.monotonic() - began)))
+
+
+class _Watched:
+    """A run that another process drives, shown as a bar, or as a line now and then.
+
+    Args:
+        state: The run.
+    """
+
+    def __init__(self, state: RunState) -> None:
+        self._run = state
+        self._tally: Tally | None = None
+        self._told = ""
+        self._next_line = time.monotonic()
+        self._pause_s = _LOOK_S
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bar away."""
+        from gridmap.display.screen import screen  # noqa: PLC0415 - see gridmap.cli
+
+        screen.remove(self)
+
+    def ask(self) -> bool:
+        """Ask its process how it stands, and show that; return whether it goes on."""
+        from gridmap.control.client import Control  # noqa: PLC0415 - see gridmap.cli
+        from gridmap.display.screen import can_draw, screen  # noqa: PLC0415
+        from gridmap.display.status import log_line  # noqa: PLC0415
+        from gridmap.display.tally import Tally  # noqa: PLC0415
+        from gridmap.errors import RunError  # noqa: PLC0415
+
+        try:
+            with Control(self._run.token, self._run.driver) as control:
+                view = control.look().overview()
+        except RunError:
+            return False
+        began, self._tally = self._tally is None, Tally(overview=view)
+        if not can_draw(sys.stderr):
+            self.tell(log_line(self._tally, self._run.name))
+        elif began:
+            screen.add(self)
+        return view.ended is None
+
+    def tell(self, line: str) -> None:
+        """Print how it stands, unless that is known or was told a moment ago."""
+        from gridmap.cli import text  # noqa: PLC0415 - see gridmap.cli
+
+        now = time.monotonic()
+        if line == self._told or now < self._next_line:
+            return
+        text.complain(line)
+        self._told, self._next_line = line, now + self._pause_s
+        self._pause_s = min(_LINE_S, 2 * self._pause_s)
+
+    def lines(self, width: int, *, plain: bool) -> list[str]:
+        """Return what the bar shows; called in the thread that draws."""
+        from gridmap.display import status  # noqa: PLC0415 - see gridmap.cli
+
+        tally = self._tally
+        return status.lines(tally, self._run.name, width, plain=plain) if tally else []
 
 
 def _tell(state: RunState, verdict: Verdict | None, *, as_json: bool) -> int:

@@ -41,7 +41,7 @@ def command(
     from gridmap.control.client import Control  # noqa: PLC0415
     from gridmap.errors import InvalidRequestError  # noqa: PLC0415
 
-    entry = watching.find(run, records)
+    entry = watching.find_alone(run, records)
     if entry.over:
         raise InvalidRequestError(_over(entry))
     spans = " ".join(_span(first, stop) for first, stop in jobs)

@@ -49,7 +49,8 @@ def command(
     A runner has one log, in which its jobs follow each other. RUN alone shows the logs
     of all runners, each line behind its runner's name; with JOB, the log of the runner
     that had this job last, or what is known of its end if the log is gone: logs of runs
-    that went well are not kept, unless the setting keep_logs says so.
+    that went well are not kept, unless the setting keep_logs says so. Where they are
+    gone the exit status is 1; where nothing was printed it is 0.
 
     With --follow come these logs and then, within a second, what each job prints, behind
     its number; with JOB what that job prints. A line that is printed at the seam may
@@ -59,6 +60,7 @@ def command(
     "text".
     """
     from gridmap.cli import failing, text, watching  # noqa: PLC0415 - see gridmap.cli
+    from gridmap.errors import RunError  # noqa: PLC0415
 
     entry = watching.find(run, records)
     view = watching.look(entry)
@@ -76,8 +78,11 @@ def command(
         return
     if job is not None and job in view.failures and not as_json:
         failing.tell(view.failures[job])
+    elif folder.is_dir():
+        yet = "" if entry.over else " yet"
+        text.complain(f"gridmap: nothing was printed{yet}")
     else:
-        text.complain(f"gridmap: {_nothing(view, folder, over=entry.over)}")
+        raise RunError(_missing(view, folder))
 
 
 def _handle(view: Overview, job: int) -> str:
@@ -98,12 +103,14 @@ def _handle(view: Overview, job: int) -> str:
     raise InvalidRequestError(msg)
 
 
-def _nothing(view: Overview, folder: Path, *, over: bool) -> str:
-    if folder.is_dir():
-        return "nothing was printed" if over else "nothing was printed yet"
+def _missing(view: Overview, folder: Path) -> str:
+    if view.failures or view.error:
+        return f"the logs of run {view.name} are gone: there is no {folder}"
     return (
         f"the logs of run {view.name} were not kept: those of runs that go well are "
-        "not, unless the setting keep_logs is always"
+        "taken away at their end. To have them next time, set GRIDMAP_KEEP_LOGS=always "
+        'or keep_logs = "always" in gridmap.toml; gridmap logs -f shows them while a '
+        "run goes on"
     )
 
 

@@ -133,6 +133,28 @@ def find(wanted: str | None, records: str | None) -> Entry:
     return found
 
 
+def find_alone(wanted: str, records: str | None) -> Entry:
+    """Return the run that is meant, to give it an order; see `find`.
+
+    Raises:
+        InvalidRequestError: If there is none, or several that go on; names them.
+    """
+    from gridmap.control import register as register_module  # noqa: PLC0415
+
+    found = find(wanted, records)
+    entries = register_module.matching(register(records).entries(), wanted)
+    going_on = [entry for entry in entries if not entry.over]
+    if len(going_on) > 1:
+        told = ", ".join(
+            f"{entry.short} (process {entry.record.driver.pid} on "
+            f"{entry.record.driver.host})"
+            for entry in going_on
+        )
+        msg = f"{len(going_on)} runs called {wanted!r} go on: say which, {told}"
+        raise InvalidRequestError(msg)
+    return found
+
+
 def _unknown(wanted: str, entries: list[Entry]) -> str:
     names = list(dict.fromkeys(entry.record.name for entry in entries))
     words = [*names, *(entry.short for entry in entries)]

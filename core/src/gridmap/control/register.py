@@ -216,9 +216,14 @@ def find(entries: list[Entry], wanted: str) -> Entry | None:
             name its user gave it; of several the one that still goes on, else the
             newest.
     """
-    path = os.path.realpath(wanted) if os.sep in wanted or wanted == "." else None
-    matches = [entry for entry in entries if _is_meant(entry, wanted, path)]
+    matches = matching(entries, wanted)
     return next((m for m in matches if not m.over), matches[0] if matches else None)
+
+
+def matching(entries: list[Entry], wanted: str) -> list[Entry]:
+    """Return all runs that somebody may mean; see `find`."""
+    path = os.path.realpath(wanted) if os.sep in wanted or wanted == "." else None
+    return [entry for entry in entries if _is_meant(entry, wanted, path)]
 
 
 def _is_meant(entry: Entry, wanted: str, path: str | None) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import sys
 import textwrap
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from gridmap.display import notebook
 from gridmap.display.printed import Printed
-from gridmap.display.screen import is_terminal, screen
+from gridmap.display.screen import can_draw, is_terminal, screen
 from gridmap.display.status import lines, log_line
 from gridmap.display.summary import summary
 from gridmap.display.tally import Tally
@@ -88,7 +87,7 @@ def _display(total: int | None, name: str, *, queries: bool, brief: bool) -> Dis
     kind: type[Display] = Log
     if notebook.in_notebook():
         kind = Page
-    elif is_terminal(sys.stderr) and os.environ.get("TERM", "") not in ("", "dumb"):
+    elif can_draw(sys.stderr):
         kind = Bar
     return kind(Tally(expected=total), name, queries=queries, brief=brief)
 

@@ -8,6 +8,7 @@ to draw; whatever goes wrong with the terminal ends the drawing and nothing else
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 import time
@@ -130,6 +131,11 @@ def _live() -> Live:
         redirect_stdout=is_terminal(sys.stdout),
         redirect_stderr=True,
     )
+
+
+def can_draw(stream: Any) -> bool:
+    """Whether a stream is a terminal on which lines can be drawn anew."""
+    return is_terminal(stream) and os.environ.get("TERM", "") not in ("", "dumb")
 
 
 def is_terminal(stream: Any) -> bool:
