@@ -294,6 +294,23 @@ def test_the_command_lists_tells_and_removes(
     mapped(functools.partial(touch, str(place)), range(3))  # the name is free again
 
 
+def test_the_command_tells_of_a_damaged_journal_and_removes_it(
+    again: Any, place: Path, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is neither passed over in silence nor in the way of its own removal."""
+    mapped, _ = again
+    mapped(functools.partial(touch, str(place)), range(2))
+    journal_of(runs).write_bytes(b"nonsense" * 1000)
+    assert main(["attach"]) == 0
+    assert "run 'sweep' is left out" in capsys.readouterr().err
+    assert main(["attach", "sweep"]) == 1
+    assert "its script, started again" in capsys.readouterr().err
+    assert main(["forget", "sweep", "--yes", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"name": "sweep", "results": None, "ended_runners": 0}
+    assert RunDirectory.all_named(runs) == []
+
+
 def test_the_command_goes_on_without_the_script(
     again: Any, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ in the journal for the script, called again, to fetch them.
 from __future__ import annotations
 
 import difflib
+import logging
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from gridmap.protocol.messages import Failure
     from gridmap.settings import Settings
     from gridmap.verdict import Verdict
+
+_log = logging.getLogger(__name__)
 
 
 @attrs.frozen(kw_only=True)
@@ -76,17 +79,20 @@ class RunState:
 def run_states(base: Path) -> list[RunState]:
     """Return the runs of a base that can be resumed, by name.
 
-    Those whose journal cannot be read are left out.
+    Those whose journal cannot be read are left out, which is logged.
 
     Args:
         base: Where runs go; see `Settings.runs`.
+
+    Raises:
+        RunError: If it cannot be read.
     """
     found = []
     for directory in RunDirectory.all_named(base):
         try:
             found.append(_state(directory))
-        except RunError:
-            continue
+        except RunError as error:
+            _log.warning("run %r is left out: %s", directory.given_name, error)
     return found
 
 

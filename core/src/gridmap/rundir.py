@@ -163,11 +163,20 @@ class RunDirectory:
         """Return the named runs of a base, by name; none if there is no such base.
 
         Each has a `given_name`. Those of other users, were there any, are left out.
+
+        Raises:
+            RunError: If the base cannot be read.
         """
         try:
             entries = list(os.scandir(base / _NAMED))
-        except OSError:
+        except FileNotFoundError:
             return []
+        except OSError as error:
+            msg = (
+                f"the runs in {base} cannot be read: {error.strerror}; name another "
+                "place with the setting run_directory"
+            )
+            raise RunError(msg) from error
         runs = [
             cls(path=Path(entry.path))
             for entry in entries

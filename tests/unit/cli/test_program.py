@@ -105,6 +105,38 @@ def test_nobody_reading_is_no_error(shell: Shell) -> None:
     assert result.returncode == 141
 
 
+@pytest.mark.parametrize("buffered", ["", "1"], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("settings",),
+        ("--help",),
+        ("exec", "--backend", "local", "--", "echo", "{}", ":::", "1"),
+    ],
+    ids=["settings", "help", "exec"],
+)
+def test_a_full_disk_is_one_message(
+    shell: Shell, words: tuple[str, ...], buffered: str
+) -> None:
+    """Whoever redirects to a file learns that it is not whole, by the status too."""
+    with Path("/dev/full").open("wb") as stdout:
+        result = subprocess.run(
+            [sys.executable, "-m", "gridmap", *words],
+            check=False,
+            cwd=shell.home,
+            env={"PATH": os.environ["PATH"]}
+            | shell.environ
+            | {"PYTHONUNBUFFERED": buffered},
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            timeout=30,
+        )
+    assert result.returncode == 1
+    (line,) = result.stderr.decode().splitlines()
+    assert line.startswith("gridmap: the output cannot be written: No space left")
+
+
 def test_what_cannot_be_encoded_is_printed_nevertheless(shell: Shell) -> None:
     """An old terminal gets an escape, not a traceback."""
     (shell.home / "gridmap.toml").write_text('queue = "long…"', encoding="utf-8")

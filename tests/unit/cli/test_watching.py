@@ -209,6 +209,15 @@ def test_a_wrong_name_is_answered_with_the_right_one(over: Past) -> None:
         assert "Did you mean 'sweep'?" in result.stderr
 
 
+def test_records_that_cannot_be_read_are_an_error(past: Past) -> None:
+    """Not a list without runs, nor a traceback."""
+    (past.directory.parent / "file").touch()
+    for command in ("runs", "status", "logs"):
+        result = past.shell.run(command, "--records", "file")
+        assert (result.returncode, result.stdout) == (1, "")
+        assert "file cannot be read: Not a directory; name another" in result.stderr
+
+
 def test_logs_are_shown_whole_or_of_one_job(over: Past) -> None:
     """What a job printed cannot reach the terminal's own language."""
     logs = over.directory / "logs"

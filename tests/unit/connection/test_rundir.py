@@ -146,6 +146,13 @@ def test_a_base_without_named_runs_lists_none(tmp_path: Path) -> None:
     assert RunDirectory.all_named(tmp_path) == []
 
 
+def test_a_base_that_cannot_be_read_is_not_said_to_be_empty(tmp_path: Path) -> None:
+    """Nobody knows what is there."""
+    (tmp_path / "base").touch()
+    with pytest.raises(RunError, match=r"Not a directory; name another place"):
+        RunDirectory.all_named(tmp_path / "base")
+
+
 @pytest.mark.parametrize("which", ["named", "run", "logs"])
 def test_a_directory_that_is_not_ours_alone_is_refused(
     tmp_path: Path, which: str

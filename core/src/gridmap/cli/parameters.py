@@ -68,9 +68,13 @@ class ResumeName(_TextType):
     ) -> list[CompletionItem]:
         """Offer those there are."""
         del param
+        from gridmap.errors import RunError  # noqa: PLC0415 - likewise
         from gridmap.rundir import RunDirectory  # noqa: PLC0415 - needed there only
 
-        runs = RunDirectory.all_named(runs_directory(ctx.params.get("runs")))
+        try:
+            runs = RunDirectory.all_named(runs_directory(ctx.params.get("runs")))
+        except RunError:  # told where it is asked for; a Tab is no place to
+            return []
         names = [run.given_name or run.name for run in runs]
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 

@@ -13,6 +13,7 @@ import io
 import logging
 import os
 import sys
+import traceback
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -212,6 +213,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _drop_output()
         return UNREAD
+    except OSError as error:
+        if not _came_of_printing(error):
+            raise
+        _drop_output()
+        text.complain(f"gridmap: the output cannot be written: {error.strerror}")
+        return FAILED
     return status if isinstance(status, int) else 0
 
 
@@ -220,6 +227,16 @@ def _print_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _came_of_printing(error: OSError) -> bool:
+    """Whether it was a command's output that could not be written, as on a full disk.
+
+    No file is named then, and no more was called than what prints.
+    """
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    ours = frame.f_globals["__name__"].startswith("gridmap.cli.")
+    return error.filename is None and (ours or frame.f_code is click.echo.__code__)
 
 
 def _drop_output() -> None:

@@ -40,8 +40,14 @@ class RunName(_TextType):
     ) -> list[CompletionItem]:
         """Offer the runs there are records of, newest first."""
         del param
+        from gridmap.errors import RunError  # noqa: PLC0415 - see gridmap.cli
+
+        try:
+            entries = register(ctx.params.get("records")).entries()
+        except RunError:  # told where it is asked for; a Tab is no place to
+            return []
         words: dict[str, str] = {}
-        for entry in register(ctx.params.get("records")).entries():
+        for entry in entries:
             words.setdefault(entry.record.name, entry.name)
             words[entry.short] = entry.record.name
         return [

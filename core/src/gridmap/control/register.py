@@ -140,7 +140,7 @@ class Register:
             most: How many are read; None: all.
 
         Raises:
-            RunError: If the directory cannot be trusted.
+            RunError: If the directory cannot be read, or not be trusted.
         """
         try:
             with self._opened() as folder:
@@ -148,6 +148,12 @@ class Register:
                 read = [(name, _read(folder, name + _SUFFIX)) for name in names]
         except FileNotFoundError:
             return []
+        except OSError as error:
+            msg = (
+                f"the records of runs in {self.path} cannot be read: {error.strerror}; "
+                "name another place with the setting record_directory"
+            )
+            raise RunError(msg) from error
         return [Entry(name, found) for name, found in read if found is not None]
 
     def names(self) -> list[str]:

@@ -206,6 +206,11 @@ def read_only(path: Path, *, locks: bool = True) -> Iterator[Item]:
         connection = database.connect_to_read(path, locks=locks)
     except (sqlite3.Error, OSError) as error:
         msg = f"the journal {path} cannot be opened: {error}"
+        if type(error) is sqlite3.DatabaseError:  # not one of what derives from it
+            msg += (
+                "; its script, started again, sets the file aside and goes on with "
+                "what is intact of it"
+            )
         raise RunError(msg) from error
     with contextlib.closing(connection):
         folder = SpillFolder(path.with_suffix(".frames"))
