@@ -124,9 +124,8 @@ def test_a_full_disk_is_one_message(
             [sys.executable, "-m", "gridmap", *words],
             check=False,
             cwd=shell.home,
-            env={"PATH": os.environ["PATH"]}
-            | shell.environ
-            | {"PYTHONUNBUFFERED": buffered},
+            env=shell.environ
+            | {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": buffered},
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             stdout=stdout,
