@@ -213,6 +213,16 @@ def meet_once(place: str, number: int) -> int:
     return number * number
 
 
+def meet_one(place: str, slow: int, number: int, *, once: bool = False) -> int:
+    """Like `meet`, but all other jobs end at once; or wait at its first attempt only."""
+    if number == slow:
+        first = not list(Path(place).glob(f"job{number}.*"))
+        mark(place, f"job{number}")
+        if first or not once:
+            await_file(Path(place, "go"))
+    return number * number
+
+
 def need_the_next(place: str, needy: int, number: int) -> int:
     """End at once, but for one job that waits for the job behind it to have run."""
     if number == needy:

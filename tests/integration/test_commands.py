@@ -81,3 +81,32 @@ def test_commands_go_on_by_their_job_log(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert run(script, ":::", "e") == (0, "e\n")  # anew
     assert len((tmp_path / "log").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("command", ["exec", "map"])
+def test_a_straggler_is_run_a_second_time_if_asked(
+    command: str, tmp_path: Path
+) -> None:
+    """The first attempt of the first waits for ever; only the second says anything."""
+    texts = [str(number) for number in range(1, 9)]
+    options = ["-b", "local", "--max-workers", "2", "--speculate"]
+    if command == "exec":
+        waits = "test {} = 1 && mkdir begun && exec tail -f /dev/null"
+        done = gridmap(tmp_path, "exec", *options, f"{waits}; echo {{}}", ":::", *texts)
+        assert done.stdout.split() == texts, done.stderr
+    else:
+        (tmp_path / "inputs.txt").write_text("\n".join(texts))
+        (tmp_path / "model.py").write_text(
+            "import os, threading\n"
+            "def fit(text):\n"
+            f"    begun = {str(tmp_path / 'begun')!r}\n"
+            "    if text == '1' and not os.path.exists(begun):\n"
+            "        os.mkdir(begun)\n"
+            "        threading.Event().wait()\n"
+            "    return text\n"
+        )
+        done = gridmap(tmp_path, "map", "model:fit", "--inputs", "inputs.txt", *options)
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [row["value"] for row in rows] == texts, done.stderr
+    assert done.returncode == 0
+    assert (tmp_path / "begun").is_dir()

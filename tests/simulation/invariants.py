@@ -64,6 +64,7 @@ def check_books(ledger: Ledger) -> None:
     _check_groups(books)
     _check_queues(books.jobs)
     _check_grants(books)
+    _check_seconds(books)
     _check_fleet(books, resumed=ledger._restored)
     _check_memory(ledger)
 
@@ -72,7 +73,8 @@ def fingerprint(books: Books) -> object:
     """Return something that changes whenever the tables do."""
     jobs = books.jobs
     runners = [(r.state, r.left, r.handle, r.peer) for r in books.fleet]
-    return bytes(jobs.states), jobs._next_grant, len(jobs.delayed), runners
+    seconds = tuple(jobs.doubles.seconds)
+    return bytes(jobs.states), jobs._next_grant, seconds, len(jobs.delayed), runners
 
 
 def _check_groups(books: Books) -> None:
@@ -151,6 +153,30 @@ def _check_grants(books: Books) -> None:
         assert runner.grants.keys() <= jobs.grants.keys()
 
 
+def _check_seconds(books: Books) -> None:
+    """See that a job has at most two attempts, of which one counts."""
+    jobs, seconds = books.jobs, books.jobs.doubles.seconds
+    for number, second in seconds.items():
+        first, runner = second.twin, books.fleet.runners[second.runner]
+        assert first is not None, f"grant {number} is second to none"
+        assert first.twin is second, f"grant {number} is second to another's first"
+        assert jobs.grants.get(first.number) is first, f"grant {number} outlives"
+        assert first.next == second.span.first
+        assert (first.left, second.left, bytes(second.held)) == (1, 0, b"\0")
+        assert first.span.attempt < second.span.attempt
+        assert number not in jobs.grants
+        assert runner.second is second
+        assert runner.number != first.runner
+        assert not runner.grants, f"runner {runner.number} has grants besides"
+        assert runner.number not in runner.group.idle
+    runners = [r for r in books.fleet if r.second is not None]
+    assert len(runners) == len(seconds)
+    twinned = [g for g in jobs.grants.values() if g.twin is not None]
+    assert len(twinned) == len(seconds)
+    assert not seconds or books.policy.speculate
+    assert not books.revoked
+
+
 def _mark(marked: bytearray, grant: Grant) -> None:
     first, stop, held = grant.span.first, grant.span.stop, grant.held
     assert grant.left == held.count(1) > 0, f"grant {grant.number}"
@@ -189,7 +215,7 @@ def _check_fleet(books: Books, *, resumed: bool) -> None:
 def _check_memory(ledger: Ledger) -> None:
     """See that no table grows with what happens, only with what there is."""
     books, jobs = ledger._books, ledger._books.jobs
-    for job in (*jobs.histories, *jobs._moved):
+    for job in (*jobs.histories, *jobs._moved, *jobs.doubles.attempts):
         assert not JobState(jobs.states[job]).final, f"job {job} is remembered"
     spans = sum(len(group.waiting) for group in jobs.groups.values())
     assert spans <= len(jobs.states)

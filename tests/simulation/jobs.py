@@ -58,7 +58,8 @@ class SimJob:
         runs: How often it was begun.
         finished: How often it came to its own end.
         crashes: How often it took its worker along.
-        saves: Whether it can be asked for a checkpoint.
+        drags_s: How much longer it takes the first time.
+    saves: Whether it can be asked for a checkpoint.
         owner: The grant it was last sent out with.
     """
 
@@ -68,6 +69,7 @@ class SimJob:
     runs: int = 0
     finished: int = 0
     crashes: int = 0
+    drags_s: float = 0.0
     saves: bool = False
     owner: int = 0
 

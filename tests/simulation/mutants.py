@@ -14,9 +14,10 @@ from tests.simulation.simulation import run_seed
 
 from gridmap.backend import Ending
 from gridmap.lifecycle import JobStep
-from gridmap.monitor import diagnosis, testimony
+from gridmap.monitor import diagnosis, testimony, twins
 from gridmap.monitor import instructions as i
 from gridmap.monitor.books import Books
+from gridmap.monitor.doubles import Doubles
 from gridmap.monitor.fleet import Runner
 from gridmap.monitor.hearing import Hearing
 from gridmap.monitor.inquest import Inquest
@@ -25,6 +26,7 @@ from gridmap.monitor.ledger import Ledger
 from gridmap.monitor.parting import Parting
 from gridmap.monitor.past import Restored
 from gridmap.monitor.policy import Policy
+from gridmap.monitor.speculation import Speculation
 from gridmap.monitor.staffing import Staffing
 from gridmap.monitor.supply import Supply
 from gridmap.protocol import messages as m
@@ -151,6 +153,50 @@ def _nothing_held(_: Any) -> Any:
     return lambda *_: 0
 
 
+def _both_count(_: Any) -> Any:
+    def win(books: Books, second: Any, first: Any) -> None:
+        twins._part(books, second)
+        twins._publish(books, second, "won", "")
+        twins._succeed(books, second, None)
+        books.revoked.append(first)
+
+    return win
+
+
+def _counts_as_it_is(right: Any) -> Any:
+    def heard(self: Speculation, runner: Runner, message: m.FromRunner) -> None:
+        second = runner.second
+        if isinstance(message, m.Report) and second is not None:
+            job = second.span.first
+            self._books.ask(i.Deliver(first=job, stop=job + 1, offset=0))
+        else:
+            right(self, runner, message)
+
+    return heard
+
+
+def _like_the_first(_: Any) -> Any:
+    return lambda _self, _job, attempt: attempt
+
+
+def _fails_the_job(_: Any) -> Any:
+    def failed(self: Speculation, second: Any, _: str) -> None:
+        first, job = second.twin, second.span.first
+        runner = self._books.fleet.runners[second.runner]
+        verdict = self._books.verdict(job, second.span.attempt, [], runner)
+        if not self._books.end_attempt(first, job, verdict):
+            self._books.ask(i.DeliverVerdict(job=job, verdict=verdict))
+
+    return failed
+
+
+def _as_if_alone(_: Any) -> Any:
+    def split(_books: Books, grant: Any) -> None:
+        grant.twin = None  # nobody knows of the second any more
+
+    return split
+
+
 MUTANTS = (
     Mutant("results of closed grants count", Hearing, "_report", _no_fence),
     Mutant("acknowledge before delivery", Ledger, "_heard", _ack_first, 1500),
@@ -172,6 +218,11 @@ MUTANTS = (
     Mutant("number grants anew on resuming", JobTable, "number_grants_from", _never),
     Mutant("take nothing for granted on resuming", Restored, "_valid", _nothing_held),
     Mutant("forget results on resuming", Restored, "_done", _never),
+    Mutant("first and second attempt count", twins, "win", _both_count),
+    Mutant("second counts without a place", Speculation, "heard", _counts_as_it_is),
+    Mutant("second has the first one's number", Doubles, "after", _like_the_first),
+    Mutant("second that fails fails the job", Speculation, "_failed", _fails_the_job),
+    Mutant("retry although the second runs", twins, "split", _as_if_alone),
 )
 
 

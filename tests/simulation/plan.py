@@ -17,6 +17,12 @@ _BIG = 0.004
 _QUICK = 0.15
 """How many of the others begin with jobs that take next to no time."""
 
+_SPECULATIVE = 0.5
+"""How many of all begin jobs a second time that take long."""
+
+_STRETCHED = 0.4
+"""How many of those have jobs that are sure to."""
+
 OTHER = Resources(cores=2)
 MORE = Resources(memory="8G")
 
@@ -60,6 +66,9 @@ class Plan:
         tick_s: How often runners look around, and the monitor where nothing urges.
         wild: How often a message comes twice, late.
         backlogged: How often work cannot be sent.
+        speculate: As the policy has it.
+        drags: How many of the jobs take much longer the first time.
+        drags_s: How much longer, least and most.
         journaled: Whether the run keeps a journal, so that its driver may die.
         faults: Things that go wrong, at most.
         faulty_s: For how long they may.
@@ -99,6 +108,9 @@ class Plan:
     tick_s: float = 0.5
     wild: float = 0.0
     backlogged: float = 0.0
+    speculate: bool = False
+    drags: float = 0.0
+    drags_s: tuple[float, float] = (5.0, 150.0)
     journaled: bool = False
     faults: int = 0
     faulty_s: float = 100.0
@@ -144,6 +156,14 @@ class Plan:
 
 def draw(chance: random.Random) -> Plan:
     """Return a plan."""
+    plan = _draw(chance)
+    if chance.random() >= _SPECULATIVE:
+        return plan
+    plan = attrs.evolve(plan, speculate=True, drags=chance.choice([0.0, 0.05, 0.3]))
+    return _stretched(plan, chance) if chance.random() < _STRETCHED else plan
+
+
+def _draw(chance: random.Random) -> Plan:
     rude = chance.random()
     ordinary = (Deed.VALUE,) * 6
     deeds = (*ordinary, *Deed) if chance.random() < 0.5 else ordinary
@@ -197,6 +217,20 @@ def _quickened(plan: Plan, chance: random.Random) -> Plan:
     """Return a plan whose first jobs say nothing of how long the others take."""
     jobs = chance.choice([20, 60, 200])
     return attrs.evolve(plan, jobs=jobs, quick=chance.randint(1, jobs))
+
+
+def _stretched(plan: Plan, chance: random.Random) -> Plan:
+    """Return a plan in which some jobs are sure to take longer than others."""
+    return attrs.evolve(
+        plan,
+        jobs=chance.choice([20, 60]),
+        quick=0,
+        seconds=chance.choice([(0.01, 0.5), (0.1, 5.0)]),
+        drags=chance.choice([0.05, 0.3]),
+        max_workers=chance.choice([4, 8]),
+        jobs_per_runner=chance.choice([None, None, 3]),
+        close_early=False,
+    )
 
 
 def _grown(plan: Plan, chance: random.Random) -> Plan:

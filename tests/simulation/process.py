@@ -58,6 +58,7 @@ class SimWorker:
         self.job: SimJob | None = None
         self.since = 0.0
         self.done = 0.0
+        self._run = 0
 
     def feed(self, grant: int, jobs: range, function: bytes) -> None:
         """Take in jobs."""
@@ -81,15 +82,16 @@ class SimWorker:
         self.grant = grant
         self.since = self._world.now
         job.runs += 1
-        run = job.runs
+        run = self._run = job.runs
         self._runner.sim.truth.begun(self._runner, grant, job)
         if job.deed is Deed.STALL and run == 1:
             return
         self.done = done = self._runner.sim.truth.done_of(job, function)
-        self._world.after(job.seconds * (1 - done), lambda: self._end(job, run))
+        seconds = job.seconds * (1 - done) + job.drags_s * (run == 1)
+        self._world.after(seconds, lambda: self._end(job, run))
 
     def _end(self, job: SimJob, run: int) -> None:
-        if not self.alive or self.job is not job or job.runs != run or self._halted:
+        if not self.alive or self.job is not job or self._run != run or self._halted:
             return
         if self._runner.suspended:
             self._runner.when_resumed(lambda: self._end(job, run))

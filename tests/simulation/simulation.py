@@ -68,6 +68,7 @@ class Simulation:
         self._checked: object = None
         self._unchecked = 0
         self.jobs: list[SimJob] = []
+        self._drags = random.Random(f"drags {seed}")  # noqa: S311 - likewise
         plan = self.plan
         clock = functools.partial(self._clock, random.Random(f"clock {seed}"))  # noqa: S311 - likewise
         self.nodes = [
@@ -89,6 +90,7 @@ class Simulation:
             retry=plan.decide,
             rules=plan.rules,
             journaled=plan.journaled,
+            speculate=plan.speculate,
         )
         self.journal = SimJournal()
         self.handed_in: list[f.JobsAdded] = []
@@ -131,6 +133,8 @@ class Simulation:
             quick = number < self.plan.quick
             bounds = _NO_TIME_S if quick else self.plan.seconds
             job = SimJob(number, deed, chance.uniform(*bounds))
+            if self._drags.random() < self.plan.drags:
+                job.drags_s = self._drags.uniform(*self.plan.drags_s)
             job.saves = chance.random() < self.plan.saves
             self.jobs.append(job)
         fact = f.JobsAdded(
@@ -223,6 +227,9 @@ class Simulation:
             runners=len(self.scheduler.runners),
             faults=self.faults.struck,
             twice=self.truth.runs_twice,
+            seconds=sum(self.truth.outcomes.values()),
+            won=self.truth.outcomes["won"],
+            took_over=self.truth.outcomes["took over"],
         )
 
     def run(self) -> None:
@@ -275,6 +282,7 @@ class Simulation:
         processes = [p.task.handle for node in self.nodes for p in node.processes]
         assert not processes, f"still alive: {processes}"
         check_books(self.ledger)
+        self.truth.check_seconds()
 
     def _check_politeness(self) -> None:
         """Where nothing went wrong and nobody waited, it was hardly ever asked."""
@@ -335,7 +343,11 @@ class Tally:
         attempts: How often one was sent out.
         runners: Processes that were started.
         faults: Things that went wrong.
-        twice: Jobs that rightly ran to their end twice: their runner was gone.
+        twice: Jobs that rightly ran to their end twice: their runner was gone, or they
+            were begun a second time.
+        seconds: Jobs that were begun a second time.
+        won: Of these, those that returned first.
+        took_over: Of these, those whose first attempt ended badly.
     """
 
     hours: float = 0.0
@@ -344,6 +356,9 @@ class Tally:
     runners: int = 0
     faults: int = 0
     twice: int = 0
+    seconds: int = 0
+    won: int = 0
+    took_over: int = 0
 
     def add(self, other: Tally) -> None:
         """Add what another run simulated."""
@@ -356,7 +371,8 @@ class Tally:
         return (
             f"{self.hours:.0f} simulated hours, {self.jobs} jobs, {self.attempts} "
             f"grants of one, {self.runners} runners, {self.faults} faults, "
-            f"{self.twice} jobs run twice for good reasons"
+            f"{self.twice} jobs run twice for good reasons, {self.seconds} begun a "
+            f"second time, of which {self.won} won and {self.took_over} took over"
         )
 
 

@@ -60,7 +60,7 @@ def test_a_seed_replays_exactly() -> None:
     assert len(stories[0]) > 1000
 
 
-_FOUND_SOON = ("_report", "put_back", "release", "keep", "_take_back")
+_FOUND_SOON = ("_report", "put_back", "release", "keep", "_take_back", "win", "heard")
 
 
 @pytest.mark.slow
@@ -112,6 +112,33 @@ def test_no_job_is_stuck_behind_others(
         simulation.finish()
 
 
+@pytest.mark.parametrize("hung", [1, 3])
+def test_no_map_waits_for_a_job_that_hangs(hung: int) -> None:
+    """Where it may be run twice, and idle runners are there; once its like are known."""
+    plan = Plan(jobs=40, max_workers=8, nodes=(4, 4), queue_s=0.0, speculate=True)
+    for seed in range(5):
+        simulation = Simulation(seed, plan)
+        simulation.add(40, final=True)
+        for job in simulation.jobs[:hung]:
+            job.drags_s = 1e5
+        simulation.world.run(60.0)
+        assert simulation.settled
+        simulation.finish()
+        assert simulation.truth.outcomes["won"] >= hung
+        assert simulation.truth.outcomes["failed"] == 0
+
+
+def test_nothing_is_run_twice_unless_it_may() -> None:
+    """Not even where a job takes for ever."""
+    simulation = Simulation(1, Plan(jobs=40, max_workers=8, drags=0.1, queue_s=0.0))
+    simulation.add(40, final=True)
+    simulation.world.run(300.0)
+    assert simulation.settled
+    simulation.finish()
+    assert not simulation.truth.outcomes
+    assert not simulation.truth.runs_twice
+
+
 class Run(RuleBasedStateMachine):
     """Hypothesis plays the user, the network and the scheduler; the rest is real."""
 
@@ -126,6 +153,7 @@ class Run(RuleBasedStateMachine):
         lag_s=st.sampled_from([0.0, 0.0, 5.0]),
         gives_up=st.booleans(),
         retry=st.sampled_from(["", "wait", "escalate", "rules"]),
+        drags=st.sampled_from([0.0, 0.2]),
     )
     def begin(
         self,
@@ -139,6 +167,7 @@ class Run(RuleBasedStateMachine):
         lag_s: float,
         gives_up: bool,
         retry: str,
+        drags: float,
     ) -> None:
         plan = Plan(
             groups=(Resources(), OTHER),
@@ -152,6 +181,8 @@ class Run(RuleBasedStateMachine):
             lag_s=lag_s,
             gives_up=gives_up,
             retry=retry,
+            speculate=drags > 0.0,
+            drags=drags,
         )
         self.sim = Simulation(seed, plan)
 

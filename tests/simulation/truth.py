@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import attrs
@@ -9,6 +10,7 @@ from tests.simulation.judge import OWN, Judge
 
 from gridmap import events
 from gridmap.lifecycle import RunnerState
+from gridmap.monitor import doubles
 from gridmap.verdict import Cause
 
 if TYPE_CHECKING:
@@ -55,9 +57,11 @@ class Truth:
         open: For how many jobs neither is so.
         tries: For each job that was sent out and is not over, how it was tried.
         store: The checkpoints that the monitor keeps.
-        again: For each of them, how often it was said that it runs again.
+        again: For each of them, one less than the number of its present attempt.
         runs_twice: How often a job came to its own end again, and was right to.
         sent_out: How often a job was sent to a runner.
+        seconds: Jobs that have a second attempt, with the number of that.
+        outcomes: How often such attempts ended in which way.
     """
 
     def __init__(self, sim: Simulation) -> None:
@@ -73,6 +77,9 @@ class Truth:
         self.again: dict[int, int] = {}
         self.runs_twice = 0
         self.sent_out = 0
+        self.seconds: dict[int, int] = {}
+        self.outcomes: Counter[str] = Counter()
+        self._highest: dict[int, int] = {}
 
     def added(self, count: int) -> None:
         """Jobs are about to be handed in."""
@@ -94,6 +101,7 @@ class Truth:
         self.open -= 1
         self.tries.pop(number, None)
         self.again.pop(number, None)
+        self._highest.pop(number, None)
 
     def resumed(self, past: Restored) -> None:
         """The script was started again: what the user had been told must still hold."""
@@ -102,6 +110,8 @@ class Truth:
         self._inherited = set(self.store)
         kept = bytearray(len(jobs))
         self.again = {job: again.attempt - 1 for job, again in past.attempts.items()}
+        self._highest = dict(past.doubled)
+        self.seconds.clear()
         for first, stop, state, grant in past.parts(0, past.known):
             for number in range(first, stop):
                 kept[number] = state.final
@@ -214,9 +224,11 @@ class Truth:
         assert known, f"{work.function!r} is called, but was forgotten"
         for number in range(work.first, work.first + work.count):
             assert not self.over(number), f"job {number} is sent out after its end"
-            again = self.again.get(number, 0)
-            assert work.attempt == again + 1, f"attempt {work.attempt} of job {number}"
-            self._sim.jobs[number].owner = work.grant
+            if self.seconds.get(number) != work.attempt:
+                again = self.again.get(number, 0)
+                what = f"attempt {work.attempt} of job {number}"
+                assert work.attempt == again + 1, what
+                self._sim.jobs[number].owner = work.grant
             attempt = Try(work.grant, work.attempt, runner, self._sim.world.now)
             self.tries.setdefault(number, []).append(attempt)
 
@@ -236,7 +248,7 @@ class Truth:
             assert job.owner == report.grant, (
                 f"job {number} delivered from grant {report.grant}, not {job.owner}"
             )
-            last = self.tries[number][-1]
+            last = next(t for t in self.tries[number] if t.grant == report.grant)
             assert last.finished, f"job {number} delivered, but not done"
             assert str(last.runner) == parcel.runner, f"job {number}: {parcel}"
             assert (number in failed) == (job.deed in OWN), f"job {number} {job.deed}"
@@ -252,11 +264,8 @@ class Truth:
 
     def _last(self, number: int) -> Try | None:
         """Return the attempt a verdict must be about; None: it waits for a runner."""
-        tries = self.tries.get(number, ())
-        if not tries:
-            return None
-        last = tries[-1]
-        return last if last.attempt == self.again.get(number, 0) + 1 else None
+        tries, attempt = self.tries.get(number, ()), self.again.get(number, 0) + 1
+        return next((t for t in reversed(tries) if t.attempt == attempt), None)
 
     def _deliver(self, number: int) -> None:
         assert not self.cancelled[number], f"job {number} delivered, but was cancelled"
@@ -277,9 +286,51 @@ class Truth:
             assert verdict.attempt == expected, f"job {event.job}: {verdict}"
             self._judge.judge(event.job, verdict, self._last(event.job))
             if event.again:
-                self._judge.again(event.job, verdict)
-                self.again[event.job] = expected
+                if event.job not in self.seconds:
+                    self._judge.again(event.job, verdict)
+                highest = self._highest.get(event.job, 0)
+                self.again[event.job] = max(expected, highest)
+        elif isinstance(event, events.JobSpeculated):
+            self._speculated(event)
+        elif isinstance(event, events.SpeculationEnded):
+            self._speculation_ended(event)
         elif isinstance(event, events.RunnerGone):
             self._sim.world.tell(f"runner {event.runner} is gone: {event.text}")
         elif isinstance(event, events.RunnerUp):
             self._sim.world.tell(f"runner {event.runner} is up: {event.handle}")
+
+    # Second attempts ----------------------------------------------------------------
+
+    def _speculated(self, event: events.JobSpeculated) -> None:
+        job, policy = event.job, self._sim.policy
+        self._sim.world.tell(
+            f"job {job} is begun a second time, after {event.ran_s:.1f} s of "
+            f"{event.patience_s:.1f} s, attempt {event.attempt}"
+        )
+        assert policy.speculate
+        assert not self.over(job), f"job {job} is begun a second time after its end"
+        assert job not in self.seconds, f"job {job} has two attempts already"
+        assert job not in self._highest, f"job {job} was begun a second time before"
+        assert event.attempt == self.again.get(job, 0) + 2
+        assert event.ran_s > event.patience_s >= doubles.LEAST_S
+        assert event.runner != event.first
+        self.seconds[job] = self._highest[job] = event.attempt
+
+    def _speculation_ended(self, event: events.SpeculationEnded) -> None:
+        job = event.job
+        self._sim.world.tell(
+            f"second attempt of job {job} {event.outcome}: {event.text}"
+        )
+        assert self.seconds.pop(job) == event.attempt, f"job {job}: {event}"
+        self.outcomes[event.outcome] += 1
+        if event.outcome in {"won", "took over"}:
+            assert not self.over(job), f"job {job} goes on after its end"
+            self.again[job] = event.attempt - 1
+            attempt = self._last(job)
+            assert attempt is not None, f"job {job}: {event}, but it was never sent"
+            self._sim.jobs[job].owner = attempt.grant
+            assert event.outcome == "took over" or attempt.finished, f"{event}"
+
+    def check_seconds(self) -> None:
+        """See that of every second attempt it was told how it ended."""
+        assert not self.seconds, f"nobody knows of {self.seconds}"

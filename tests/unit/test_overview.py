@@ -255,6 +255,44 @@ def test_one_is_not_told_as_many() -> None:
     ]
 
 
+@pytest.mark.parametrize("outcome", ["won", "took over", "failed", "dropped"])
+def test_a_job_that_is_run_twice_counts_once(outcome: str) -> None:
+    """Both runners are seen to have it, and one of them in the end, or none."""
+    begun: dict[str, float | int] = {"job": 0, "runner": 2, "attempt": 2}
+    grant = ev.JobsGranted(run="r", at=1.0, first=0, stop=1, runner=1, attempt=1)
+    told: list[ev.Event] = [queued(2), up(1), up(2), grant]
+    told.append(
+        ev.JobSpeculated(run="r", at=9.0, first=1, ran_s=8.0, patience_s=3.0, **begun)  # type: ignore[arg-type]
+    )
+    overview = fold(told)
+    assert overview.count(JobState.GRANTED) == 1
+    assert [runner.job for runner in overview.up] == [0, 0]
+    assert overview.notices[-1].text == (
+        "job 0 has run for 8 s, longer than others: begun a second time on n1"
+    )
+    if outcome == "took over":
+        overview.take(failed(0, again=True))
+    overview.take(
+        ev.SpeculationEnded(run="r", at=10.0, outcome=outcome, text="so it is", **begun)  # type: ignore[arg-type]
+    )
+    assert overview.notices[-1].text == f"job 0, second attempt {outcome}: so it is"
+    counts = outcome in {"won", "took over"}
+    if counts:
+        overview.take(
+            ev.JobsGranted(run="r", at=10.0, first=0, stop=1, runner=2, attempt=2)
+        )
+    assert overview.count(JobState.GRANTED) == 1
+    assert [runner.job for runner in overview.up] == (
+        [None, 0] if counts else [0, None]
+    )
+    ended = 2 if counts else 1
+    overview.take(
+        ev.JobsDone(run="r", at=11.0, first=0, stop=1, runner=ended, seconds=2.0)
+    )
+    assert overview.count(JobState.DONE) == 1
+    assert [runner.job for runner in overview.up] == [None, None]
+
+
 def test_a_runner_has_the_job_that_it_runs() -> None:
     """When one is over it goes on with the next of its jobs, without a heartbeat."""
     granted = ev.JobsGranted(run="r", at=2.0, first=0, stop=2, runner=1, attempt=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gridmap.arguments import check_count, check_mapping, check_text, items
+from gridmap.arguments import check_count, check_text, items, settings_with
 from gridmap.errors import InvalidRequestError
 from gridmap.job import Job, bind_shared
 from gridmap.mapping import Map
@@ -53,6 +53,7 @@ def grid_map(
     progress: bool | Callable[..., None] | None = None,
     live_output: bool | None = None,
     resume: str | None = None,
+    speculate: bool | None = None,
     dashboard: bool | None = None,
     metrics_file: str | None = None,
     settings: Mapping[str, object] | None = None,
@@ -123,6 +124,10 @@ def grid_map(
             the same name, function and inputs, after this process was killed or the
             map failed, it takes over results and living runners and runs the rest.
             None: the map ends with this process.
+        speculate: Whether a job that takes much longer than the others did is begun a
+            second time, once no job is left for an idle runner; the first result
+            counts, and the other attempt is ended. Only for functions that may run
+            twice at once. None: the settings, by default not.
         dashboard: Whether to show the map on a web page of this machine while it goes
             on, whose address is printed; see `gridmap-dashboard`. None: the settings.
         metrics_file: File to which the map's numbers are written as OpenMetrics while
@@ -190,7 +195,11 @@ def grid_map(
         live_output=live_output,
         resume=resume,
         settings=_settings(
-            settings, cleanup=cleanup, dashboard=dashboard, metrics_file=metrics_file
+            settings,
+            cleanup=cleanup,
+            speculate=speculate,
+            dashboard=dashboard,
+            metrics_file=metrics_file,
         ),
         completion_mail=completion_mail,
     ).calls(template, calls, sized=hasattr(args_list, "__len__"))
@@ -213,6 +222,7 @@ def process_jobs(
     progress: bool | Callable[..., None] | None = None,
     live_output: bool | None = None,
     resume: str | None = None,
+    speculate: bool | None = None,
     dashboard: bool | None = None,
     metrics_file: str | None = None,
     settings: Mapping[str, object] | None = None,
@@ -238,6 +248,7 @@ def process_jobs(
         progress: See `grid_map`.
         live_output: See `grid_map`.
         resume: See `grid_map`.
+        speculate: See `grid_map`.
         dashboard: See `grid_map`.
         metrics_file: See `grid_map`.
         settings: See `grid_map`.
@@ -274,6 +285,7 @@ def process_jobs(
         settings=_settings(
             settings,
             cleanup=all(job.cleanup for job in listed),
+            speculate=speculate,
             dashboard=dashboard,
             metrics_file=metrics_file,
         ),
@@ -287,9 +299,8 @@ def _settings(
 
     GridMap's ``cleanup=False`` keeps the logs; an argument that is None says nothing.
     """
-    check_mapping("settings", settings, "names to values")
-    said = {name: value for name, value in given.items() if value is not None}
-    return {**({} if cleanup else {"keep_logs": "always"}), **(settings or {}), **said}
+    kept = {} if cleanup else {"keep_logs": "always"}
+    return {**kept, **settings_with(settings, **given)}
 
 
 def _backend(backend: str | None, *, local: bool) -> str | None:

@@ -73,6 +73,23 @@ def check_mapping(
     return mapping
 
 
+def settings_with(
+    settings: Mapping[str, object] | None, **given: object
+) -> dict[str, object]:
+    """Return settings, and those that parameters of their own stand for.
+
+    Args:
+        settings: As they were given by name.
+        given: What parameters said, which comes first; one that is None says nothing.
+
+    Raises:
+        InvalidRequestError: If *settings* is anything but a mapping of texts.
+    """
+    check_mapping("settings", settings, "names to values")
+    said = {name: value for name, value in given.items() if value is not None}
+    return {**(settings or {}), **said}
+
+
 def items(
     name: str,
     several: Iterable[_T],

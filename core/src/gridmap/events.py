@@ -104,6 +104,47 @@ class JobsGranted(Event, frozen=True, kw_only=True):
     attempt: int
 
 
+class JobSpeculated(Event, frozen=True, kw_only=True):
+    """A job that takes long was begun a second time; its first attempt goes on.
+
+    Attributes:
+        job: The job.
+        runner: Who runs the second attempt.
+        attempt: The number of that.
+        first: Who runs the first.
+        ran_s: Seconds for which that had run.
+        patience_s: Seconds that the job was allowed, as its like took.
+    """
+
+    job: int
+    runner: int
+    attempt: int
+    first: int
+    ran_s: float
+    patience_s: float
+
+
+class SpeculationEnded(Event, frozen=True, kw_only=True):
+    """A job has one attempt again, or none.
+
+    Attributes:
+        job: The job.
+        runner: Who ran the second attempt.
+        attempt: The number of that.
+        outcome: ``"won"``: it returned first, and the first attempt counts no more.
+            ``"took over"``: the first attempt ended badly, and this one is the job's.
+            ``"failed"``: it ended badly, which counts for nothing: the first goes on.
+            ``"dropped"``: the job was over first, or its runner was needed.
+        text: Why, in words.
+    """
+
+    job: int
+    runner: int
+    attempt: int
+    outcome: str
+    text: str
+
+
 class JobsDone(Event, frozen=True, kw_only=True):
     """Jobs returned a value.
 
@@ -302,6 +343,8 @@ AnyEvent: TypeAlias = (
     | JobsQueued
     | JobsRestored
     | JobsGranted
+    | JobSpeculated
+    | SpeculationEnded
     | JobsDone
     | JobsCancelled
     | JobFailed

@@ -12,7 +12,7 @@ import weakref
 from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gridmap.arguments import check_mapping
+from gridmap.arguments import settings_with
 from gridmap.job import bind_shared
 from gridmap.monitor.monitor import JobMonitor
 from gridmap.monitor.store import encode_call
@@ -68,6 +68,7 @@ class GridExecutor(Executor):
             `gridmap.grid_map`.
         temp_dir: As for `gridmap.grid_map`.
         require_cluster: As for `gridmap.grid_map`.
+        speculate: As for `gridmap.grid_map`.
         dashboard: Whether to show the run on a web page from the first call to
             `shutdown`, as `gridmap.grid_map` does. None: the settings.
         settings: Any settings, by name.
@@ -94,13 +95,12 @@ class GridExecutor(Executor):
         retry: RetryRules = None,
         temp_dir: str | None = None,
         require_cluster: bool = False,
+        speculate: bool | None = None,
         dashboard: bool | None = None,
         settings: Mapping[str, object] | None = None,
         observers: Sequence[tuple[str, Callable[[AnyEvent], None]]] = (),
     ) -> None:
-        check_mapping("settings", settings, "names to values")
-        if dashboard is not None:
-            settings = {**(settings or {}), "dashboard": dashboard}
+        given = settings_with(settings, speculate=speculate, dashboard=dashboard)
         resources = make_resources(resources)
         monitor = JobMonitor(
             temp_dir,
@@ -110,7 +110,7 @@ class GridExecutor(Executor):
             jobs_per_runner=jobs_per_runner,
             retry=retry,
             require_cluster=require_cluster,
-            settings=settings,
+            settings=given,
             observers=observers,
         )
         self._max_workers = max_workers  # dask reads it; None: it counts its own cores

@@ -44,6 +44,34 @@ def test_jobs_are_shown_where_and_when_they_ran(story: Story) -> None:
     assert timeline.details[2].seconds == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("outcome", ["won", "took over", "failed", "dropped"])
+def test_a_job_that_is_run_twice_is_on_two_lanes(story: Story, outcome: str) -> None:
+    """Until one attempt is over; the piece is on the lane of the other."""
+    story.up(1)
+    story.up(2)
+    story.give(0, 1, 1, at=2.0)
+    told = {"job": 0, "runner": 2, "attempt": 2}
+    story.tell(ev.JobSpeculated, 5.0, first=1, ran_s=3.0, patience_s=2.0, **told)
+    timeline = story.state.timeline
+    assert [visit.job for visit in timeline.visits.values()] == [0, 0]
+    assert timeline.lanes.lanes[timeline.job_lanes[0]].runner == 1
+    if outcome == "took over":
+        story.fail(0, at=8.0, again=True, ran_s=6.0)
+    story.tell(ev.SpeculationEnded, 8.0, outcome=outcome, text="so it is", **told)
+    counts = outcome in {"won", "took over"}
+    if counts:
+        story.give(0, 1, 2, at=8.0)
+    jobs = [visit.job for visit in timeline.visits.values()]
+    assert jobs == ([None, 0] if counts else [0, None])
+    story.done(0, 1, 2 if counts else 1, at=9.0, seconds=4.0 if counts else 7.0)
+    assert [visit.job for visit in timeline.visits.values()] == [None, None]
+    ends = {lane: pieces(timeline, lane) for lane in (0, 1)}
+    if counts:
+        assert ends[1] == [(5.0, 9.0, Kind.DONE)]
+    else:
+        assert ends == {0: [(2.0, 9.0, Kind.DONE)], 1: []}
+
+
 def test_a_lane_is_used_again_when_its_runner_is_gone(story: Story) -> None:
     """As many lanes as runners at the same time, on each node."""
     for runner in range(10):

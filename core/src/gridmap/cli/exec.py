@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from gridmap.cli.parameters import backend_option, json_option, needs_options
+from gridmap.cli.parameters import (
+    backend_option,
+    json_option,
+    needs_options,
+    speculate_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +58,7 @@ Examples:
 )
 @click.option("--name", default="exec", help="Name of the run.")
 @click.option("--max-workers", type=click.IntRange(1), help="Runners at most.")
+@speculate_option
 @click.option("--dry-run", is_flag=True, help="Print what would run; submit nothing.")
 @backend_option
 @needs_options
@@ -68,6 +74,7 @@ def command(
     progress: bool | None,
     name: str,
     max_workers: int | None,
+    speculate: bool | None,
     dry_run: bool,
     backend: str | None,
     as_json: bool,
@@ -102,7 +109,9 @@ def command(
     failed = 0
     with (
         again.opened(tasks) as log,
-        _run(tasks, backend, resources, name, max_workers, progress, log) as futures,
+        _run(
+            tasks, backend, resources, name, max_workers, speculate, progress, log
+        ) as futures,
     ):
         for task, future in zip(tasks, futures, strict=True):
             failed += _tell(task, future, as_json=as_json)
@@ -146,6 +155,7 @@ def _run(
     resources: Resources,
     name: str,
     max_workers: int | None,
+    speculate: bool | None,
     progress: bool | None,
     log: JobLog | None,
 ) -> Iterator[list[Future[Ended]]]:
@@ -173,6 +183,7 @@ def _run(
                 backend=backend,
                 resources=apply_settings(resources, settings),
                 name=name,
+                speculate=speculate,
                 observers=observers,
             )
         )

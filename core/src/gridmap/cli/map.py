@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from gridmap.cli.parameters import backend_option, json_option, needs_options
+from gridmap.cli.parameters import (
+    backend_option,
+    json_option,
+    needs_options,
+    speculate_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +42,7 @@ Examples:
 @click.option("--name", help="Name of the run; else the function's.")
 @click.option("--resume", metavar="NAME", help="Name to resume the map under.")
 @click.option("--max-workers", type=click.IntRange(1), help="Runners at most.")
+@speculate_option
 @click.option("--dry-run", is_flag=True, help="Print the submission; submit nothing.")
 @backend_option
 @needs_options
@@ -49,6 +55,7 @@ def command(
     name: str | None,
     resume: str | None,
     max_workers: int | None,
+    speculate: bool | None,
     dry_run: bool,
     backend: str | None,
     resources: Resources,
@@ -80,7 +87,9 @@ def command(
         return 0
     if not calls:  # no error: a script's list may be empty
         text.complain("gridmap: there are no inputs to call it with")
-    results = _run(called, calls, title, resources, backend, max_workers, resume)
+    results = _run(
+        called, calls, title, resources, backend, max_workers, resume, speculate
+    )
     rows = [_row(number, value) for number, value in enumerate(results)]
     failed = sum("error" in row for row in rows)
     if output is not None:
@@ -144,6 +153,7 @@ def _run(
     backend: str | None,
     max_workers: int | None,
     resume: str | None,
+    speculate: bool | None,
 ) -> list[Any]:
     from gridmap.api import process_jobs  # noqa: PLC0415 - see gridmap.cli
     from gridmap.job import Job  # noqa: PLC0415
@@ -163,6 +173,7 @@ def _run(
         return_exceptions=True,
         progress=sys.stderr.isatty(),
         resume=resume,
+        speculate=speculate,
     )
 
 

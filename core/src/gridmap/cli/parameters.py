@@ -106,6 +106,15 @@ def backend_option(command: _Command) -> _Command:
     )(command)
 
 
+def speculate_option(command: _Command) -> _Command:
+    """Add ``--speculate``; without it, and its opposite, the settings say."""
+    return click.option(
+        "--speculate/--no-speculate",
+        default=None,
+        help="Begin what takes very long a second time; the first result counts.",
+    )(command)
+
+
 def needs_options(command: _Command) -> _Command:
     """Add what a job needs; it arrives as ``resources``, a `Resources`."""
     options = (

@@ -126,6 +126,19 @@ class Granted(_Entry, frozen=True, tag="granted"):
     function: bytes
 
 
+class Doubled(_Entry, frozen=True, tag="doubled"):
+    """A job was given to another runner too; the first one's grant stays open.
+
+    A driver that takes over forgets the second attempt. What it has to know is which
+    numbers are taken.
+    """
+
+    grant: int
+    runner: int
+    job: int
+    attempt: int
+
+
 class Returned(_Entry, frozen=True, tag="returned"):
     """Jobs of a grant are queued again, as the same attempt."""
 
@@ -197,6 +210,7 @@ Entry: TypeAlias = (
     | Taken
     | Greeted
     | Granted
+    | Doubled
     | Returned
     | Retried
     | Saved

@@ -10,6 +10,7 @@ from gridmap.backend import Capabilities, Reach
 from gridmap.events import AnyEvent, JobFailed
 from gridmap.journal import entries as e
 from gridmap.lifecycle import JobState, JobStep, RunnerState, RunnerStep
+from gridmap.monitor import twins
 from gridmap.monitor.facts import Watched
 from gridmap.monitor.fleet import Fleet, Runner
 from gridmap.monitor.instructions import (
@@ -18,6 +19,7 @@ from gridmap.monitor.instructions import (
     Instruction,
     Note,
     Publish,
+    SubmitRunners,
 )
 from gridmap.monitor.jobs import Grant, Group, JobTable, Span
 from gridmap.monitor.policy import Policy
@@ -52,6 +54,8 @@ class Books:
         closing: Whether the run is ending.
         killing: Whether it is ending by force.
         watch: Whether somebody looks at it, and at what.
+        revoked: Attempts that another one of the same job made needless, or that were
+            for nothing: their runners are still to be told.
     """
 
     policy: Policy
@@ -65,6 +69,7 @@ class Books:
     closing: bool = False
     killing: bool = False
     watch: Watched = attrs.field(factory=lambda: Watched(live=False))
+    revoked: list[Grant] = attrs.field(factory=list)
 
     @property
     def near(self) -> bool:
@@ -93,12 +98,19 @@ class Books:
         at = self.policy.epoch_s + self.now
         self.out.append(Publish(event=event(run=self.policy.token, at=at, **fields)))
 
-    def request(self, group: Group) -> Runner:
-        """Add a runner that is about to be asked for."""
-        runner = self.fleet.request(group, self.now)
-        runner.avoid = group.avoid
-        self.fleet.moved(runner, None, runner.state)
-        return runner
+    def hire(self, group: Group, count: int) -> None:
+        """Ask for runners, with one submission."""
+        runners = []
+        for _ in range(count):
+            runner = self.fleet.request(group, self.now)
+            runner.avoid = group.avoid
+            self.fleet.moved(runner, None, runner.state)
+            runners.append(runner.number)
+        self.ask(
+            SubmitRunners(
+                runners=tuple(runners), resources=group.resources, avoid=group.avoid
+            )
+        )
 
     def move(self, runner: Runner, step: RunnerStep) -> None:
         """Move a runner on, and keep count of its group's runners."""
@@ -106,11 +118,17 @@ class Books:
         runner.move(step, self.now)
         if runner.state is not before:
             self.fleet.moved(runner, before, runner.state)
-            self._rest(runner)
+            self.rest(runner)
 
-    def _rest(self, runner: Runner) -> None:
+    def seconds_of(self, group: Group) -> list[Grant]:
+        """Return the second attempts of a group's jobs, the oldest first."""
+        seconds = self.jobs.doubles.seconds.values()
+        return [second for second in seconds if second.group is group]
+
+    def rest(self, runner: Runner) -> None:
         """Keep the list of those that have nothing to do."""
-        if runner.state is RunnerState.UP and not runner.left:
+        busy = runner.left or runner.second is not None
+        if runner.state is RunnerState.UP and not busy:
             runner.group.idle.setdefault(runner.number, self.now)
         else:
             runner.group.idle.pop(runner.number, None)
@@ -121,20 +139,25 @@ class Books:
             span, runner.group, runner=runner.number, now=self.now, beat=runner.beat
         )
         runner.grants[grant.number] = grant
+        self.granted(grant)
+        runner.given += len(span)
+        runner.left += len(span)
+        runner.group.idle.pop(runner.number, None)
+        return grant
+
+    def granted(self, grant: Grant) -> None:
+        """Have it written down that a grant answers for its jobs."""
+        span = grant.span
         self.note(
             e.Granted(
                 grant=grant.number,
-                runner=runner.number,
+                runner=grant.runner,
                 first=span.first,
                 stop=span.stop,
                 attempt=span.attempt,
                 function=span.function,
             )
         )
-        runner.given += len(span)
-        runner.left += len(span)
-        runner.group.idle.pop(runner.number, None)
-        return grant
 
     def settle(self, grant: Grant, first: int, stop: int) -> None:
         """Account for jobs of a grant; close it when none is left."""
@@ -145,18 +168,33 @@ class Books:
             runner.job = None
         if not grant.left:
             del runner.grants[grant.number]
+            if grant.twin is not None:
+                twins.drop(self, grant.twin, "dropped", "the first attempt is over")
         if not runner.left:
-            self._rest(runner)
+            self.rest(runner)
+
+    def postpone(self, gap: float) -> None:
+        """Let what is measured from be later, as nobody listened for a while."""
+        for runner in self.fleet:
+            runner.heard = min(self.now, runner.heard + gap)
+            if runner.running_since is not None:
+                runner.running_since += gap
+        for grants in (self.jobs.grants, self.jobs.doubles.seconds):
+            for grant in grants.values():
+                grant.at = min(self.now, grant.at + gap)
 
     def put_back(self, grant: Grant, first: int, stop: int) -> None:
         """Return granted jobs to the head of the queue, as the same attempt."""
         runner = self.fleet.runners[grant.runner]
         for run_first, run_stop in reversed(list(grant.runs(first, stop))):
+            second = None if self.closing else twins.split(self, grant)
             self.settle(grant, run_first, run_stop)
             runner.given -= run_stop - run_first  # it did not run them
             self.note(e.Returned(grant=grant.number, first=run_first, stop=run_stop))
             if self.closing:
                 self.jobs.end(grant.group, run_first, run_stop, JobStep.CANCEL)
+            elif second is not None:
+                twins.take_over(self, second, "the first attempt was handed back")
             else:
                 span = grant.span.part(run_first, run_stop)
                 self.jobs.again(span, grant.group, None)
@@ -165,6 +203,8 @@ class Books:
         """Return all that a runner holds, so that the oldest comes first."""
         for grant in reversed(list(runner.grants.values())):
             self.put_back(grant, grant.span.first, grant.span.stop)
+        if runner.second is not None:
+            twins.drop(self, runner.second, "failed", "its runner is gone")
 
     def cancel_waiting(self) -> None:
         """End all jobs that no runner holds, as the user's wish."""
@@ -223,20 +263,25 @@ class Books:
             if self.closing
             else self.policy.decide(verdict, tuple(history), group.resources)
         )
+        decision = twins.instead(grant, verdict, decision)
         again = isinstance(decision, Again)
         plan: dict[str, Any] = {}
         if isinstance(decision, Again):
             plan = attrs.asdict(decision, recurse=False)
         self.publish(JobFailed, job=job, verdict=verdict, again=again, **plan)
-        self.settle(grant, job, job + 1)
         if isinstance(decision, Again):
+            second = twins.split(self, grant) if decision.resources is None else None
+            self.settle(grant, job, job + 1)
             self.jobs.histories[job] = [*history, attrs.evolve(verdict, earlier=())]
-            self._again(grant.span, job, group, decision)
+            self._again(grant.span, job, group, decision, second)
         else:
+            self.settle(grant, job, job + 1)
             self.jobs.end(group, job, job + 1, JobStep.FAIL)
         return again
 
-    def _again(self, span: Span, job: int, group: Group, decision: Again) -> None:
+    def _again(
+        self, span: Span, job: int, group: Group, decision: Again, second: Grant | None
+    ) -> None:
         if decision.resources is not None and decision.resources != group.resources:
             group.open -= 1
             group = self.jobs.reassign(job, decision.resources)
@@ -244,7 +289,11 @@ class Books:
         group.avoid |= decision.avoid
         at = self.now + decision.delay_s if decision.delay_s > 0 else None
         function = self.jobs.checkpoints.resume(job, span.function)
-        again = Span(job, job + 1, span.attempt + 1, function)
+        if second is None:
+            attempt = self.jobs.doubles.after(job, span.attempt)
+        else:
+            attempt = second.span.attempt
+        again = Span(job, job + 1, attempt, function)
         self.note(
             e.Retried(
                 job=job,
@@ -255,7 +304,10 @@ class Books:
                 surroundings=group.surroundings,
             )
         )
-        self.jobs.again(again, group, at)
+        if second is not None:
+            twins.take_over(self, second, "the first attempt ended badly", function)
+        else:
+            self.jobs.again(again, group, at)
 
     def drop_contents(self) -> None:
         """Forget the checkpoints that no job needs any more."""

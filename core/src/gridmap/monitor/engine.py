@@ -221,6 +221,7 @@ def _policy(
         name=plan.job_name,
         epoch_s=_now() - time.monotonic(),
         journaled=journaled,
+        speculate=settings.speculate,
     )
 
 

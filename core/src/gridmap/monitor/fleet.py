@@ -45,6 +45,7 @@ class Runner:
         excused: When the scheduler last showed it suspended, which silences it.
         deadline: When the scheduler will end it; None if unlimited.
         grants: What it holds, oldest first.
+        second: A second attempt that it runs, while it holds nothing; None: it does not.
         given: Jobs ever given to it, those it handed back excepted.
         left: Jobs it holds that are not accounted for.
         job: The job it said it is running; None if it ended meanwhile.
@@ -105,6 +106,7 @@ class Runner:
     excused: float = float("-inf")
     deadline: float | None = None
     grants: dict[int, Grant] = attrs.field(factory=dict)
+    second: Grant | None = None
     given: int = 0
     left: int = 0
     job: int | None = None
@@ -148,6 +150,12 @@ class Runner:
     def holding(self, job: int) -> Grant | None:
         """Return the grant in which it holds a job; None if it does not."""
         return next((g for g in self.grants.values() if g.holds(job)), None)
+
+    def grant(self, number: int) -> Grant | None:
+        """Return a grant that it was given and may still speak of."""
+        if self.second is not None and self.second.number == number:
+            return self.second
+        return self.grants.get(number)
 
     def has_none(self, beat: Beat) -> bool:
         """Tell whether it runs no job and, as far as it knows, has none to run."""

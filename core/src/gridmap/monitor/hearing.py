@@ -10,7 +10,7 @@ import msgspec
 from gridmap.errors import RemoteProtocolError
 from gridmap.events import JobOutput, JobProgress, JobsDone, RunnerVitals
 from gridmap.lifecycle import JobStep, RunnerState
-from gridmap.monitor import diagnosis, testimony
+from gridmap.monitor import diagnosis, testimony, twins
 from gridmap.monitor.instructions import Deliver, KeepContent, Send
 from gridmap.protocol import messages as m
 from gridmap.verdict import Cause, Statement, Witness
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gridmap.monitor.fleet import Runner
     from gridmap.monitor.inquest import Inquest
     from gridmap.monitor.jobs import Grant
+    from gridmap.monitor.speculation import Speculation
     from gridmap.monitor.staffing import Staffing
     from gridmap.monitor.supply import Supply
 
@@ -42,12 +43,18 @@ class Hearing:
     """Takes in the messages of runners that were let in."""
 
     def __init__(
-        self, books: Books, staffing: Staffing, inquest: Inquest, supply: Supply
+        self,
+        books: Books,
+        staffing: Staffing,
+        inquest: Inquest,
+        supply: Supply,
+        speculation: Speculation,
     ) -> None:
         self._books = books
         self._staffing = staffing
         self._inquest = inquest
         self._supply = supply
+        self._speculation = speculation
         self._messages: dict[type[m.FromRunner], Callable[[Runner, Any], None]] = {
             m.Beat: self._beat,
             m.Live: self._live,
@@ -84,13 +91,15 @@ class Hearing:
                 runner.strains()
 
     def _check_span(self, runner: Runner, number: int, first: int, stop: int) -> None:
-        grant = runner.grants.get(number)
+        grant = runner.grant(number)
         if grant and (first < grant.span.first or stop > grant.span.stop):
             msg = f"runner {runner.handle} spoke of jobs that grant {number} has not"
             raise RemoteProtocolError(msg)
 
     def hear(self, runner: Runner, message: m.FromRunner) -> None:
         """Take in one message, which was checked."""
+        if self._books.policy.speculate:
+            self._speculation.heard(runner, message)
         self._messages[type(message)](runner, message)
 
     def _beat(self, runner: Runner, beat: m.Beat) -> None:
@@ -185,9 +194,11 @@ class Hearing:
         on its way, and beats may be heard that were sent before it arrived.
         """
         old = self._books.now - 2 * self._books.policy.interval_s - _LOST_S
+        second = runner.second
+        if second is not None and _is_lost(second, beat, old):
+            twins.drop(self._books, second, "failed", "it was lost on the way")
         for grant in list(runner.grants.values()):
-            unknown = grant.number not in beat.holds
-            if unknown and grant.at < old and grant.beat < beat.echo:
+            if _is_lost(grant, beat, old):
                 self._books.put_back(grant, grant.span.first, grant.span.stop)
                 self._supply.revoke(runner, grant.number)
                 self._supply.dispatch(runner.group)
@@ -350,3 +361,9 @@ class Hearing:
                 stop = job
             books.put_back(grant, first, stop)
         runner.job = job
+
+
+def _is_lost(grant: Grant, beat: m.Beat, old: float) -> bool:
+    """Tell whether a runner does not know of work that it was given before a time."""
+    unknown = grant.number not in beat.holds
+    return unknown and grant.at < old and grant.beat < beat.echo

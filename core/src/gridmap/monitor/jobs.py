@@ -16,6 +16,7 @@ import attrs
 from gridmap.lifecycle import JobState, JobStep, move_jobs
 from gridmap.monitor.checkpoints import Checkpoints
 from gridmap.monitor.crew import Crew
+from gridmap.monitor.doubles import Doubles, Durations
 from gridmap.resources import Resources
 from gridmap.verdict import Verdict
 
@@ -67,6 +68,8 @@ class Grant:
         held: Which those are: 1 for each, from the span's first.
         mean_s: Mean duration of the group's jobs when they were given; None before
             any was measured.
+        twin: Of a grant of one job that was begun a second time, the grant of the
+            second attempt; of that, the first. None: there is no other.
     """
 
     number: int
@@ -78,6 +81,7 @@ class Grant:
     left: int
     held: bytearray = attrs.field(repr=False)
     mean_s: float | None = None
+    twin: Grant | None = attrs.field(default=None, repr=False)
 
     def holds(self, job: int) -> bool:
         """Whether it still answers for a job."""
@@ -133,6 +137,8 @@ class Group:
             not.
         hire_at: No runner is asked for before this time.
         avoid: Nodes its runners shall not use.
+        durations: How long its jobs took, where that is looked at.
+        second_at: No runner is asked for before this time for a second attempt.
     """
 
     resources: Resources
@@ -152,6 +158,8 @@ class Group:
     starved_since: float | None = None
     hire_at: float = 0.0
     avoid: frozenset[str] = frozenset()
+    durations: Durations = attrs.field(factory=Durations, repr=False)
+    second_at: float = 0.0
 
     def cut_short(self, seconds: float) -> None:
         """Learn that a job had run so long when its runner's time was over."""
@@ -176,6 +184,7 @@ class JobTable:
     histories: dict[int, list[Verdict]] = attrs.field(factory=dict)
     checkpoints: Checkpoints = attrs.field(factory=Checkpoints)
     delayed: list[tuple[float, int, Span, Group]] = attrs.field(factory=list)
+    doubles: Doubles = attrs.field(factory=Doubles)
     _segments: list[tuple[int, Group]] = attrs.field(factory=list)
     _moved: dict[int, Group] = attrs.field(factory=dict)
     _next_grant: int = 1
@@ -288,13 +297,17 @@ class JobTable:
         move_jobs(self.states, span.first, span.stop, JobStep.GRANT)
         count = len(span)
         held = bytearray(b"\1") * count
-        number, mean_s = self._next_grant, group.mean_s
+        number, mean_s = self.number(), group.mean_s
         grant = Grant(number, runner, group, span, now, beat, count, held, mean_s)
-        self._next_grant += 1
         self.grants[number] = grant
         if count > 1:
             group.loaded[grant.number] = grant
         return grant
+
+    def number(self) -> int:
+        """Return a number for a grant that no other has or had."""
+        self._next_grant += 1
+        return self._next_grant - 1
 
     def settle(self, grant: Grant, first: int, stop: int) -> None:
         """Account for jobs of a grant; close it when none is left."""
@@ -308,7 +321,7 @@ class JobTable:
         """Move jobs of a group to a final state and forget what led there."""
         move_jobs(self.states, first, stop, step)
         group.open -= stop - first
-        for memory in (self.histories, self._moved):
+        for memory in (self.histories, self._moved, self.doubles.attempts):
             if memory:
                 for job in range(first, stop):
                     memory.pop(job, None)

@@ -26,7 +26,8 @@ def kill_jobs(books: Books, supply: Supply, fact: JobsKilled) -> None:
         if state in (JobState.QUEUED, JobState.DELAYED):
             group = jobs.group_of(job)
             group.queued -= state is JobState.QUEUED
-            attempt = 1 + len(jobs.histories.get(job, ()))
+            attempt = jobs.doubles.attempts.get(job, 0)
+            attempt = max(attempt, 1 + len(jobs.histories.get(job, ())))
             _end(books, group, job, attempt, fact.by, None)
     grants = list(jobs.grants.values())
     for grant in [g for g in grants if g.span.meets(fact.first, stop)]:

@@ -32,6 +32,7 @@ from gridmap.monitor.instructions import (
     Publish,
     Send,
 )
+from gridmap.monitor.speculation import Speculation
 from gridmap.monitor.staffing import Staffing
 from gridmap.monitor.succession import Succession
 from gridmap.monitor.supply import Supply
@@ -61,8 +62,9 @@ class Ledger:
         self._inquest = Inquest(self._books, self._staffing)
         self._supply = Supply(self._books, self._staffing)
         self._succession = Succession(self._books)
+        self._speculation = Speculation(self._books, self._staffing, self._supply)
         self._hearing = Hearing(
-            self._books, self._staffing, self._inquest, self._supply
+            self._books, self._staffing, self._inquest, self._supply, self._speculation
         )
         self._greeting = Greeting(
             self._books, self._inquest, self._supply, self._succession
@@ -107,6 +109,8 @@ class Ledger:
         if now - self._ticked > _HICCUP_S:
             self._was_away(now - self._ticked - _HICCUP_S)
         self._facts[type(fact)](fact)
+        if self._books.revoked:
+            self._speculation.tell()
         self._books.drop_contents()
         out, self._books.out = self._books.out, []
         return out
@@ -153,7 +157,7 @@ class Ledger:
             RemoteProtocolError: If it speaks of jobs its grant does not have.
         """
         runner = self._books.fleet.by_peer.get(peer)
-        if runner is None or message.grant not in runner.grants:
+        if runner is None or runner.grant(message.grant) is None:
             return False
         self._hearing.check(runner, message)
         return True
@@ -254,14 +258,12 @@ class Ledger:
         self._staffing.staff_all()
 
     def _unsent(self, fact: f.Unsent) -> None:
-        grant = self._books.jobs.grants.get(fact.grant)
-        if grant is None:
+        runner = self._speculation.unsent(fact.grant)
+        if runner is None:
             return
-        runner = self._books.fleet.runners[grant.runner]
-        self._books.put_back(grant, grant.span.first, grant.span.stop)
         if runner.state is not RunnerState.STOPPING:
             self._inquest.doubt(runner)
-        self._supply.dispatch(grant.group)
+        self._supply.dispatch(runner.group)
 
     def _attached(self, fact: f.Attached) -> None:
         """See to runners that nobody knows: taken just before their driver ended.
@@ -364,15 +366,9 @@ class Ledger:
 
         What is heard now may have been said before what was sent last had left.
         """
-        books = self._books
-        self._away = (self._ticked, books.now)
-        self._ticked = books.now
-        for runner in books.fleet:
-            runner.heard = min(books.now, runner.heard + gap)
-            if runner.running_since is not None:
-                runner.running_since += gap
-        for grant in books.jobs.grants.values():
-            grant.at = min(books.now, grant.at + gap)
+        self._away = (self._ticked, self._books.now)
+        self._ticked = self._books.now
+        self._books.postpone(gap)
 
     def _tick(self, _: f.Tick) -> None:
         books = self._books
@@ -386,6 +382,8 @@ class Ledger:
         for group in books.jobs.groups.values():
             self._supply.dispatch(group)
             self._supply.hasten(group)
+            if books.policy.speculate:
+                self._speculation.consider(group)
             self._staffing.let_go(group)
         self._inquest.tick()
         self._staffing.staff_all()
@@ -394,6 +392,7 @@ class Ledger:
         books = self._books
         books.closing, books.killing = True, fact.kill or books.killing
         books.cancel_waiting()
+        self._speculation.withdraw()
         doomed = []
         for runner in books.fleet:
             if books.killing:

@@ -88,6 +88,8 @@ class Restored:
         sealed: Whether all were.
         runners: Those that may live.
         attempts: Jobs whose next attempt is not the first.
+        doubled: Jobs that are not over and were begun a second time, with the number
+            of that attempt.
         histories: Verdicts on the attempts of jobs that are not final.
         results: What jobs returned, in the order it came, with the frames.
         failures: How jobs ended badly, with the frames.
@@ -104,6 +106,7 @@ class Restored:
     sealed: bool = False
     runners: dict[int, PastRunner] = attrs.field(factory=dict)
     attempts: dict[int, Another] = attrs.field(factory=dict)
+    doubled: dict[int, int] = attrs.field(factory=dict)
     histories: dict[int, list[Verdict]] = attrs.field(factory=dict)
     results: list[tuple[e.Done, Frames]] = attrs.field(factory=list)
     failures: dict[int, tuple[e.Ended, Frames]] = attrs.field(factory=dict)
@@ -125,6 +128,7 @@ class Restored:
             e.Taken: self._taken,
             e.Greeted: self._greeted,
             e.Granted: self._granted,
+            e.Doubled: self._doubled,
             e.Returned: self._returned,
             e.Retried: self._retried,
             e.Saved: self._saved,
@@ -185,6 +189,23 @@ class Restored:
             entry.function,
         )
         self._hold(entry.first, entry.stop, entry.grant)
+        if self.doubled.get(entry.first) == entry.attempt:
+            self._taken_over(entry)
+
+    def _doubled(self, entry: e.Doubled, _: Frames) -> None:
+        self.last_grant = max(self.last_grant, entry.grant)
+        self._reach(entry.job + 1)
+        if not JobState(self._states[entry.job]).final:
+            self.doubled[entry.job] = entry.attempt
+
+    def _taken_over(self, entry: e.Granted) -> None:
+        """Let the second attempt of a job be its present one."""
+        job = entry.first
+        asked, again = self.asked(job), self.attempts.get(job)
+        if again is None and asked is not None:
+            again = Another(1, asked.function, asked.resources, asked.surroundings)
+        if again is not None:
+            self.attempts[job] = attrs.evolve(again, attempt=entry.attempt)
 
     def _returned(self, entry: e.Returned, _: Frames) -> None:
         self._reach(entry.stop)
@@ -235,7 +256,7 @@ class Restored:
         self._reach(stop)
         self._states[first:stop] = bytes((state,)) * (stop - first)
         self._hold(first, stop, 0)
-        for memory in (self.attempts, self.histories, self.failures):
+        for memory in (self.attempts, self.doubled, self.histories, self.failures):
             if memory:
                 for job in range(first, stop):
                     memory.pop(job, None)

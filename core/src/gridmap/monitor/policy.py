@@ -56,6 +56,8 @@ class Policy:
         name: How the user knows a job.
         epoch_s: Seconds since the epoch at the ledger's time 0.
         journaled: Whether changes are to be written down.
+        speculate: Whether jobs that take much longer than their like are begun a
+            second time.
     """
 
     token: str = "0"  # noqa: S105 - names the run, proves nothing
@@ -80,6 +82,7 @@ class Policy:
     name: Callable[[int], str] = "job {}".format
     epoch_s: float = 0.0
     journaled: bool = False
+    speculate: bool = False
 
     def decide(
         self, failure: Verdict, history: tuple[Verdict, ...], resources: Resources

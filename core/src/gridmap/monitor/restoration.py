@@ -73,6 +73,7 @@ def lay(past: Restored, jobs: Sequence[Segment], books: Books) -> None:
     for runner in books.fleet:
         runner.grants = dict(sorted(runner.grants.items()))  # as they were given
     books.jobs.histories.update(past.histories)
+    books.jobs.doubles.attempts.update(past.doubled)
 
 
 def _inherit(number: int, past: PastRunner, books: Books) -> None:

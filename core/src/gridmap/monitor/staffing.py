@@ -9,7 +9,8 @@ from gridmap.backend import Handle, Killed, Rejected, Resubmitted
 from gridmap.events import RunnerGone, RunnersRejected, RunnersSubmitted
 from gridmap.journal import entries as e
 from gridmap.lifecycle import RunnerState, RunnerStep
-from gridmap.monitor.instructions import Forget, KillRunners, Send, SubmitRunners
+from gridmap.monitor import twins
+from gridmap.monitor.instructions import Forget, KillRunners, Send
 from gridmap.protocol.messages import Refuse, Stop
 from gridmap.verdict import Cause, Statement, Witness
 
@@ -74,12 +75,13 @@ class Staffing:
         """Let runners go that have nothing to do and will have nothing.
 
         None is kept once its group has ended; and not for long, on the chance of a
-        retry, while the group waits for its last jobs.
+        retry, while the group waits for its last jobs; second attempts keep some.
         """
         books = self._books
         if not books.sealed or books.closing or group.queued:
             return
-        while group.idle:
+        kept = twins.reserve(books, group)
+        while len(group.idle) > kept:
             number, since = next(iter(group.idle.items()))
             if group.open and books.now - since < IDLE_S:
                 return
@@ -99,16 +101,8 @@ class Staffing:
         if group.dismissed and not self._survived(group):
             return
         lacking = self._lacking(group)
-        if lacking <= 0:
-            return
-        runners = [books.request(group) for _ in range(lacking)]
-        books.ask(
-            SubmitRunners(
-                runners=tuple(runner.number for runner in runners),
-                resources=group.resources,
-                avoid=group.avoid,
-            )
-        )
+        if lacking > 0:
+            books.hire(group, lacking)
 
     def killed(self, group: Group, at: float) -> None:
         """A person killed a runner: see whether it was meant for all of them.
@@ -162,11 +156,11 @@ class Staffing:
         crew = group.crew
         wanted = math.ceil(group.open / share) - crew.living
         waiting = math.ceil(group.queued / share) - crew.awaited
-        free = self._free(group)
+        free = self.free(group)
         full = free <= 0
         if (full and not crew.living) or (crew.awaited and not crew.up):
             self._make_room(group, full=full)
-            free = self._free(group)
+            free = self.free(group)
         lacking = min(wanted, waiting, free)
         if crew.up:
             self._fed(group)
@@ -174,7 +168,7 @@ class Staffing:
 
     def may_grow(self, group: Group) -> bool:
         """Tell whether there may be more runners than there are, and jobs for them."""
-        return group.crew.living < group.open and self._free(group) > 0
+        return group.crew.living < group.open and self.free(group) > 0
 
     def _fed(self, group: Group) -> None:
         if group.starved_since is not None:
@@ -182,7 +176,7 @@ class Staffing:
             if group in self._books.starving:
                 self._books.starving.remove(group)
 
-    def _free(self, group: Group) -> int:
+    def free(self, group: Group) -> int:
         """Return how many more runners there may be for a group."""
         policy, capabilities = self._books.policy, self._books.capabilities
         fleet, starving = self._books.fleet, self.starving(group)
@@ -286,7 +280,7 @@ class Staffing:
         """Take a group's queued runners out of the queue when no job waits for one."""
         books = self._books
         if books.sealed and not group.queued and group.crew[RunnerState.QUEUED]:
-            self.kill(books.fleet.of(group, RunnerState.QUEUED))
+            self.kill(twins.needless(books, group))
 
     def submitted(self, answers: Mapping[int, Handle | Rejected]) -> list[Runner]:
         """Take in the scheduler's answers; return the runners it accepted."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from gridmap.events import JobsGranted
 from gridmap.lifecycle import RunnerState
-from gridmap.monitor import dispatch
+from gridmap.monitor import dispatch, twins
 from gridmap.monitor.instructions import Send, SendWork
 from gridmap.protocol import messages as m
 
@@ -53,11 +53,17 @@ class Supply:
             self.supply(books.fleet.runners[number], evenly=evenly)
             if number in group.idle:
                 return
+        if group.queued and books.jobs.doubles.seconds and not books.closing:
+            # A job that waits comes before one that is run anyway.
+            for second in books.seconds_of(group)[-group.queued :]:
+                twins.drop(books, second, "dropped", "a job waits for its runner")
 
     def supply(self, runner: Runner, *, evenly: bool = False) -> None:
         """Give one runner what it should have, or let it go when it had its share."""
         group = runner.group
         if runner.state is not RunnerState.UP or self._books.closing:
+            return
+        if runner.second is not None:
             return
         # A runner that waited long in the queue is not let go before its first job.
         starving = self._staffing.starving(group) if runner.given else None
@@ -97,6 +103,10 @@ class Supply:
             evenly=evenly,
         )
         return min(room, size or self._fresh(runner))
+
+    def has_room(self, runner: Runner) -> bool:
+        """Tell whether a runner may have one more job, and has the time for it."""
+        return self._size(runner) > 0
 
     def _fresh(self, runner: Runner) -> int:
         """Return 1 for a runner with as much time before it as any will ever have.
@@ -158,8 +168,11 @@ class Supply:
                 self.revoke(runner, grant.number, at, stop)
             if grant.left > 1:
                 grant.group.loaded[grant.number] = grant
+        second = runner.second
+        if second is not None and second.number not in holds:
+            twins.drop(self._books, second, "failed", "it was lost on the way")
         for number in holds:
-            if number not in runner.grants:
+            if runner.grant(number) is None:
                 self.revoke(runner, number)
 
     def _at_leisure(self, runner: Runner) -> None:

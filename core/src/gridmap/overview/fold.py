@@ -63,6 +63,8 @@ class Overview(Standing):
             ev.JobsQueued: self._queued,
             ev.JobsRestored: self._restored,
             ev.JobsGranted: self._granted,
+            ev.JobSpeculated: self._speculated,
+            ev.SpeculationEnded: self._speculation_ended,
             ev.JobsDone: self._done,
             ev.JobsCancelled: self._cancelled,
             ev.JobFailed: self._failed,
@@ -167,6 +169,25 @@ class Overview(Standing):
         runner = self.runners.get(event.runner)
         if runner is not None and runner.job is None:
             runner.take_up(first, event.at)
+
+    def _speculated(self, event: ev.JobSpeculated) -> None:
+        self._grow(event.job + 1)
+        runner = self._runner(event.runner, None, event.at)
+        runner.take_up(event.job, event.at)
+        where = f" on {runner.node}" if runner.node else ""
+        text = f"job {event.job} has run for {event.ran_s:.0f} s, longer than others"
+        self._note(event, f"{text}: begun a second time{where}")
+
+    def _speculation_ended(self, event: ev.SpeculationEnded) -> None:
+        """Note which attempt counts; who ran the other is done with it."""
+        job, known = event.job, self.runners
+        if event.outcome != "took over":
+            won = event.outcome == "won"
+            loser = known.get(self.holders[job] if won else event.runner)
+            if loser is not None and loser.job == job:
+                loser.take_up(None, None)
+        text = f"job {job}, second attempt {event.outcome}: {event.text}"
+        self._note(event, text)
 
     def _done(self, event: ev.JobsDone) -> None:
         first, stop = event.first, event.stop

@@ -69,6 +69,9 @@ class Settings:
             [IDLE_THRESHOLD].
         max_idle_heartbeats: Idle heartbeats before a job is reported as idle
             [MAX_IDLE_HEARTBEATS].
+        speculate: Whether a job that takes much longer than the others of its map is
+            begun a second time on an idle runner; the first result counts. For
+            functions that may run twice at once.
         num_resubmits: How often a job is run again for causes not its own
             [NUM_RESUBMITS].
         start_timeout: How long the scheduler may leave every runner waiting before
@@ -147,6 +150,7 @@ class Settings:
     stall_limit: float | None = _setting(3600.0, kinds.seconds_or_never)
     idle_threshold: float = _setting(1.0, kinds.number, "IDLE_THRESHOLD")
     max_idle_heartbeats: int = _setting(3, kinds.count(0), "MAX_IDLE_HEARTBEATS")
+    speculate: bool = _setting(False, kinds.flag)
     num_resubmits: int = _setting(3, kinds.count(0), "NUM_RESUBMITS")
     start_timeout: float | None = _setting(None, kinds.seconds_or_never)
     orphan_time: float = _setting(600.0, kinds.seconds())

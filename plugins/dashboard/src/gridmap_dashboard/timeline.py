@@ -142,6 +142,8 @@ class Timeline:
             ev.RunnerVitals: self._vitals,
             ev.JobProgress: self._progressed,
             ev.JobsGranted: self._granted,
+            ev.JobSpeculated: self._speculated,
+            ev.SpeculationEnded: self._speculation_ended,
             ev.JobsDone: self._done,
             ev.JobFailed: self._failed,
         }
@@ -199,9 +201,28 @@ class Timeline:
         first, stop = event.first, event.stop
         self.grow(stop)
         self.job_lanes[first:stop] = array("i", (visit.lane.number,)) * (stop - first)
+        self._take_up(visit, first, stop, event.at)
+
+    def _take_up(self, visit: Visit, first: int, stop: int, at: float) -> None:
         if not visit.spans:
+            visit.since = self.since(at)
+        if (first, stop) not in visit.spans[-1:]:  # else it was a second attempt
+            visit.spans.append((first, stop))
+
+    def _speculated(self, event: ev.JobSpeculated) -> None:
+        self.grow(event.job + 1)
+        if (visit := self.visits.get(event.runner)) is not None:
+            self._take_up(visit, event.job, event.job + 1, event.at)
+
+    def _speculation_ended(self, event: ev.SpeculationEnded) -> None:
+        """Have whoever ran the attempt that counts no more be done with it."""
+        if event.outcome == "took over":
+            return
+        won = event.outcome == "won"
+        visit = self._owner(event.job) if won else self.visits.get(event.runner)
+        if visit is not None:
+            visit.settle(event.job, event.job + 1)
             visit.since = self.since(event.at)
-        visit.spans.append((first, stop))
 
     def grow(self, stop: int) -> None:
         """Have room for jobs up to one."""
