@@ -13,11 +13,12 @@ pytest.importorskip("textual")
 from tests.unit.cli.test_watching import AT, sweep
 from textual.pilot import Pilot
 from textual.widget import Widget
-from textual.widgets import DataTable, ProgressBar, Static, TabbedContent
+from textual.widgets import DataTable, Log, ProgressBar, Static, TabbedContent
 
 from gridmap import events as ev
 from gridmap.cli import main, panels
-from gridmap.cli.screen import Question, Top, Verdict
+from gridmap.cli.modals import Question, RunnerLog, Verdict
+from gridmap.cli.screen import Top
 from gridmap.cli.watching import find
 from gridmap.control.recorder import Recorder
 from gridmap.control.register import Register
@@ -35,13 +36,16 @@ class Orders:
     def __init__(self) -> None:
         self.given: list[object] = []
         self.watched, self.left = threading.Event(), threading.Event()
+        self.heard = threading.Event()
 
     def kill_run(self, by: str) -> None:
         del by
         self.given.append("run")
 
     def watch(self, *, output: bool) -> Callable[[], None]:
-        assert not output
+        if output:
+            self.heard.set()
+            return lambda: None
         self.watched.set()
         return self.left.set
 
@@ -56,11 +60,16 @@ def orders() -> Orders:
 
 
 @pytest.fixture
-def run(tmp_path: Path, orders: Orders) -> Iterator[Register]:
+def recorder(tmp_path: Path, orders: Orders) -> Iterator[Recorder]:
+    made = Recorder(Register(tmp_path / "records"), 10, kept=False)
+    made.obey(orders)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def run(tmp_path: Path, recorder: Recorder) -> Register:
     """Start a run that goes on, of this process."""
-    records = Register(tmp_path / "records")
-    recorder = Recorder(records, 10, kept=False)
-    recorder.obey(orders)
     for event in sweep(str(tmp_path)):
         recorder(event)
     recorder(
@@ -69,8 +78,7 @@ def run(tmp_path: Path, orders: Orders) -> Iterator[Register]:
             peak_rss=2**30, io_bytes=0, job=4, running_s=1.0,
         )
     )  # fmt: skip
-    yield records
-    recorder.close()
+    return Register(tmp_path / "records")
 
 
 def drive(
@@ -138,7 +146,7 @@ def test_a_failed_job_tells_why(run: Register) -> None:
     """Its row leads to all that is known, and Escape back."""
 
     async def play(top: Top, pilot: Pilot[None]) -> None:
-        await pilot.press("2")
+        await pilot.press("4")
         assert top.query_one(TabbedContent).active == "failures"
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(top.screen, Verdict))
@@ -146,6 +154,69 @@ def test_a_failed_job_tells_why(run: Register) -> None:
         assert "oom_kill rose by 1" in text
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(top.screen, Verdict))
+
+    drive(run, SMALL, play)
+
+
+def shown(top: Top, tab: str) -> list[list[str]]:
+    """Return the cells of a tab's table."""
+    table = top.query_one(f"#{tab}-table", DataTable)
+    return [list(map(str, table.get_row_at(n))) for n in range(table.row_count)]
+
+
+def test_jobs_and_nodes_have_tables(run: Register) -> None:
+    """Jobs that run come first, then those that failed; nodes say what they hold."""
+
+    async def play(top: Top, pilot: Pilot[None]) -> None:
+        await pilot.press("2")
+        assert top.query_one(TabbedContent).active == "jobs"
+        jobs = shown(top, "jobs")
+        assert [row[:4] for row in jobs] == [
+            ["4", "running", "node2", "42.2"],
+            ["2", "failed", "node2", "42.2"],
+            ["3", "waits", "", ""],
+            ["0", "done", "node1", "42.1"],
+            ["1", "done", "node1", "42.1"],
+        ]
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: isinstance(top.screen, Verdict))
+        await pilot.press("escape", "3")
+        assert top.query_one(TabbedContent).active == "nodes"
+        assert shown(top, "nodes") == [
+            ["node1", "1", "0", "", "0.0 s", "2", "8.0 s"],
+            ["node2", "1", "1", "1 GiB", "8.0 s", "0", "0.0 s"],
+        ]
+
+    drive(run, SMALL, play)
+
+
+def test_a_runners_log_is_read_and_heard(
+    run: Register, recorder: Recorder, orders: Orders, tmp_path: Path
+) -> None:
+    """What is in its file, then what its jobs print, and nothing of other runners."""
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "42.2.log").write_text("before \x1b[2J\n")
+
+    def prints(runner: int, text: str) -> None:
+        recorder(
+            ev.JobOutput(
+                run="3f9a1c2e00000000", at=AT + 11, job=4, runner=runner, text=text
+            )
+        )
+
+    async def play(top: Top, pilot: Pilot[None]) -> None:
+        await pilot.press("down", "l")
+        await until(pilot, lambda: isinstance(top.screen, RunnerLog))
+        log = top.screen.query_one(Log)
+        await until(pilot, orders.heard.is_set)
+        await until(pilot, lambda: "before" in "".join(log.lines))
+        prints(1, "of another\n")
+        prints(2, "as it is printed\n")
+        await until(pilot, lambda: "as it is printed" in log.lines)
+        assert "of another" not in log.lines
+        assert "\x1b" not in "".join(log.lines)
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(top.screen, RunnerLog))
 
     drive(run, SMALL, play)
 
@@ -160,6 +231,7 @@ def test_nothing_is_killed_without_a_yes(run: Register, orders: Orders) -> None:
             await pilot.press(no)
             await until(pilot, lambda: not isinstance(top.screen, Question))
         assert orders.given == []
+        await pilot.press("3", "x")  # no job is under the cursor there
         await pilot.press("1", "down", "x")
         await until(pilot, lambda: isinstance(top.screen, Question))
         await pilot.press("y")

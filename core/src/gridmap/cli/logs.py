@@ -79,8 +79,7 @@ def command(
     if job is not None and job in view.failures and not as_json:
         failing.tell(view.failures[job])
     elif folder.is_dir():
-        yet = "" if entry.over else " yet"
-        text.complain(f"gridmap: nothing was printed{yet}")
+        text.complain(f"gridmap: {nothing(folder, over=entry.over)}")
     else:
         raise RunError(_missing(view, folder))
 
@@ -101,6 +100,13 @@ def _handle(view: Overview, job: int) -> str:
         return failure.verdict.runner
     msg = f"job {job} of run {view.name} was given to no runner yet"
     raise InvalidRequestError(msg)
+
+
+def nothing(folder: Path, *, over: bool) -> str:
+    """Return what is to be said where a log has nothing to show."""
+    if not folder.is_dir():
+        return "the log was not kept"
+    return "nothing was printed" if over else "nothing was printed yet"
 
 
 def _missing(view: Overview, folder: Path) -> str:
@@ -135,7 +141,7 @@ def _show(line: Line, *, alone: bool) -> None:
     name = ""
     if not alone and (line.runner or line.job is not None):
         name = f"{line.runner}: " if line.runner else f"job {line.job}: "
-    click.echo(name + _plain(line.text))
+    click.echo(name + plain(line.text))
 
 
 def _as_json(line: Line) -> None:
@@ -262,7 +268,7 @@ def _follow(
                 for line in tails.first(lines) if job is None else ():
                     show(line)
                 heard = Heard()
-                for line in _printed(events, job):
+                for line in printed(events, job):
                     heard.add(line)
                     show(line)
                 for line in heard.missed(tails) if job is None else ():
@@ -271,7 +277,7 @@ def _follow(
             _poll(entry, tails, records, show)
 
 
-def _printed(events: Iterator[Event], job: int | None) -> Iterator[Line]:
+def printed(events: Iterator[Event], job: int | None) -> Iterator[Line]:
     """Yield what jobs print, line by line."""
     from gridmap.events import JobOutput  # noqa: PLC0415 - see gridmap.cli
 
@@ -287,7 +293,7 @@ def _printed(events: Iterator[Event], job: int | None) -> Iterator[Line]:
     yield from (Line(rest, job=of) for (_, of), rest in rests.items() if rest)
 
 
-def _plain(line: str) -> str:
+def plain(line: str) -> str:
     """Return a line without anything that a terminal would obey."""
     return "".join(
         c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in line

@@ -13,7 +13,7 @@ from gridmap.resources import format_memory
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gridmap.overview import Overview, RunnerView, Sample
+    from gridmap.overview import JobView, Overview, RunnerView, Sample
 
 MOST_ROWS: Final = 300
 """Of a table: what nobody could read is not drawn every second."""
@@ -29,8 +29,19 @@ RUNNER_COLUMNS: Final = (
     "Done",
     "Progress",
 )
-JOB_COLUMNS: Final = ("Job", "At", "", "Node", "Why")
+JOB_COLUMNS: Final = ("Job", "State", "Node", "Runner", "Time", "Name")
+NODE_COLUMNS: Final = ("Node", "Runners", "Busy", "Memory", "CPU", "Done", "Worked")
+FAILURE_COLUMNS: Final = ("Job", "At", "", "Node", "Why")
 _STATES: Final = {"up": 0, "queued": 1, "gone": 2}
+_JOBS: Final = {
+    JobState.GRANTED: "handed out",
+    JobState.FAILED: "failed",
+    JobState.DELAYED: "runs again",
+    JobState.QUEUED: "waits",
+    JobState.DONE: "done",
+    JobState.CANCELLED: "cancelled",
+}
+"""What jobs are called, in the order in which they are worth a look."""
 
 
 def counts(view: Overview) -> str:
@@ -81,6 +92,60 @@ def _runner(one: RunnerView, now: float) -> tuple[str, ...]:
         span(one.cpu_s) if one.cpu_s else "",
         f"{one.done:,}",
         one.progress,
+    )
+
+
+def jobs(view: Overview, now: float) -> list[tuple[str, ...]]:
+    """Return the rows of jobs: those that run first, then those that failed."""
+    running = {
+        one.job: one for one in view.up if one.job is not None and one.job < view.total
+    }
+    first = [view.job(number) for number in sorted(running)]
+    others = (
+        job
+        for state in _JOBS
+        for job in view.find(state, most=MOST_ROWS)
+        if job.job not in running
+    )
+    shown = itertools.islice(itertools.chain(first, others), MOST_ROWS)
+    return [_job(job, running.get(job.job), view, now) for job in shown]
+
+
+def _job(
+    job: JobView, by: RunnerView | None, view: Overview, now: float
+) -> tuple[str, ...]:
+    runner = by or (view.runners.get(job.runner) if job.runner is not None else None)
+    took = job.seconds if by is None or by.job_since is None else now - by.job_since
+    return (
+        str(job.job),
+        _JOBS[job.state] if by is None else "running",
+        runner.node if runner is not None else "",
+        runner.handle if runner is not None else "",
+        "" if took is None else span(max(0.0, took)),
+        job.name,
+    )
+
+
+def nodes(view: Overview) -> list[tuple[str, ...]]:
+    """Return the rows of nodes, by name: what their runners hold and did."""
+    found: dict[str, list[RunnerView]] = {}
+    for one in view.runners.values():
+        if one.node:
+            found.setdefault(one.node, []).append(one)
+    return [_node(name, found[name]) for name in sorted(found)[:MOST_ROWS]]
+
+
+def _node(name: str, runners: list[RunnerView]) -> tuple[str, ...]:
+    up = [one for one in runners if one.state == "up"]
+    rss = sum(one.rss for one in up)
+    return (
+        name,
+        f"{len(up):,}",
+        f"{sum(one.job is not None for one in up):,}",
+        format_memory(rss) if rss else "",
+        span(sum(one.cpu_s for one in runners)),
+        f"{sum(one.done for one in runners):,}",
+        span(sum(one.busy_s for one in runners)),
     )
 
 

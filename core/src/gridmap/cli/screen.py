@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import work
@@ -11,12 +12,9 @@ from textual.app import App
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.css.query import NoMatches
-from textual.screen import ModalScreen
 from textual.widgets import (
-    Button,
     DataTable,
     Footer,
-    Label,
     ProgressBar,
     Sparkline,
     Static,
@@ -25,6 +23,7 @@ from textual.widgets import (
 )
 
 from gridmap.cli import panels, watching
+from gridmap.cli.modals import Question, RunnerLog, Verdict
 from gridmap.control import plain
 from gridmap.control.client import Control
 from gridmap.errors import GridMapError
@@ -39,55 +38,7 @@ if TYPE_CHECKING:
     from gridmap.overview import Overview
 
 _PAUSE_S: Final = 1.0
-
-
-class Question(ModalScreen[bool]):
-    """Asks before something is ended."""
-
-    BINDINGS: ClassVar = [
-        ("y", "answer(True)", "yes"),
-        ("n,escape", "answer(False)", "no"),
-    ]
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self._text = text
-
-    def compose(self) -> ComposeResult:
-        """Lay it out."""
-        with Vertical(id="question"):
-            yield Label(self._text)
-            with Horizontal():
-                yield Button("Kill (y)", id="yes", variant="error")
-                yield Button("Leave it (n)", id="no", variant="primary")
-
-    def on_mount(self) -> None:
-        """Let Enter mean no."""
-        self.query_one("#no").focus()
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Take a click for an answer."""
-        self.dismiss(event.button.id == "yes")
-
-    def action_answer(self, answer: bool) -> None:
-        """Take a key for an answer."""
-        self.dismiss(answer)
-
-
-class Verdict(ModalScreen[None]):
-    """Shows all that is known of a job that failed."""
-
-    BINDINGS: ClassVar = [("escape,enter,q", "dismiss", "back")]
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self._text = text
-
-    def compose(self) -> ComposeResult:
-        """Lay it out."""
-        with Vertical(id="verdict"):
-            yield Static(self._text, markup=False)
-        yield Footer()
+_TABS: Final = ("Runners", "Jobs", "Nodes", "Failures", "Events", "Runs")
 
 
 class Top(App[None]):
@@ -109,23 +60,25 @@ class Top(App[None]):
     TabbedContent { height: 1fr; }
     TabPane { padding: 0; }
     DataTable { height: 1fr; }
-    Question, Verdict { align: center middle; }
+    Question, Verdict, RunnerLog { align: center middle; }
     #question { width: 60; max-width: 90%; height: auto; border: thick $error;
                 padding: 1 2; background: $surface; }
     #question Horizontal { height: auto; margin-top: 1; align: center middle; }
     #question Button { margin: 0 2; }
-    #verdict { width: 90%; height: 80%; border: round $primary; padding: 0 1;
-               background: $surface; overflow-y: auto; }
+    #verdict, #log { width: 90%; height: 80%; border: round $primary; padding: 0 1;
+                     background: $surface; }
+    #verdict { overflow-y: auto; }
     """
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar = [
         Binding("q", "quit", "Quit"),
         Binding("k", "kill_run", "Kill run"),
         Binding("x", "kill_job", "Kill job"),
-        Binding("1", "tab('runners')", "Runners"),
-        Binding("2", "tab('failures')", "Failures"),
-        Binding("3", "tab('events')", "Events"),
-        Binding("4", "tab('runs')", "Runs"),
+        Binding("l", "log", "Log"),
+        *(
+            Binding(str(n), f"tab('{name.lower()}')", name, show=False)
+            for n, name in enumerate(_TABS, 1)
+        ),
     ]
 
     def __init__(self, entry: Entry, register: Register) -> None:
@@ -149,11 +102,9 @@ class Top(App[None]):
                     yield Static(id=f"{name}-label", markup=False)
                     yield Sparkline([], id=name)
         with TabbedContent(initial="runners"):
-            for name, title in (
-                ("runners", "Runners"), ("failures", "Failures"), ("events", "Events"),
-                ("runs", "Runs"),
-            ):  # fmt: skip
-                with TabPane(title, id=name):
+            for n, title in enumerate(_TABS, 1):
+                name = title.lower()
+                with TabPane(f"{n} {title}", id=name):
                     yield DataTable(id=f"{name}-table", cursor_type="row")
         yield Footer()
 
@@ -161,7 +112,9 @@ class Top(App[None]):
         """Make the tables' heads, and begin to look."""
         heads: dict[str, Iterable[str]] = {
             "runners": panels.RUNNER_COLUMNS,
-            "failures": panels.JOB_COLUMNS,
+            "jobs": panels.JOB_COLUMNS,
+            "nodes": panels.NODE_COLUMNS,
+            "failures": panels.FAILURE_COLUMNS,
             "events": ("At", "What"),
             "runs": ("Run", "Name", "Backend", "State", "Jobs"),
         }
@@ -243,6 +196,8 @@ class Top(App[None]):
         self.query_one("#note", Static).update(note.splitlines()[0] if note else "")
         self._curves(view)
         self._fill("runners", panels.runners(view, now))
+        self._fill("jobs", panels.jobs(view, now))
+        self._fill("nodes", panels.nodes(view))
         self._fill("failures", panels.failures(view))
         self._fill("events", list(panels.notices(view)))
         self._fill("runs", runs)
@@ -272,20 +227,57 @@ class Top(App[None]):
         self._table(name).focus()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Show a failed job's verdict, or go to another run."""
+        """Show what there is behind a row: a log, a verdict, another run."""
         cells = event.data_table.get_row_at(event.cursor_row)
-        if event.data_table.id == "failures-table" and self._view is not None:
-            failure = self._view.failures.get(int(cells[0]))
-            if failure is not None:
-                text = failure.verdict.explain()
-                if failure.traceback:
-                    text += f"\n  traceback:\n{failure.traceback}"
-                self.push_screen(Verdict(text))
-        elif event.data_table.id == "runs-table":
+        tab = self.query_one(TabbedContent).active
+        if tab in ("jobs", "failures"):
+            self._tell_of(int(cells[0]))
+        elif tab == "runs":
             found = watching.find(str(cells[0]), str(self._records.path))
             self._entry = found
             self.action_tab("runners")
             self.look()
+        elif tab == "runners":
+            self.action_log()
+
+    def _tell_of(self, job: int) -> None:
+        """Show a failed job's verdict, or of another the log of its runner."""
+        failure = self._view.failures.get(job) if self._view is not None else None
+        if failure is None:
+            self.action_log()
+            return
+        text = failure.verdict.explain()
+        if failure.traceback:
+            text += f"\n  traceback:\n{failure.traceback}"
+        self.push_screen(Verdict(text))
+
+    def action_log(self) -> None:
+        """Show what the jobs of the runner under the cursor print."""
+        view, number = self._view, self._runner()
+        runner = view.runners.get(number) if view is not None else None
+        if view is None or runner is None:
+            self.notify("There is no runner under the cursor, nor a job that had one.")
+            return
+        folder = Path(view.directory) / "logs"
+        self.push_screen(RunnerLog(self._entry, folder, runner.number, runner.handle))
+
+    def _runner(self) -> int:
+        """Return the number of the runner under the cursor, or of its job's; else -1."""
+        view, row = self._view, self._row()
+        tab = self.query_one(TabbedContent).active
+        if view is None or not row:
+            return -1
+        if tab in ("jobs", "failures"):
+            number = view.job(int(row[0])).runner
+            return -1 if number is None else number
+        found = (one.number for one in view.runners.values() if one.handle == row[0])
+        return next(found, -1) if tab == "runners" else -1
+
+    def _row(self) -> tuple[str, ...]:
+        """Return the row under the cursor; empty if there is none."""
+        tab = self.query_one(TabbedContent).active
+        rows, at = self._drawn.get(tab, []), self._table(tab).cursor_row
+        return rows[at] if at < len(rows) else ()
 
     def action_kill_run(self) -> None:
         """Ask, and end the run."""
@@ -294,12 +286,12 @@ class Top(App[None]):
             self._ask(f"Kill run {name} and all its runners?", None)
 
     def action_kill_job(self) -> None:
-        """Ask, and end the job of the runner under the cursor."""
-        table = self._table("runners")
-        rows = self._drawn.get("runners", [])
-        job = rows[table.cursor_row][3] if table.cursor_row < len(rows) else ""
+        """Ask, and end the job under the cursor, or that of the runner there."""
+        row, tab = self._row(), self.query_one(TabbedContent).active
+        place = {"runners": 3, "jobs": 0}.get(tab)
+        job = row[place] if row and place is not None else ""
         if not job:
-            self.notify("The runner under the cursor has no job.")
+            self.notify("There is no job under the cursor, nor a runner that has one.")
         elif self._live():
             self._ask(f"Kill job {job} of run {self._entry.record.name}?", int(job))
 
