@@ -10,7 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from gridmap.backend import Availability, BackendInfo, Capabilities, Reach
 from gridmap.hookspecs import hookimpl
@@ -68,5 +68,5 @@ class HostsBackend(LocalBackend):
     @hookimpl
     def gridmap_submit(self, batch: Batch, context: RunContext) -> Submission:
         """Start runners that see no other process."""
-        apart = attrs.evolve(batch, command=(*_APART, *batch.command))
+        apart = msgspec.structs.replace(batch, command=(*_APART, *batch.command))
         return super().gridmap_submit(apart, context)

@@ -125,7 +125,13 @@ def restore(_app, _what, name, _obj, _options, lines):
         lines[:] = _ATTRIBUTES.pop(name)
 
 
+def _readable(_app, _what, _name, _obj, _options, signature, result):
+    """Show a default that is made anew each time as dots: msgspec's text is no Python."""
+    return (signature or "").replace("<factory>", "...") or None, result
+
+
 def setup(app):
+    app.connect("autodoc-process-signature", _readable)
     app.connect("autodoc-process-docstring", keep, priority=400)  # napoleon's is 500
     app.connect("autodoc-process-docstring", restore, priority=600)
     app.add_role("gm", Soft())

@@ -12,10 +12,10 @@ import re
 import sys
 from pathlib import Path
 
-import attrs
 import curves
 import diagrams
 import mails
+import msgspec
 import notebooks
 import real_runs
 import reports
@@ -144,7 +144,7 @@ def settings():
         "| setting | environment variable | default | meaning |",
         "| --- | --- | --- | --- |",
     ]
-    for field in attrs.fields(values.Settings):
+    for field in msgspec.structs.fields(values.Settings):
         if field.name == "backends":
             continue
         names = "<br>".join(f"`{name}`" for name in values.variables(field.name))

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import attrs
+import msgspec
 
 from gridmap.backend import (
     Autopsy,
@@ -81,7 +81,7 @@ class NeverSeesAnEnd(LocalBackend):
     ) -> Observation:
         answer = super().gridmap_observe(handles, context)
         assert isinstance(answer, Observed)
-        return attrs.evolve(answer, seen=dict.fromkeys(answer.seen, RUNNING))
+        return msgspec.structs.replace(answer, seen=dict.fromkeys(answer.seen, RUNNING))
 
 
 class RaisesTheDead(LocalBackend):
@@ -102,7 +102,7 @@ class RaisesTheDead(LocalBackend):
             if shown.state is SeenState.ENDED:
                 self.ends[handle] = self.ends.get(handle, 0) + 1
                 seen[handle] = RUNNING if self.ends[handle] == 4 else shown
-        return attrs.evolve(answer, seen=seen)
+        return msgspec.structs.replace(answer, seen=seen)
 
 
 class TellsOfEverybody(LocalBackend):
@@ -158,7 +158,9 @@ class StartsOnlyOne(LocalBackend):
     @hookimpl
     def gridmap_submit(self, batch: Batch, context: RunContext) -> Submission:
         first, *rest = batch.runners
-        answer = super().gridmap_submit(attrs.evolve(batch, runners=(first,)), context)
+        answer = super().gridmap_submit(
+            msgspec.structs.replace(batch, runners=(first,)), context
+        )
         handle = answer[first]
         assert isinstance(handle, Handle)
         return {**answer, **{n: Handle(handle.job, str(n)) for n in rest}}
@@ -179,7 +181,9 @@ class GluesTheCommand(LocalBackend):
     @hookimpl
     def gridmap_submit(self, batch: Batch, context: RunContext) -> Submission:
         command = ("/bin/sh", "-c", " ".join(batch.command))
-        return super().gridmap_submit(attrs.evolve(batch, command=command), context)
+        return super().gridmap_submit(
+            msgspec.structs.replace(batch, command=command), context
+        )
 
 
 class CutsValuesAtCommas(LocalBackend):
@@ -188,7 +192,9 @@ class CutsValuesAtCommas(LocalBackend):
     @hookimpl
     def gridmap_submit(self, batch: Batch, context: RunContext) -> Submission:
         values = {k: v.split(",")[0] for k, v in batch.environment.items()}
-        return super().gridmap_submit(attrs.evolve(batch, environment=values), context)
+        return super().gridmap_submit(
+            msgspec.structs.replace(batch, environment=values), context
+        )
 
 
 class StumblesOverFunctions(LocalBackend):
@@ -207,7 +213,9 @@ class StartsAtHome(LocalBackend):
 
     @hookimpl
     def gridmap_submit(self, batch: Batch, context: RunContext) -> Submission:
-        return super().gridmap_submit(attrs.evolve(batch, directory="/"), context)
+        return super().gridmap_submit(
+            msgspec.structs.replace(batch, directory="/"), context
+        )
 
 
 class ExpandsPercentSigns(LocalBackend):
@@ -240,7 +248,9 @@ class DropsErrors(LocalBackend):
     @hookimpl
     def gridmap_submit(self, batch: Batch, context: RunContext) -> Submission:
         command = ("/bin/sh", "-c", 'exec "$@" 2>/dev/null', "sh", *batch.command)
-        return super().gridmap_submit(attrs.evolve(batch, command=command), context)
+        return super().gridmap_submit(
+            msgspec.structs.replace(batch, command=command), context
+        )
 
 
 class RefusesInSilence(LocalBackend):
@@ -250,7 +260,9 @@ class RefusesInSilence(LocalBackend):
     def gridmap_submit(self, batch: Batch, context: RunContext) -> Submission:
         answer = super().gridmap_submit(batch, context)
         return {
-            number: attrs.evolve(a, text="") if isinstance(a, Rejected) else a
+            number: msgspec.structs.replace(a, text="")
+            if isinstance(a, Rejected)
+            else a
             for number, a in answer.items()
         }
 
@@ -262,7 +274,9 @@ class HopesForTheBest(LocalBackend):
     def gridmap_submit(self, batch: Batch, context: RunContext) -> Submission:
         answer = super().gridmap_submit(batch, context)
         return {
-            number: attrs.evolve(a, transient=True) if isinstance(a, Rejected) else a
+            number: msgspec.structs.replace(a, transient=True)
+            if isinstance(a, Rejected)
+            else a
             for number, a in answer.items()
         }
 
@@ -287,7 +301,9 @@ class MistakesTheTask(LocalBackend):
         if identity is None or identity.handle is None or identity.handle.task is None:
             return identity
         task = str(int(identity.handle.task) - 1)
-        return attrs.evolve(identity, handle=Handle(identity.handle.job, task))
+        return msgspec.structs.replace(
+            identity, handle=Handle(identity.handle.job, task)
+        )
 
 
 class IsAlwaysSomebody(LocalBackend):
@@ -304,7 +320,7 @@ class MistakesTheClock(LocalBackend):
     @hookimpl
     def gridmap_identify(self, environ: Mapping[str, str]) -> Identity | None:
         identity = super().gridmap_identify(environ)
-        return identity and attrs.evolve(identity, deadline=1800.0)
+        return identity and msgspec.structs.replace(identity, deadline=1800.0)
 
 
 class KillsTheWholeArray(LocalBackend):
@@ -418,7 +434,10 @@ class DoesNotOwnUp(LocalBackend):
         self, handles: frozenset[Handle], context: RunContext
     ) -> Mapping[Handle, Autopsy]:
         answer = super().gridmap_postmortem(handles, context)
-        return {h: attrs.evolve(a, ending=Ending.ITSELF) for h, a in answer.items()}
+        return {
+            h: msgspec.structs.replace(a, ending=Ending.ITSELF)
+            for h, a in answer.items()
+        }
 
 
 class BlamesSomebody(LocalBackend):
@@ -430,7 +449,7 @@ class BlamesSomebody(LocalBackend):
     ) -> Mapping[Handle, Autopsy]:
         answer = super().gridmap_postmortem(handles, context)
         return {
-            handle: attrs.evolve(autopsy, ending=Ending.PERSON)
+            handle: msgspec.structs.replace(autopsy, ending=Ending.PERSON)
             if autopsy.signal
             else autopsy
             for handle, autopsy in answer.items()
@@ -443,7 +462,9 @@ class KeepsTheWayHomeToItself(LocalBackend):
     @hookimpl
     def gridmap_submit(self, batch: Batch, context: RunContext) -> Submission:
         kept = {k: v for k, v in batch.environment.items() if k != "GRIDMAP_CONNECTION"}
-        return super().gridmap_submit(attrs.evolve(batch, environment=kept), context)
+        return super().gridmap_submit(
+            msgspec.structs.replace(batch, environment=kept), context
+        )
 
 
 class BuriesTheLiving(LocalBackend):
@@ -463,7 +484,7 @@ class DeclaresRequeue(LocalBackend):
 
     @hookimpl
     def gridmap_capabilities(self) -> Any:
-        return attrs.evolve(super().gridmap_capabilities(), requeue=True)
+        return msgspec.structs.replace(super().gridmap_capabilities(), requeue=True)
 
 
 class KeepsHandlesInMind(LocalBackend):
@@ -475,7 +496,7 @@ class KeepsHandlesInMind(LocalBackend):
     ) -> Observation:
         answer = super().gridmap_observe(handles & set(self._runners), context)
         assert isinstance(answer, Observed)
-        return attrs.evolve(answer, absent=handles - set(answer.seen))
+        return msgspec.structs.replace(answer, absent=handles - set(answer.seen))
 
 
 class AttachesToNobody(LocalBackend):
@@ -549,7 +570,7 @@ class RendersAnew(LocalBackend):
     @hookimpl
     def gridmap_render(self, batch: Batch, context: RunContext) -> Rendered:
         rendered = super().gridmap_render(batch, context)
-        return attrs.evolve(
+        return msgspec.structs.replace(
             rendered, script=f"{rendered.script}# {os.urandom(4).hex()}"
         )
 
@@ -571,7 +592,7 @@ class ShowsTheEnvironment(LocalBackend):
     def gridmap_render(self, batch: Batch, context: RunContext) -> Rendered:
         lines = "".join(f"export {k}='{v}'\n" for k, v in os.environ.items())
         rendered = super().gridmap_render(batch, context)
-        return attrs.evolve(rendered, script=f"{lines}{rendered.script}")
+        return msgspec.structs.replace(rendered, script=f"{lines}{rendered.script}")
 
 
 class HidesTheCommand(LocalBackend):
@@ -608,7 +629,7 @@ class ChangesItsMind(LocalBackend):
     def gridmap_capabilities(self) -> Any:
         self.answers += 1
         answer = super().gridmap_capabilities()
-        return attrs.evolve(answer, largest_fleet=self.answers)
+        return msgspec.structs.replace(answer, largest_fleet=self.answers)
 
 
 class AsksWhileIdentifying(LocalBackend):

@@ -7,7 +7,7 @@ runs this file in a pytest of its own.
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
+import msgspec
 import pytest
 from tests.conformance.bugs import BUGS, Bug
 from tests.conformance.mutants import Holds
@@ -31,7 +31,9 @@ class OnMutant(BackendConformance):
         factory = f"{self.mutant.__module__}:{self.mutant.__name__}"
         changes: dict[str, Any] = {"factory": factory}
         changes |= self.bug.info if self.bug else {}
-        return attrs.evolve(sound, info=attrs.evolve(sound.info, **changes))
+        return msgspec.structs.replace(
+            sound, info=msgspec.structs.replace(sound.info, **changes)
+        )
 
     @pytest.fixture
     def nonsense(self) -> Mapping[str, Any]:

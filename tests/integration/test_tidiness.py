@@ -138,6 +138,7 @@ def test_the_names_of_gridmap_import_no_more_than_they_need() -> None:
     """`from gridmap import grid_map, Job` needs neither a display nor numpy nor drmaa."""
     modules = modules_of("from gridmap import grid_map, Job")
     assert {
+        "attr",
         "drmaa",
         "matplotlib",
         "numpy",

@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-import attrs
+import msgspec
 import pytest
 from tests import jobs
 
@@ -32,8 +32,8 @@ class Busy(LocalBackend):
 def test_a_rejection_for_now_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     """With what came back and what happens next; observers hear of each."""
     local = plugins.installed().find("local")
-    busy = attrs.evolve(
-        local, info=attrs.evolve(local.info, factory=f"{__name__}:Busy")
+    busy = msgspec.structs.replace(
+        local, info=msgspec.structs.replace(local.info, factory=f"{__name__}:Busy")
     )
     events: list[Any] = []
     monitor = JobMonitor(

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 import attrs
+import msgspec
 import psutil
 import zmq
 import zstandard
@@ -103,7 +104,7 @@ def show_wrong_keys(prey: Prey) -> None:
     }
     server = {"server_public_key": keys.server_public_key}
     for changes in (own, server, own | server):
-        file = attrs.evolve(prey.file, **changes)  # type: ignore[arg-type] # all texts
+        file = msgspec.structs.replace(prey.file, **changes)
         stranger = RunnerSocket(file, b"stranger-" + secrets.token_hex(4).encode())
         with contextlib.suppress(GridMapError):
             stranger.connect(0.1)
@@ -227,7 +228,9 @@ def _inside(prey: Prey, identity: bytes) -> Iterator[Rogue]:
 def overheard(file: ConnectionFile) -> tuple[bytes, ...]:
     """Return what one with the run's key says, as it is on the wire."""
     with wire.tapped(split_tcp_address(file.addresses[0])) as tap:
-        through = attrs.evolve(file, addresses=(f"tcp://127.0.0.1:{tap.port}",))
+        through = msgspec.structs.replace(
+            file, addresses=(f"tcp://127.0.0.1:{tap.port}",)
+        )
         rogue = Rogue(RunnerSocket(through, b"overheard"))
         try:
             rogue.socket.connect(20.0)

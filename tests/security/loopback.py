@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-import attrs
+import msgspec
 
 from gridmap.backend import (
     Availability,
@@ -66,8 +66,8 @@ class LoopbackBackend(LocalBackend):
         rogues = set(map(int, os.environ.get(ROGUES, "").split()))
         answers: dict[int, Handle | Rejected] = {}
         for number in batch.runners:
-            one = attrs.evolve(batch, runners=(number,))
+            one = msgspec.structs.replace(batch, runners=(number,))
             if number in rogues:
-                one = attrs.evolve(one, command=_IDLE)
+                one = msgspec.structs.replace(one, command=_IDLE)
             answers.update(super().gridmap_submit(one, context))
         return answers

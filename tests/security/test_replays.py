@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import attrs
+import msgspec
 import pytest
 from tests.security.besieged import siege
 from tests.security.rogue import rogue
@@ -24,7 +24,9 @@ def test_recorded_bytes_of_a_runner_are_refused(
         target = split_tcp_address(run.file.addresses[0])
         with tapped(target) as wire:
             through = (f"tcp://127.0.0.1:{wire.port}",)
-            with rogue(run, file=attrs.evolve(run.file, addresses=through)) as runner:
+            with rogue(
+                run, file=msgspec.structs.replace(run.file, addresses=through)
+            ) as runner:
                 work = runner.join(run.handle(2))
                 retire(runner, work)
         (call,) = wire.calls
@@ -64,7 +66,7 @@ def test_a_changed_byte_cuts_the_connection(tmp_path: Path) -> None:
         target = split_tcp_address(run.file.addresses[0])
         with tapped(target) as wire:
             through = (f"tcp://127.0.0.1:{wire.port}",)
-            file = attrs.evolve(run.file, addresses=through)
+            file = msgspec.structs.replace(run.file, addresses=through)
             with rogue(run, file=file) as runner:
                 runner.greet(("nobody", None))
                 assert "no runner" in runner.await_one(m.Refuse).text

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import attrs
+import msgspec
 import pytest
 import zmq
 from tests.security import attackers, deeds
@@ -85,7 +85,7 @@ def with_keys(run: Siege, keys: RunKeys, *, server: bool) -> ConnectionFile:
     }
     if server:
         changes["server_public_key"] = keys.server_public_key
-    return attrs.evolve(run.file, **changes)  # type: ignore[arg-type] # keys are texts
+    return msgspec.structs.replace(run.file, **changes)
 
 
 def test_a_key_of_another_run_is_of_no_use(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_key_of_another_run_is_of_no_use(tmp_path: Path) -> None:
         siege(tmp_path / "other", honest=0) as other,
     ):
         theirs = other.file
-        mixed = attrs.evolve(
+        mixed = msgspec.structs.replace(
             theirs,
             addresses=one.file.addresses,
             server_public_key=one.file.server_public_key,
@@ -107,7 +107,7 @@ def test_a_key_of_another_run_is_of_no_use(tmp_path: Path) -> None:
         finally:
             runner.close(0.0)
         assert one.counters.denied
-        stale = attrs.evolve(theirs, addresses=one.file.addresses)
+        stale = msgspec.structs.replace(theirs, addresses=one.file.addresses)
         runner = RunnerSocket(stale, b"runner")
         try:
             with pytest.raises(RunError, match="broke off the handshake"):
@@ -130,7 +130,9 @@ def test_a_runner_does_not_speak_to_an_impostor(tmp_path: Path) -> None:
         impostor.setsockopt(zmq.CURVE_SECRETKEY, keys.server_secret_key.encode())
         port = impostor.bind_to_random_port("tcp://127.0.0.1")
         with siege(tmp_path / "place") as run:
-            file = attrs.evolve(run.file, addresses=(f"tcp://127.0.0.1:{port}",))
+            file = msgspec.structs.replace(
+                run.file, addresses=(f"tcp://127.0.0.1:{port}",)
+            )
             runner = RunnerSocket(file, b"runner")
             try:
                 with pytest.raises(RunError, match="broke off the handshake"):

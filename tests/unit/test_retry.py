@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-import attrs
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -282,7 +282,9 @@ def test_out_of_time_gets_the_next_step() -> None:
     rule = Escalate(walltime=["1:00", "2:00:00"])
     resources = Resources(walltime=60, cores=2, queue="long")
     decision = rule.decide(died(Cause.TIME_LIMIT), (), resources, 0)
-    assert decision == Again(resources=attrs.evolve(resources, walltime=7200))
+    assert decision == Again(
+        resources=msgspec.structs.replace(resources, walltime=7200)
+    )
     longest = Resources(walltime=7200)
     assert rule.decide(died(Cause.TIME_LIMIT), (), longest, 0) == GiveUp()
     assert rule.decide(died(Cause.OUT_OF_MEMORY), (), resources, 0) is None
@@ -340,10 +342,10 @@ def test_what_may_be_asked_for_is_known_beforehand() -> None:
         (lambda: Escalate(memory=["1G", "1024M"]), "steps of memory must grow"),
         (lambda: Escalate(walltime=[20, 10]), "steps of walltime must grow"),
         (lambda: Escalate(memory=["a lot"]), "not an amount of memory"),
-        (lambda: Escalate(memory=[None]), "no list of steps"),
-        (lambda: Escalate(memory=object()), "no list of steps"),
+        (lambda: Escalate(memory=[None]), "no list of steps"),  # type: ignore[list-item]
+        (lambda: Escalate(memory=object()), "no list of steps"),  # type: ignore[arg-type]
         (lambda: Escalate(walltime=["-5"]), "not a length of time"),
-        (lambda: Escalate(walltime=[[5]]), "not a length of time"),
+        (lambda: Escalate(walltime=[[5]]), "not a length of time"),  # type: ignore[list-item]
         (lambda: make_rules(3), "is no rule"),  # type: ignore[arg-type]
         (lambda: make_rules([Retry(), "again"]), "'again' is no rule"),  # type: ignore[list-item]
         (lambda: make_rules(Retry), "is no rule"),  # type: ignore[arg-type]

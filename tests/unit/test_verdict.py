@@ -3,7 +3,7 @@
 import itertools
 from typing import Any
 
-import attrs
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -199,7 +199,7 @@ PLAIN_VERDICTS = st.builds(
 @given(PLAIN_VERDICTS, st.lists(PLAIN_VERDICTS, max_size=2).map(tuple))
 def test_every_verdict_can_be_told(verdict: Verdict, earlier: tuple[Verdict]) -> None:
     """Whatever the witnesses said, there is a headline, no error, and no trick."""
-    told = attrs.evolve(verdict, earlier=earlier).explain()
+    told = msgspec.structs.replace(verdict, earlier=earlier).explain()
     assert verdict.cause.value in told.partition("\n")[0]
     assert all(line.isprintable() for line in told.split("\n"))
 

@@ -10,14 +10,12 @@ from __future__ import annotations
 import difflib
 import logging
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from gridmap import plugins
 from gridmap.backend import Killed, RunContext
-from gridmap.connection import Driver
 from gridmap.errors import InvalidRequestError, RunError
 from gridmap.journal.lock import driver_of
 from gridmap.journal.log import read_only
@@ -30,7 +28,9 @@ from gridmap.rundir import RunDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
+    from gridmap.connection import Driver
     from gridmap.events import AnyEvent
     from gridmap.monitor.past import Restored
     from gridmap.payload import Frame, Parcel
@@ -41,8 +41,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-@attrs.frozen(kw_only=True)
-class RunState:
+class RunState(msgspec.Struct, frozen=True, kw_only=True):
     """How far a run is that can be resumed.
 
     Attributes:

@@ -7,33 +7,33 @@ texts, and mappings are keyed by what core asked about, never by position.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from pathlib import Path  # noqa: TC003 - a signature tells it, as those below
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import attrs
+import msgspec
 
-from gridmap.resources import Resources
+from gridmap.arguments import check_types
+from gridmap.concealing import Concealing
+from gridmap.resources import Resources  # noqa: TC001 - likewise
 
 if TYPE_CHECKING:
-    from gridmap.desk import Desk  # noqa: TC004 - attrs does not evaluate it
+    from gridmap.desk import Desk
+else:
+    Desk = object  # a node has none
 
 INTERFACE: Final = 1
 """Version of the hook interface. A backend states the one it was written for."""
 
+_NAME: Final = re.compile(r"\S+")
+_REFERENCE: Final = re.compile(r"[\w.]+:\w+")
+
 # What a plugin tells before a run is checked where it makes it, so that the error
 # points there.
-_a = attrs.validators.instance_of
-_NAME: Final = attrs.validators.matches_re(r"\S+")
-_REFERENCE: Final = attrs.validators.matches_re(r"[\w.]+:\w+")
 
 
-def _tuple(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(names)
-
-
-@attrs.frozen(kw_only=True)
-class Availability:
+class Availability(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a backend can be used on this machine, found out cheaply.
 
     Attributes:
@@ -44,13 +44,16 @@ class Availability:
             except as the fall-back of last resort.
     """
 
-    usable: bool = attrs.field(validator=_a(bool))
-    reason: str = attrs.field(validator=_a(str))
-    preference: int = attrs.field(default=0, validator=_a(int))
+    usable: bool
+    reason: str
+    preference: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what a plugin should not say."""
+        check_types(self, usable=bool, reason=str, preference=int)
 
 
-@attrs.frozen(kw_only=True)
-class BackendInfo:
+class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A backend, before anything of it is imported.
 
     Attributes:
@@ -65,14 +68,31 @@ class BackendInfo:
         aliases: Other names users may write.
     """
 
-    name: str = attrs.field(validator=[_a(str), _NAME])
-    summary: str = attrs.field(validator=_a(str))
-    factory: str = attrs.field(validator=[_a(str), _REFERENCE])
-    availability: str = attrs.field(validator=[_a(str), _REFERENCE])
-    interface: int = attrs.field(default=INTERFACE, validator=_a(int))
-    aliases: tuple[str, ...] = attrs.field(
-        default=(), converter=_tuple, validator=attrs.validators.deep_iterable(_a(str))
-    )
+    name: str
+    summary: str
+    factory: str
+    availability: str
+    interface: int = INTERFACE
+    aliases: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what a plugin should not say; take any iterable of aliases."""
+        texts = dict.fromkeys(("name", "summary", "factory", "availability"), str)
+        check_types(self, interface=int, **texts)
+        self._check("name", _NAME, "a word")
+        self._check("factory", _REFERENCE, "'module:Class'")
+        self._check("availability", _REFERENCE, "'module:function'")
+        aliases: tuple[Any, ...] = tuple(self.aliases)
+        if strangers := [name for name in aliases if not isinstance(name, str)]:
+            msg = f"aliases of backend {self.name}: {strangers[0]!r:.200} is no text"
+            raise TypeError(msg)
+        msgspec.structs.force_setattr(self, "aliases", aliases)
+
+    def _check(self, name: str, pattern: re.Pattern[str], expected: str) -> None:
+        value = getattr(self, name)
+        if pattern.fullmatch(value) is None:
+            msg = f"{name}={value!r} of a backend must be {expected}"
+            raise ValueError(msg)
 
 
 class Reach(enum.Enum):
@@ -84,8 +104,7 @@ class Reach(enum.Enum):
     """On other machines: addresses a node can reach are needed."""
 
 
-@attrs.frozen(kw_only=True)
-class Capabilities:
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a backend's scheduler can do here.
 
     Attributes:
@@ -112,8 +131,7 @@ def _own_desk() -> Desk:
     return Desk()
 
 
-@attrs.frozen(kw_only=True)
-class RunContext:
+class RunContext(Concealing, msgspec.Struct, frozen=True, kw_only=True):
     """What a backend may know of the run it serves.
 
     Attributes:
@@ -127,16 +145,17 @@ class RunContext:
         desk: Where the scheduler's programs are run: see `gridmap.desk`.
     """
 
+    concealed = frozenset({"desk"})
+
     token: str
     name: str
     directory: Path
     logs: Path
-    options: Mapping[str, object] = attrs.field(factory=dict)
-    desk: Desk = attrs.field(factory=_own_desk, eq=False, repr=False)
+    options: Mapping[str, object] = {}
+    desk: Desk = msgspec.field(default_factory=_own_desk)
 
 
-@attrs.frozen(order=True)
-class Handle:
+class Handle(msgspec.Struct, frozen=True, order=True):
     """The scheduler's name for one runner.
 
     Attributes:
@@ -156,8 +175,7 @@ Handles: TypeAlias = frozenset[Handle]
 """Whom a verb is asked about."""
 
 
-@attrs.frozen(kw_only=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """Runners to start with one submission: alike in everything but their number.
 
     Attributes:
@@ -180,8 +198,7 @@ class Batch:
     avoid: frozenset[str] = frozenset()
 
 
-@attrs.frozen(kw_only=True)
-class Rendered:
+class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     """The exact submission, for people and for tests.
 
     Attributes:
@@ -194,8 +211,7 @@ class Rendered:
     script: str | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True, kw_only=True):
     """The scheduler would not take a runner.
 
     Attributes:
@@ -230,8 +246,7 @@ class SeenState(enum.Enum):
     """A state this plugin does not know; see the raw text."""
 
 
-@attrs.frozen(kw_only=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What the scheduler showed of one runner.
 
     Attributes:
@@ -247,8 +262,7 @@ class Seen:
     node: str | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Observed:
+class Observed(msgspec.Struct, frozen=True, kw_only=True):
     """The scheduler answered.
 
     Attributes:
@@ -272,8 +286,7 @@ class Observed:
         return cls(seen=seen, absent=asked - set(seen))
 
 
-@attrs.frozen(kw_only=True)
-class NotAsked:
+class NotAsked(msgspec.Struct, frozen=True, kw_only=True):
     """The scheduler could not be asked; this says nothing about any runner.
 
     Attributes:
@@ -311,8 +324,7 @@ class Ending(enum.Enum):
     """The scheduler could not start it (no such directory, no shell, …)."""
 
 
-@attrs.frozen(kw_only=True)
-class Autopsy:
+class Autopsy(msgspec.Struct, frozen=True, kw_only=True):
     """What accounting says of a runner that is over.
 
     Attributes:
@@ -353,8 +365,7 @@ Kills: TypeAlias = Mapping[Handle, Killed]
 """What became of the request to kill, for each runner named."""
 
 
-@attrs.frozen(kw_only=True)
-class Resubmitted:
+class Resubmitted(msgspec.Struct, frozen=True, kw_only=True):
     """A runner was started again.
 
     Attributes:
@@ -377,8 +388,7 @@ class Coming(enum.Enum):
     """The runner is to give way, be it that its processes are only suspended."""
 
 
-@attrs.frozen(kw_only=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """What a signal means by which a scheduler warns.
 
     Attributes:
@@ -390,14 +400,17 @@ class Notice:
             ends itself first leaves no trace of who wanted it.
     """
 
-    coming: Coming = attrs.field(validator=_a(Coming))
-    text: str = attrs.field(validator=_a(str))
+    coming: Coming
+    text: str
     within_s: float | None = None
     stay: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse what a plugin should not say."""
+        check_types(self, coming=Coming, text=str)
 
-@attrs.frozen(kw_only=True)
-class Identity:
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """Who a runner is, as its node's environment tells.
 
     Attributes:
@@ -411,14 +424,19 @@ class Identity:
 
     handle: Handle | None = None
     deadline: float | None = None
-    warnings: Mapping[int, Notice] = attrs.field(
-        factory=dict, validator=attrs.validators.deep_mapping(_a(int), _a(Notice))
-    )
+    warnings: Mapping[int, Notice] = {}
     slots: int | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what a plugin should not say."""
+        warnings: Mapping[object, object] = self.warnings  # type: ignore[assignment]
+        for number, notice in warnings.items():
+            if not isinstance(number, int) or not isinstance(notice, Notice):
+                msg = f"warnings map signals to a Notice each, not {number!r} to {notice!r}"
+                raise TypeError(msg)
 
-@attrs.frozen(kw_only=True)
-class Check:
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
     """One thing `gridmap doctor` looked at.
 
     Attributes:
@@ -428,7 +446,11 @@ class Check:
         advice: What to do if it is not; empty if it is.
     """
 
-    name: str = attrs.field(validator=_a(str))
-    passed: bool = attrs.field(validator=_a(bool))
-    found: str = attrs.field(validator=_a(str))
-    advice: str = attrs.field(default="", validator=_a(str))
+    name: str
+    passed: bool
+    found: str
+    advice: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what a plugin should not say."""
+        check_types(self, name=str, passed=bool, found=str, advice=str)

@@ -18,11 +18,11 @@ import socket
 import stat
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import attrs
 import msgspec
 
+from gridmap.concealing import Concealing
 from gridmap.errors import ConnectionFileError
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ def split_tcp_address(address: str) -> tuple[str, int]:
     return match[1] or match[2], int(match[3])
 
 
-@attrs.frozen(kw_only=True)
-class Driver:
+class Driver(msgspec.Struct, frozen=True, kw_only=True):
     """The user's process that a run belongs to, so that runners can miss it.
 
     Attributes:
@@ -80,10 +79,16 @@ class Driver:
             machine and its process id namespace.
     """
 
-    pid: int = attrs.field(validator=attrs.validators.gt(0))
+    pid: int
     start: str
     host: str
     machine: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is no process."""
+        if self.pid <= 0:
+            msg = f"pid {self.pid} is not one of a process"
+            raise ValueError(msg)
 
     @classmethod
     def here(cls) -> Driver:
@@ -112,38 +117,7 @@ class Driver:
         return _start_of(self.pid) != self.start
 
 
-def _key(*, secret: bool = False) -> Any:
-    """Return the attrs field of a Z85 key, hidden from texts if *secret*."""
-    return attrs.field(
-        default=None, repr=not secret, validator=attrs.validators.optional(_check_key)
-    )
-
-
-def _check_key(_owner: object, field: attrs.Attribute[str], value: object) -> None:
-    """Refuse what is not a Z85 key, without showing it: it may be the secret."""
-    if not isinstance(value, str) or _Z85_KEY.fullmatch(value) is None:
-        msg = f"{field.name} is not a key of 40 Z85 characters"
-        raise ValueError(msg)
-
-
-def _check_addresses(
-    owner: ConnectionFile, _field: attrs.Attribute[tuple[str, ...]], value: object
-) -> None:
-    """Refuse an empty list, unknown transports, and TCP without keys."""
-    if not value or not isinstance(value, tuple):
-        msg = "addresses must be a tuple with at least one address"
-        raise ValueError(msg)
-    for address in value:
-        if address.startswith("ipc:///"):
-            continue
-        split_tcp_address(address)
-        if None in owner.keys:
-            msg = f"{address} needs all three keys: gridmap never speaks TCP in clear"
-            raise ValueError(msg)
-
-
-@attrs.frozen(kw_only=True)
-class ConnectionFile:
+class ConnectionFile(Concealing, msgspec.Struct, frozen=True, kw_only=True):
     """What a runner has to know before it can say its first word.
 
     Its texts never show the secret key.
@@ -178,25 +152,57 @@ class ConnectionFile:
         False
     """
 
-    server_public_key: str | None = _key()
-    client_public_key: str | None = _key()
-    client_secret_key: str | None = _key(secret=True)
-    addresses: tuple[str, ...] = attrs.field(validator=_check_addresses)
-    token: str = attrs.field(validator=attrs.validators.matches_re(_TOKEN))
+    concealed = frozenset({"client_secret_key"})
+
+    server_public_key: str | None = None
+    client_public_key: str | None = None
+    client_secret_key: str | None = None
+    addresses: tuple[str, ...]
+    token: str
     backend: str
     backend_factory: str
-    max_frame_bytes: int = attrs.field(
-        default=MAX_FRAME_BYTES, validator=attrs.validators.gt(0)
-    )
-    driver: Driver = attrs.field(factory=Driver.here)
+    max_frame_bytes: int = MAX_FRAME_BYTES
+    driver: Driver = msgspec.field(default_factory=Driver.here)
     resumable: bool = False
-    memory: str = attrs.field(
-        default="", validator=attrs.validators.matches_re(_REFERENCE)
-    )
+    memory: str = ""
     bulk: tuple[str, ...] = ()
-    version: int = attrs.field(
-        default=VERSION, validator=attrs.validators.in_((VERSION,))
-    )
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        """Refuse what no runner could use; no error shows a key, it may be the secret."""
+        for name in ("server_public_key", "client_public_key", "client_secret_key"):
+            key = getattr(self, name)
+            if key is not None and not _matches(_Z85_KEY, key):
+                msg = f"{name} is not a key of 40 Z85 characters"
+                raise ValueError(msg)
+        self._check_addresses()
+        if not _matches(_TOKEN, self.token):
+            msg = f"token {self.token!r:.100} is not random hexadecimal"
+            raise ValueError(msg)
+        if not _matches(_REFERENCE, self.memory):
+            msg = f"memory {self.memory!r:.100} is no reference to any"
+            raise ValueError(msg)
+        if self.max_frame_bytes <= 0:
+            msg = f"max_frame_bytes={self.max_frame_bytes} lets nothing pass"
+            raise ValueError(msg)
+        if self.version != VERSION:
+            msg = f"version {self.version} is not {VERSION}"
+            raise ValueError(msg)
+
+    def _check_addresses(self) -> None:
+        """Refuse an empty list, unknown transports, and TCP without keys."""
+        if not self.addresses or not isinstance(self.addresses, tuple):
+            msg = "addresses must be a tuple with at least one address"
+            raise ValueError(msg)
+        for address in self.addresses:
+            if address.startswith("ipc:///"):
+                continue
+            split_tcp_address(address)
+            if None in self.keys:
+                msg = (
+                    f"{address} needs all three keys: gridmap never speaks TCP in clear"
+                )
+                raise ValueError(msg)
 
     @property
     def keys(self) -> tuple[str | None, str | None, str | None]:
@@ -246,8 +252,6 @@ class ConnectionFile:
             data = _read_private(directory, path)
         try:
             file = msgspec.json.decode(data, type=cls)
-            attrs.validate(file)
-            attrs.validate(file.driver)
         except (msgspec.MsgspecError, ValueError, UnicodeDecodeError) as error:
             text = (
                 f"its content is damaged or of another version of gridmap ({error}); "
@@ -256,6 +260,10 @@ class ConnectionFile:
             # The error of a validator holds the value, a damaged key perhaps.
             raise _refusal(path, text) from None
         return file
+
+
+def _matches(pattern: re.Pattern[str], text: object) -> bool:
+    return isinstance(text, str) and pattern.fullmatch(text) is not None
 
 
 def _refusal(path: Path, text: str) -> ConnectionFileError:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+import msgspec
 
-import attrs
-
-_TEXT: Final = attrs.validators.instance_of(str)
+from gridmap.arguments import check_types
 
 
-@attrs.frozen(kw_only=True)
-class Explanation:
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """Why a runner does not start, for people.
 
     Attributes:
@@ -26,9 +23,13 @@ class Explanation:
         odd: ask the administrator
     """
 
-    reason: str = attrs.field(validator=_TEXT)
-    meaning: str = attrs.field(default="", validator=_TEXT)
-    advice: str = attrs.field(default="", validator=_TEXT)
+    reason: str
+    meaning: str = ""
+    advice: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no text where it is made: in a plugin."""
+        check_types(self, reason=str, meaning=str, advice=str)
 
     def __str__(self) -> str:
         """Return all of it as one line: ``meaning (reason): advice``."""

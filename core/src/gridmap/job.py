@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
+import msgspec
 
 from gridmap.arguments import check_mapping, check_text, items
 from gridmap.environment import portable
@@ -26,13 +26,6 @@ ResourceRequest = Resources | Mapping[str, Any] | Iterable[str] | str | None
 GridMap had it, texts such as ``"arch=lx-amd64"`` for the scheduler's own requests."""
 
 
-def _callable(_: object, field: attrs.Attribute[Any], value: object) -> None:
-    if not callable(value):
-        msg = f"the {field.name} of a job must be callable, not {value!r}"
-        raise InvalidRequestError(msg)
-
-
-@attrs.define(eq=False, slots=True)
 class Job:
     """One call of a function, with what it needs and, later, what came of it.
 
@@ -73,37 +66,87 @@ class Job:
         InvalidRequestError: If anything else does.
     """
 
-    function: Callable[..., Any] = attrs.field(validator=_callable, alias="f")
-    args: Iterable[Any]
-    kwlist: Mapping[str, Any] | None = None
-    cleanup: bool = True
-    mem_free: str | int | None = None
-    name: str = "gridmap_job"
-    num_slots: int = 1
-    queue: str | None = None
-    interpreting_shell: str | None = None
-    copy_env: bool = True
-    add_env: Mapping[str, object] | None = None
-    project: str | None = None
-    validation_level: str | None = None
-    os_distribution: str | None = None
-    os_minor: str | None = None
-    par_env: str | None = None
-    gpu: int = 0
-    h_vmem: str | int | None = None
-    h_rt: str | float | None = None
-    resources: ResourceRequest = None
-    white_list: Iterable[str] | None = attrs.field(default=None, kw_only=True)
-    ret: Any = attrs.field(default=None, init=False)
-    exception: BaseException | None = attrs.field(default=None, init=False)
-    traceback: str | None = attrs.field(default=None, init=False)
-    id: int | None = attrs.field(default=None, init=False)
-    working_dir: str = attrs.field(init=False)
-    environment: dict[str, str] = attrs.field(init=False, repr=False)
-    request: Resources = attrs.field(init=False, repr=False)
+    __slots__ = (
+        *("function", "args", "kwlist", "cleanup", "mem_free", "name", "num_slots"),
+        *("queue", "interpreting_shell", "copy_env", "add_env", "project"),
+        *(
+            "validation_level",
+            "os_distribution",
+            "os_minor",
+            "par_env",
+            "gpu",
+            "h_vmem",
+        ),
+        *("h_rt", "resources", "white_list", "ret", "exception", "traceback", "id"),
+        *("working_dir", "environment", "request", "__weakref__"),
+    )
 
-    def __attrs_post_init__(self) -> None:
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        args: Iterable[Any],
+        kwlist: Mapping[str, Any] | None = None,
+        cleanup: bool = True,
+        mem_free: str | int | None = None,
+        name: str = "gridmap_job",
+        num_slots: int = 1,
+        queue: str | None = None,
+        interpreting_shell: str | None = None,
+        copy_env: bool = True,
+        add_env: Mapping[str, object] | None = None,
+        project: str | None = None,
+        validation_level: str | None = None,
+        os_distribution: str | None = None,
+        os_minor: str | None = None,
+        par_env: str | None = None,
+        gpu: int = 0,
+        h_vmem: str | int | None = None,
+        h_rt: str | float | None = None,
+        resources: ResourceRequest = None,
+        *,
+        white_list: Iterable[str] | None = None,
+    ) -> None:
+        self.function = f
+        self.args = args
+        self.kwlist = kwlist
+        self.cleanup = cleanup
+        self.mem_free = mem_free
+        self.name = name
+        self.num_slots = num_slots
+        self.queue = queue
+        self.interpreting_shell = interpreting_shell
+        self.copy_env = copy_env
+        self.add_env = add_env
+        self.project = project
+        self.validation_level = validation_level
+        self.os_distribution = os_distribution
+        self.os_minor = os_minor
+        self.par_env = par_env
+        self.gpu = gpu
+        self.h_vmem = h_vmem
+        self.h_rt = h_rt
+        self.resources = resources
+        self.white_list = white_list
+        self.ret: Any = None
+        self.exception: BaseException | None = None
+        self.traceback: str | None = None
+        self.id: int | None = None
+        self._settle()
+
+    def __repr__(self) -> str:
+        """Return what it calls, with what, and what became of it."""
+        return (
+            f"Job(function={self.function!r}, args={self.args!r}, "
+            f"kwlist={self.kwlist!r}, name={self.name!r}, id={self.id!r}, "
+            f"ret={self.ret!r}, exception={self.exception!r})"
+        )
+
+    def _settle(self) -> None:
         """Check the request and take down where and in what the job is made."""
+        function: object = self.function
+        if not callable(function):
+            msg = f"the function of a job must be callable, not {function!r}"
+            raise InvalidRequestError(msg)
         check_text("name", self.name)
         items("args", self.args, "the positional arguments, in a list")
         check_mapping("kwlist", self.kwlist, "parameters to arguments")
@@ -139,7 +182,7 @@ class Job:
             "validation_level": level,
             **dict(base.options),
         }
-        return attrs.evolve(
+        return msgspec.structs.replace(
             base,
             memory=self.mem_free if self.mem_free is not None else base.memory,
             memory_limit=self.h_vmem if self.h_vmem is not None else base.memory_limit,

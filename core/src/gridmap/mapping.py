@@ -6,25 +6,24 @@ import contextlib
 import functools
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
+import msgspec
 
 from gridmap import payload
 from gridmap.display.observing import is_wanted, make_progress
-from gridmap.job import Job
 from gridmap.monitor.expectation import Call
 from gridmap.monitor.monitor import JobMonitor
 from gridmap.monitor.store import encode_call
-from gridmap.retry import RetryRules
 from gridmap.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from gridmap.job import Job
     from gridmap.payload import Parcel
     from gridmap.resources import Resources
+    from gridmap.retry import RetryRules
     from gridmap.settings import Settings
 
 _WINDOW: Final = 10_000
@@ -39,8 +38,7 @@ _SOON_S: Final = 0.1
 """How long the inputs that a generator has given wait for its next ones."""
 
 
-@attrs.frozen(kw_only=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """How a run that can be resumed goes on without its script; see `gridmap attach`.
 
     Attributes:
@@ -62,8 +60,7 @@ class Terms:
     settings: dict[str, object]
 
 
-@attrs.frozen(kw_only=True)
-class Map:
+class Map(msgspec.Struct, frozen=True, kw_only=True):
     """One map, from the arguments on."""
 
     name: str
@@ -208,13 +205,12 @@ class Map:
         return [gathered.values[number] for number in range(len(jobs))]
 
 
-@attrs.define
-class _Gathered:
+class _Gathered(msgspec.Struct):
     """Results so far."""
 
     return_exceptions: bool
     jobs: Sequence[Job] | None = None
-    values: dict[int, Any] = attrs.field(factory=dict)
+    values: dict[int, Any] = {}
 
     @contextlib.contextmanager
     def handed_on(self) -> Iterator[None]:
@@ -253,7 +249,7 @@ def _call(
     """Return jobs that are alike, kept to some nodes if they name none themselves."""
     request = job.request
     if nodes and not request.nodes:
-        request = attrs.evolve(request, nodes=nodes)
+        request = msgspec.structs.replace(request, nodes=nodes)
     return Call(
         first=first,
         function=job.function,
@@ -282,7 +278,7 @@ def apply_settings(request: Resources, settings: Settings) -> Resources:
     options = dict(request.options)
     if request.cores > 1:
         options.setdefault("par_env", settings.parallel_environment)
-    return attrs.evolve(
+    return msgspec.structs.replace(
         request,
         queue=request.queue or settings.queue,
         memory=request.memory or ("1G" if settings.use_mem_free else None),
@@ -290,8 +286,7 @@ def apply_settings(request: Resources, settings: Settings) -> Resources:
     )
 
 
-@attrs.define
-class _Inputs:
+class _Inputs(msgspec.Struct):
     """The inputs of a map, as they are read.
 
     Attributes:

@@ -15,7 +15,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
-import attrs
+import msgspec
 
 DIRECTORY: Final = "/"
 """Where programs run: the user's own directory may be gone, or closed to them."""
@@ -25,8 +25,7 @@ _LAST_WORDS_S: Final = 1.0
 child in a session of its own may hold them."""
 
 
-@attrs.frozen(kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What a program that ran to its end said.
 
     Attributes:
@@ -51,8 +50,7 @@ class Answer:
         return " ".join(text.split()) or f"exit status {self.status}, and no word"
 
 
-@attrs.frozen(kw_only=True)
-class NoAnswer:
+class NoAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The program did not run, or not to its end.
 
     Attributes:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import attrs
+import msgspec
 
 from gridmap import payload
+from gridmap.concealing import Concealing
 from gridmap.control import kept, record
 from gridmap.errors import InvalidRequestError, RunError
 from gridmap.journal.log import read_only
@@ -17,14 +17,15 @@ from gridmap.lifecycle import JobState
 from gridmap.monitor.named import read
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from gridmap.control.register import Entry, Register
     from gridmap.monitor.past import Restored
     from gridmap.overview import Overview
     from gridmap.rundir import RunDirectory
 
 
-@attrs.frozen(kw_only=True)
-class Replay:
+class Replay(Concealing, msgspec.Struct, frozen=True, kw_only=True):
     """A job, with all that it was called with.
 
     Attributes:
@@ -35,10 +36,12 @@ class Replay:
         directory: Where it ran; empty if the journal does not tell.
     """
 
+    concealed = frozenset({"environment"})
+
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
-    environment: Mapping[str, str | None] = attrs.field(repr=False)
+    environment: Mapping[str, str | None]
     directory: str
 
     def call(self) -> Any:

@@ -12,13 +12,13 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
+import msgspec
 
 from gridmap.arguments import check_mapping, items
 from gridmap.errors import InvalidRequestError, InvalidResourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
 _MEMORY: Final = re.compile(
     r"\s*(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?\s*", re.IGNORECASE
@@ -145,18 +145,6 @@ def format_memory(amount: int) -> str:
     return f"{size:.3g} TiB"
 
 
-def _memory(value: str | int | None) -> int | None:
-    return parse_memory(value)
-
-
-def _memory_limit(value: str | int | None) -> int | None:
-    return parse_memory(value, name="memory_limit")
-
-
-def _walltime(value: str | float | timedelta | None) -> int | None:
-    return parse_walltime(value)
-
-
 def _names(value: str | Iterable[str] | None, name: str) -> tuple[str, ...]:
     if value is None:
         return ()
@@ -164,14 +152,6 @@ def _names(value: str | Iterable[str] | None, name: str) -> tuple[str, ...]:
         return (value,)
     found = items(name, value, "a text, or several", InvalidResourceError)
     return tuple(str(item) for item in found)
-
-
-def _nodes(value: str | Iterable[str] | None) -> tuple[str, ...]:
-    return _names(value, "nodes")
-
-
-def _native(value: str | Iterable[str] | None) -> tuple[str, ...]:
-    return _names(value, "native")
 
 
 def _options(
@@ -187,27 +167,22 @@ def _options(
     )
 
 
-def _count(least: int) -> Callable[[object, attrs.Attribute[Any], object], None]:
-    def check(_: object, field: attrs.Attribute[Any], value: object) -> None:
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            msg = f"{field.name}={value!r} must be a whole number of at least {least}"
-            raise InvalidResourceError(msg)
-
-    return check
+def _check_count(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        msg = f"{name}={value!r} must be a whole number of at least {least}"
+        raise InvalidResourceError(msg)
 
 
-def _plain_text(_: object, field: attrs.Attribute[Any], value: object) -> None:
-    texts = value if isinstance(value, tuple) else (value,)
+def _check_texts(name: str, texts: Iterable[object]) -> None:
     for text in texts:
         if text is None:
             continue
         if not isinstance(text, str) or not text or any(ord(c) < 32 for c in text):  # noqa: PLR2004
-            msg = f"{field.name}={text!r} must be a text of one line, not empty"
+            msg = f"{name}={text!r} must be a text of one line, not empty"
             raise InvalidResourceError(msg)
 
 
-@attrs.frozen(kw_only=True)
-class Resources:
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
     """What one job needs; jobs with equal resources share runners.
 
     Attributes:
@@ -225,20 +200,52 @@ class Resources:
         native: Raw options, handed to the scheduler as they are.
     """
 
-    memory: int | None = attrs.field(default=None, converter=_memory)
-    memory_limit: int | None = attrs.field(default=None, converter=_memory_limit)
-    walltime: int | None = attrs.field(default=None, converter=_walltime)
-    cores: int = attrs.field(default=1, validator=_count(1))
-    gpus: int = attrs.field(default=0, validator=_count(0))
-    queue: str | None = attrs.field(default=None, validator=_plain_text)
-    account: str | None = attrs.field(default=None, validator=_plain_text)
-    nodes: tuple[str, ...] = attrs.field(
-        default=(), converter=_nodes, validator=_plain_text
-    )
-    options: tuple[tuple[str, str], ...] = attrs.field(default=(), converter=_options)
-    native: tuple[str, ...] = attrs.field(
-        default=(), converter=_native, validator=_plain_text
-    )
+    memory: int | None = None
+    memory_limit: int | None = None
+    walltime: int | None = None
+    cores: int = 1
+    gpus: int = 0
+    queue: str | None = None
+    account: str | None = None
+    nodes: tuple[str, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+    native: tuple[str, ...] = ()
+
+    if TYPE_CHECKING:  # what is taken is more than what is kept
+
+        def __init__(
+            self,
+            *,
+            memory: str | int | None = None,
+            memory_limit: str | int | None = None,
+            walltime: str | float | timedelta | None = None,
+            cores: int = 1,
+            gpus: int = 0,
+            queue: str | None = None,
+            account: str | None = None,
+            nodes: str | Iterable[str] | None = (),
+            options: Mapping[str, object] | Iterable[tuple[str, object]] | None = (),
+            native: str | Iterable[str] | None = (),
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        """Read amounts and names as people write them, and refuse what is none."""
+        read = {
+            "memory": parse_memory(self.memory),
+            "memory_limit": parse_memory(self.memory_limit, name="memory_limit"),
+            "walltime": parse_walltime(self.walltime),
+            "nodes": _names(self.nodes, "nodes"),
+            "options": _options(self.options),
+            "native": _names(self.native, "native"),
+        }
+        for name, value in read.items():
+            msgspec.structs.force_setattr(self, name, value)
+        _check_count("cores", self.cores, 1)
+        _check_count("gpus", self.gpus, 0)
+        _check_texts("queue", (self.queue,))
+        _check_texts("account", (self.account,))
+        _check_texts("nodes", self.nodes)
+        _check_texts("native", self.native)
 
     def option(self, name: str) -> str | None:
         """Return the option *name*, None if it was not given."""
@@ -259,7 +266,7 @@ def with_memory(resources: Resources, amount: int) -> Resources:
     options = dict(resources.options)
     if "h_vmem" in options:  # GridMap's word, and its way of counting by the slot
         options["h_vmem"] = str(amount)
-    return attrs.evolve(
+    return msgspec.structs.replace(
         resources,
         memory=amount if request else None,
         memory_limit=amount,
@@ -280,7 +287,7 @@ def make_resources(value: Resources | Mapping[str, Any] | None) -> Resources:
         return value
     check_mapping("resources", value, "names to amounts", InvalidResourceError)
     fields = dict(value or {})
-    known = {field.name for field in attrs.fields(Resources)}
+    known = set(Resources.__struct_fields__)
     if unknown := sorted(set(fields) - known):
         msg = f"unknown resources {unknown}: there are {sorted(known)}"
         raise InvalidResourceError(msg)

@@ -15,9 +15,10 @@ import itertools
 import zlib
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import attrs
+import msgspec
+from msgspec.structs import force_setattr
 
 from gridmap.errors import InvalidRequestError, qualified_name
 from gridmap.resources import (
@@ -48,8 +49,7 @@ _REFUSED: Final = {
 }
 
 
-@attrs.frozen(kw_only=True)
-class Again:
+class Again(msgspec.Struct, frozen=True, kw_only=True):
     """Run the job again.
 
     Attributes:
@@ -63,12 +63,12 @@ class Again:
     avoid: frozenset[str] = frozenset()
 
 
-@attrs.frozen(kw_only=True)
-class GiveUp:
+class GiveUp(msgspec.Struct, frozen=True, kw_only=True):
     """Let the verdict stand."""
 
 
 Decision: TypeAlias = "Again | GiveUp"
+Ends: TypeAlias = "type[BaseException] | Cause | str"
 
 
 def _named(value: object) -> Cause | str:
@@ -88,13 +88,7 @@ def _named(value: object) -> Cause | str:
     raise InvalidRequestError(msg)
 
 
-def _named_all(
-    value: type[BaseException]
-    | Cause
-    | str
-    | Iterable[type[BaseException] | Cause | str]
-    | None,
-) -> frozenset[Cause | str] | None:
+def _named_all(value: Ends | Iterable[Ends] | None) -> frozenset[Cause | str] | None:
     if value is None:
         return None
     several = isinstance(value, Iterable) and not isinstance(value, (str, type))
@@ -106,24 +100,15 @@ def _named_all(
     return found
 
 
-def _times(_: object, __: object, value: Any) -> None:
-    if value is None:
+def _check_times(times: Any) -> None:
+    if times is None:
         return
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        msg = f"times={value!r} must be a whole number of at least 0, or None"
+    if not isinstance(times, int) or isinstance(times, bool) or times < 0:
+        msg = f"times={times!r} must be a whole number of at least 0, or None"
         raise InvalidRequestError(msg)
 
 
-def _delay(value: float | str | timedelta) -> float:
-    return parse_pause(value, name="delay")
-
-
-def _most_delay(value: float | str | timedelta | None) -> float | None:
-    return None if value is None else parse_pause(value, name="most_delay")
-
-
-@attrs.frozen
-class Retry:
+class Retry(msgspec.Struct, frozen=True):
     """Run jobs again that ended in certain ways, a number of times.
 
     Where a job ended otherwise, the rule has no opinion. Attempts that ended otherwise
@@ -149,19 +134,33 @@ class Retry:
         [1, 2]
     """
 
-    on: frozenset[Cause | str] | None = attrs.field(default=None, converter=_named_all)
-    times: int | None = attrs.field(default=None, validator=_times, kw_only=True)
-    delay: float = attrs.field(default=0.0, converter=_delay, kw_only=True)
-    most_delay: float | None = attrs.field(
-        default=None, converter=_most_delay, kw_only=True
-    )
+    on: frozenset[Cause | str] | None = None
+    times: int | None = None
+    delay: float = 0.0
+    most_delay: float | None = None
 
-    def __attrs_post_init__(self) -> None:
-        """See that the two pauses fit."""
-        if self.most_delay is not None and self.most_delay < self.delay:
-            msg = (
-                f"most_delay={self.most_delay:g} s is less than delay={self.delay:g} s"
-            )
+    if TYPE_CHECKING:  # what is taken is more than what is kept
+
+        def __init__(
+            self,
+            on: Ends | Iterable[Ends] | None = None,
+            *,
+            times: int | None = None,
+            delay: float | str | timedelta = 0.0,
+            most_delay: float | str | timedelta | None = None,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        """Read what people write, and see that the two pauses fit."""
+        most = self.most_delay
+        _check_times(self.times)
+        if most is not None:
+            most = parse_pause(most, name="most_delay")
+        force_setattr(self, "on", _named_all(self.on))
+        force_setattr(self, "delay", parse_pause(self.delay, name="delay"))
+        force_setattr(self, "most_delay", most)
+        if most is not None and most < self.delay:
+            msg = f"most_delay={most:g} s is less than delay={self.delay:g} s"
             raise InvalidRequestError(msg)
 
     def covers(self, failure: Verdict) -> bool:
@@ -232,17 +231,16 @@ def _walltime_steps(value: Any) -> tuple[int, ...]:
     return tuple(parse_walltime(step) or 0 for step in _several(value))
 
 
-def _growing(_: object, field: attrs.Attribute[Any], steps: tuple[int, ...]) -> None:
+def _check_growing(name: str, steps: tuple[int, ...]) -> None:
     if any(after <= before for before, after in itertools.pairwise(steps)):
         msg = (
-            f"the steps of {field.name} must grow, and these do not: {list(steps)} "
-            f"({'bytes' if field.name == 'memory' else 'seconds'})"
+            f"the steps of {name} must grow, and these do not: {list(steps)} "
+            f"({'bytes' if name == 'memory' else 'seconds'})"
         )
         raise InvalidRequestError(msg)
 
 
-@attrs.frozen(kw_only=True)
-class Escalate:
+class Escalate(msgspec.Struct, frozen=True, kw_only=True):
     """Run jobs again with more, where what they had was not enough.
 
     A job that ran out of memory gets the first step that is more than it had, and so
@@ -269,15 +267,28 @@ class Escalate:
         [1]
     """
 
-    memory: tuple[int, ...] = attrs.field(
-        default=(), converter=_memory_steps, validator=_growing
-    )
-    walltime: tuple[int, ...] = attrs.field(
-        default=(), converter=_walltime_steps, validator=_growing
-    )
+    memory: tuple[int, ...] = ()
+    walltime: tuple[int, ...] = ()
 
-    def __attrs_post_init__(self) -> None:
-        """See that there is a step."""
+    if TYPE_CHECKING:  # what is taken is more than what is kept
+
+        def __init__(
+            self,
+            *,
+            memory: str | int | Iterable[str | int] | None = (),
+            walltime: str
+            | float
+            | timedelta
+            | Iterable[str | float | timedelta]
+            | None = (),
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        """Read the steps, and see that there is one and that they grow."""
+        force_setattr(self, "memory", _memory_steps(self.memory))
+        force_setattr(self, "walltime", _walltime_steps(self.walltime))
+        _check_growing("memory", self.memory)
+        _check_growing("walltime", self.walltime)
         if not self.memory and not self.walltime:
             msg = "Escalate needs steps, such as memory=['4G', '16G']"
             raise InvalidRequestError(msg)
@@ -303,7 +314,7 @@ class Escalate:
             more = self._more(self.walltime, resources.walltime or 0)
             if more is None:
                 return None if failure.checkpointed or failure.late else GiveUp()
-            return Again(resources=attrs.evolve(resources, walltime=more))
+            return Again(resources=msgspec.structs.replace(resources, walltime=more))
         return None
 
     def requests(self, resources: Resources) -> Iterator[Resources]:
@@ -313,7 +324,7 @@ class Escalate:
                 yield with_memory(resources, amount)
         for seconds in self.walltime:
             if seconds > (resources.walltime or 0):
-                yield attrs.evolve(resources, walltime=seconds)
+                yield msgspec.structs.replace(resources, walltime=seconds)
 
     @staticmethod
     def _more(steps: tuple[int, ...], had: int) -> int | None:

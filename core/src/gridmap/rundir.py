@@ -30,7 +30,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 from gridmap.errors import RunError
 
@@ -61,8 +61,7 @@ def slug(name: str) -> str:
     return text or "run"
 
 
-@attrs.frozen(kw_only=True)
-class RunDirectory:
+class RunDirectory(msgspec.Struct, frozen=True, kw_only=True):
     """Where a run keeps its files.
 
     Open one with `create`, `named` or `RunDirectory(path=…)`.

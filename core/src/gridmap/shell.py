@@ -7,14 +7,13 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-@attrs.frozen
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """What came of a command.
 
     Attributes:

@@ -12,7 +12,7 @@ import re
 import signal
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 from gridmap.resources import format_memory
 
@@ -69,8 +69,7 @@ class Witness(enum.Enum):
     USER = "user"
 
 
-@attrs.frozen(kw_only=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """What one witness said.
 
     Attributes:
@@ -150,8 +149,7 @@ limit, but so does anybody at any time."""
 _ESCAPES: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
-@attrs.frozen(kw_only=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """Why one attempt of one job ended.
 
     Attributes:

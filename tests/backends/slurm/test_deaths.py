@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import attrs
+import msgspec
 import pytest
 from tests.cluster.client import Cluster
 
@@ -198,7 +198,7 @@ def test_what_can_never_run_says_so(
     (failed,) = start(trial, "exit 1")
     trial.wait_over([failed])
     options = {name: text.format(failed=failed) for name, text in resources.options}
-    asked = attrs.evolve(resources, options=options)
+    asked = msgspec.structs.replace(resources, options=options)
     (handle,) = trial.start(trial.batch(("true",), resources=asked))
     wait_for(trial, [handle], SeenState.BLOCKED)
     eventually(
@@ -214,7 +214,7 @@ def test_a_job_requeued_after_its_end_runs_again(trial: Trial) -> None:
     trial.wait_over([handle])
     answer = trial.resubmit(handle, Cause.PREEMPTED, 2)
     assert answer is not None
-    assert attrs.astuple(answer, recurse=False) == (handle, True)
+    assert msgspec.structs.astuple(answer) == (handle, True)
     eventually(
         lambda: trial.log(handle).splitlines() == ["ran", "ran"],
         within_s=10.0,  # without being hurried it waits for longer, even here

@@ -81,7 +81,7 @@ def test_settings_that_make_no_sense_are_no_reason_to_list_nothing(
                 "    return [BackendInfo(name=7, summary='', factory='a:b', "
                 "availability='a:b')]"
             ),
-            "'name' must be <class 'str'>",
+            "name of BackendInfo must be of type str, not 7",
         ),
         (
             (
@@ -120,11 +120,15 @@ def test_a_broken_plugin_is_shown_and_stops_nothing(
         ("1 / 0", "", "ZeroDivisionError"),
         ("exit(1)", "", "SystemExit"),
         ("'yes'", "", "'yes', not Availability"),
-        ("Availability(usable=True, reason=None)", "", "'reason' must be"),
+        (
+            "Availability(usable=True, reason=None)",
+            "",
+            "reason of Availability must be of type str",
+        ),
         (
             "Availability(usable=True, reason='', preference='high')",
             "",
-            "'preference' must be",
+            "preference of Availability must be of type int",
         ),
     ],
     ids=["interface", "raises", "exits", "text", "reason", "preference"],

@@ -289,7 +289,7 @@ def test_what_is_over_cannot_be_killed(died: Past) -> None:
 @pytest.mark.parametrize("host", ["login7", socket.gethostname()])
 def test_a_run_of_another_host_is_ordered_about_there(past: Past, host: str) -> None:
     """The error says what to type, and `status` as of when it tells."""
-    there = attrs.evolve(GONE, machine="another boot", host=host)
+    there = msgspec.structs.replace(GONE, machine="another boot", host=host)
     events = sweep(str(past.directory))
     past.keep("20231114-221320-sweep-3f9a1c2e", events, driver=there)
     result = past.shell.run("kill", "sweep", "3", "1-2", "-y")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,7 +78,7 @@ def test_nothing_is_overwritten_unless_asked(path: Path) -> None:
     FILE.write(path)
     with pytest.raises(ConnectionFileError, match="File exists"):
         FILE.write(path)
-    newer = attrs.evolve(FILE, token=new_token())
+    newer = msgspec.structs.replace(FILE, token=new_token())
     newer.write(path, replace=True)
     assert ConnectionFile.read(path) == newer
     assert [p.name for p in path.parent.iterdir()] == [path.name]
@@ -256,14 +256,14 @@ def test_its_texts_never_show_the_secret() -> None:
     """Neither repr, str nor an error about its making."""
     assert SECRET not in f"{FILE!r} {FILE} {[FILE]}"
     with pytest.raises(ValueError, match="client_secret_key") as caught:
-        attrs.evolve(FILE, client_secret_key=SECRET + "!")
+        msgspec.structs.replace(FILE, client_secret_key=SECRET + "!")
     assert SECRET not in repr(caught.value)
 
 
 def test_tcp_without_keys_cannot_be_described() -> None:
     """There is no way to tell a runner to speak in clear."""
     with pytest.raises(ValueError, match="never speaks TCP in clear"):
-        attrs.evolve(FILE, client_secret_key=None)
+        msgspec.structs.replace(FILE, client_secret_key=None)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_this_process_is_not_gone() -> None:
 
 def test_a_killed_driver_is_gone_at_once() -> None:
     """Even while its parent has not yet fetched its exit status."""
-    code = "from gridmap.connection import Driver; import attrs, json; print(json.dumps(attrs.asdict(Driver.here())), flush=True); input()"
+    code = "from gridmap.connection import Driver; import msgspec, json; print(json.dumps(msgspec.structs.asdict(Driver.here())), flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stdin=subprocess.PIPE
     ) as process:
@@ -321,9 +321,11 @@ def test_a_killed_driver_is_gone_at_once() -> None:
 
 def test_another_process_under_the_same_id_is_not_the_driver() -> None:
     """The time of its start tells them apart."""
-    assert attrs.evolve(Driver.here(), start="1").gone()
+    assert msgspec.structs.replace(Driver.here(), start="1").gone()
 
 
 def test_a_driver_on_another_machine_is_never_called_gone() -> None:
     """Process ids mean nothing there, so there is nothing to say."""
-    assert not attrs.evolve(Driver.here(), machine="elsewhere", start="1").gone()
+    assert not msgspec.structs.replace(
+        Driver.here(), machine="elsewhere", start="1"
+    ).gone()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import attrs
+import msgspec
 import pytest
 
 from gridmap import events as ev
@@ -58,7 +58,7 @@ class Story:
             statements=(said,),
             log_tail=HOSTILE,
         )
-        verdict = attrs.evolve(verdict, **more)
+        verdict = msgspec.structs.replace(verdict, **more)
         self.tell(
             ev.JobFailed, at, job=job, verdict=verdict, again=again, traceback=HOSTILE
         )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import attrs
+import msgspec
 
 from gridmap import events as ev
 from gridmap.connection import Driver
@@ -14,7 +14,7 @@ from gridmap_dashboard.library import Library
 
 from .conftest import BEGAN, Story
 
-ELSEWHERE = attrs.evolve(Driver.here(), host="login2", machine="another")
+ELSEWHERE = msgspec.structs.replace(Driver.here(), host="login2", machine="another")
 
 
 def keep(story: Story, register: Register, driver: Driver) -> None:

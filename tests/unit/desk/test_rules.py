@@ -1,6 +1,6 @@
 """When the scheduler may be asked: the rules, without a clock or a file."""
 
-import attrs
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -137,7 +137,10 @@ class Window(RuleBasedStateMachine):
     @invariant()
     def memory_is_bounded(self) -> None:
         """What is over is forgotten."""
-        assert len(attrs.asdict(recent(self.slate, self.now))["asked"]) <= self.budget
+        assert (
+            len(msgspec.structs.asdict(recent(self.slate, self.now))["asked"])
+            <= self.budget
+        )
 
 
 TestWindow = Window.TestCase

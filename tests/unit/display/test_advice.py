@@ -1,6 +1,6 @@
 """What to ask for next time: always enough, never more than now for nothing, and final."""
 
-import attrs
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,8 +34,8 @@ def test_what_is_advised_is_enough(used: Used) -> None:
 def test_who_follows_it_is_told_nothing_more(used: Used) -> None:
     """The same jobs with what was advised give no advice."""
     advice = advise(used)
-    changes = {k: v for k, v in attrs.asdict(advice).items() if v is not None}
-    assert advise(attrs.evolve(used, **changes)) == Advice()
+    changes = {k: v for k, v in msgspec.structs.asdict(advice).items() if v is not None}
+    assert advise(msgspec.structs.replace(used, **changes)) == Advice()
 
 
 @given(USED)

@@ -14,7 +14,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import attrs
 import msgspec
 import pytest
 
@@ -162,7 +161,7 @@ def test_where_nothing_can_be_locked_the_file_is_believed(tmp_path: Path) -> Non
     with RunLock.take(run) as lock:
         assert not lock.works
     assert driver_of(run) is None
-    elsewhere = attrs.evolve(Driver.here(), host="other", machine="another")
+    elsewhere = msgspec.structs.replace(Driver.here(), host="other", machine="another")
     run.lock.write_bytes(msgspec.json.encode(elsewhere))
     assert driver_of(run) == elsewhere
     with pytest.raises(RunBusyError, match="on host other"):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import attrs
+import msgspec
 import pytest
 
 from gridmap.testing import eventually
@@ -36,7 +36,7 @@ def row(pid: int, **changes: Any) -> Process:
     made = Process(
         pid=pid, born=100, parent=1, group=pid, session=1, state=State.ALIVE, letter="S"
     )
-    return attrs.evolve(made, **changes)
+    return msgspec.structs.replace(made, **changes)
 
 
 @LOOKS
@@ -119,7 +119,7 @@ def test_signal_hits_the_one_that_was_meant(sleeper: subprocess.Popen[bytes]) ->
     """A process that has the number but not the birth is left alone."""
     found = processes.look(sleeper.pid)
     assert found
-    successor = attrs.evolve(found, born=found.born - 1)
+    successor = msgspec.structs.replace(found, born=found.born - 1)
     assert not processes.send(successor, signal.SIGKILL)
     assert sleeper.poll() is None
     assert processes.send(found, signal.SIGKILL)
@@ -134,7 +134,7 @@ def test_signal_without_pidfd(
     monkeypatch.delattr(os, "pidfd_open")
     found = processes.look(sleeper.pid)
     assert found
-    assert not processes.send(attrs.evolve(found, born=1), signal.SIGKILL)
+    assert not processes.send(msgspec.structs.replace(found, born=1), signal.SIGKILL)
     assert processes.send(found, signal.SIGKILL)
     assert sleeper.wait() == -signal.SIGKILL
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
+import msgspec
 import pytest
 
 from gridmap.backend import (
@@ -309,7 +309,7 @@ class Charge:
     @hookimpl(wrapper=True)
     def gridmap_request(self) -> Generator[None, Resources, Resources]:
         asked = yield
-        return attrs.evolve(asked, account=f"{asked.account or ''}x")
+        return msgspec.structs.replace(asked, account=f"{asked.account or ''}x")
 
 
 def test_what_is_asked_for_goes_through_every_wrapper() -> None:

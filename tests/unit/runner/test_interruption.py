@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import attrs
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,7 +132,7 @@ def test_a_warning_of_time_that_comes_too_early_is_none(
 ) -> None:
     """Some sites send the signal before a preemption, too."""
     rules = Interruption(1000.0, 0.0)
-    rules.warned(attrs.evolve(TIME, within_s=150.0), 12, 7, 1000.0 - left)
+    rules.warned(msgspec.structs.replace(TIME, within_s=150.0), 12, 7, 1000.0 - left)
     (part,) = rules.came(7, 1000.0) or []
     assert isinstance(part, Part)
     assert part.reason == reason
@@ -142,7 +142,7 @@ def test_a_warning_of_time_that_comes_too_early_is_none(
 def test_without_a_deadline_nothing_comes_too_early() -> None:
     """The runner does not know better than who warned it."""
     rules = Interruption(None, 0.0)
-    rules.warned(attrs.evolve(TIME, within_s=150.0), 12, 7, 1.0)
+    rules.warned(msgspec.structs.replace(TIME, within_s=150.0), 12, 7, 1.0)
     (part,) = rules.came(7, 2.0) or []
     assert isinstance(part, Part)
     assert part.reason == "deadline"

@@ -5,7 +5,7 @@ import socket
 import threading
 from pathlib import Path
 
-import attrs
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,7 +63,9 @@ def test_byte_by_byte_a_record_is_complete_only_at_its_end(record: Record) -> No
 
 def shortened(record: Record) -> Record:
     """Return a record whose frames are short enough to go byte by byte."""
-    return attrs.evolve(record, frames=tuple(bytes(f)[:30] for f in record.frames))
+    return msgspec.structs.replace(
+        record, frames=tuple(bytes(f)[:30] for f in record.frames)
+    )
 
 
 @given(st.lists(RECORDS, min_size=1, max_size=3), st.data())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import msgspec
 
 from gridmap.backend import Batch, Handle, RunContext
 from gridmap.desk import Desk
@@ -51,7 +52,7 @@ def batch(count: int = 2, **changes: Any) -> Batch:
         name="sweep",
         resources=Resources(),
     )
-    return attrs.evolve(plain, **changes)
+    return msgspec.structs.replace(plain, **changes)
 
 
 def jobs(*rows: str) -> str:

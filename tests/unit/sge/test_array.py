@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import attrs
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,7 +30,7 @@ PLAIN_QSUB = (
 
 def context(logs: str) -> RunContext:
     """Return a run whose logs go to a directory."""
-    return attrs.evolve(CONTEXT, logs=Path(logs))
+    return msgspec.structs.replace(CONTEXT, logs=Path(logs))
 
 
 def test_a_plain_batch_becomes_a_plain_command() -> None:

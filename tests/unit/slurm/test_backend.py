@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 
-import attrs
+import msgspec
 import pytest
 from tests.unit.slurm import recordings
 from tests.unit.slurm.fakes import FakeSlurm, complains, hangs, queue, says
@@ -53,7 +53,7 @@ BAD_ANSWERS = [
 
 def drive(slurm: FakeSlurm, now: Callable[[], float] = lambda: 0.0) -> RunPlugins:
     """Return a run that this Slurm answers, called as core calls it."""
-    context = attrs.evolve(CONTEXT, desk=Desk(run=slurm))
+    context = msgspec.structs.replace(CONTEXT, desk=Desk(run=slurm))
     backend = SlurmBackend(sleep=lambda _: None, now=now)
     return RunPlugins(backend, context, name="slurm")
 
@@ -94,7 +94,7 @@ class TestSubmit:
         slurm = FakeSlurm(sbatch=says("7\n"), scontrol=CONFIG, sinfo=NODES)
         run = drive(slurm)
         run.capabilities()
-        batch = attrs.evolve(BATCH, resources=Resources(nodes=("n1", "n2")))
+        batch = msgspec.structs.replace(BATCH, resources=Resources(nodes=("n1", "n2")))
         rendered = run.render(batch)
         run.submit(batch)
         assert slurm.last("sbatch") == rendered.command
@@ -119,7 +119,7 @@ class TestSubmit:
     def test_what_cannot_be_said_to_slurm_is_rejected_for_good(self) -> None:
         """With the reason, and nothing is started."""
         slurm = FakeSlurm()
-        batch = attrs.evolve(BATCH, resources=Resources(queue="it's"))
+        batch = msgspec.structs.replace(BATCH, resources=Resources(queue="it's"))
         for rejected in drive(slurm).submit(batch).values():
             assert isinstance(rejected, Rejected)
             assert not rejected.transient
@@ -251,15 +251,15 @@ class TestSubmit:
         asked = Resources(options={"h_fsize": "1", "par_env": "smp"})
         run = drive(FakeSlurm(sbatch=says("7\n")))
         with caplog.at_level(logging.WARNING):
-            run.submit(attrs.evolve(BATCH, resources=asked))
-            run.submit(attrs.evolve(BATCH, resources=asked))
+            run.submit(msgspec.structs.replace(BATCH, resources=asked))
+            run.submit(msgspec.structs.replace(BATCH, resources=asked))
         assert len(caplog.records) == 1
         assert "h_fsize" in caplog.text
         assert "par_env" not in caplog.text
 
     def test_a_choice_of_nodes_waits_until_the_nodes_are_known(self) -> None:
         """They are asked for when they are needed and were not to be had before."""
-        batch = attrs.evolve(BATCH, resources=Resources(nodes=("n1", "n2")))
+        batch = msgspec.structs.replace(BATCH, resources=Resources(nodes=("n1", "n2")))
         slurm = FakeSlurm(sbatch=says("7\n"), sinfo=[DOWN, NODES])
         run = drive(slurm)
         first = run.submit(batch)[4]
@@ -270,7 +270,9 @@ class TestSubmit:
 
     def test_nodes_to_avoid_are_only_named_if_slurm_knows_them(self) -> None:
         """An unknown name would make sbatch refuse the batch."""
-        batch = attrs.evolve(BATCH, avoid=frozenset({"n2.site.org", "laptop"}))
+        batch = msgspec.structs.replace(
+            BATCH, avoid=frozenset({"n2.site.org", "laptop"})
+        )
         slurm = FakeSlurm(sbatch=says("7\n"), sinfo=NODES)
         assert drive(slurm).submit(batch) == HANDLES
         assert "--exclude=n2" in slurm.last("sbatch")

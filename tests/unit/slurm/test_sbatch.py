@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-import attrs
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +33,9 @@ BATCH = Batch(
 def render(**resources: object) -> tuple[str, ...]:
     """Return the call of sbatch for the batch with these resources."""
     asked = Resources(**resources)  # type: ignore[arg-type] # what a user may write
-    return sbatch.build(attrs.evolve(BATCH, resources=asked), CONTEXT).command
+    return sbatch.build(
+        msgspec.structs.replace(BATCH, resources=asked), CONTEXT
+    ).command
 
 
 def test_an_array_with_nothing_asked_for() -> None:
@@ -68,7 +70,7 @@ def test_grid_engines_own_queue_asks_for_no_partition() -> None:
 
 def test_a_single_runner_is_no_array() -> None:
     """It works where a site forbids arrays, and its log has a plain name."""
-    batch = attrs.evolve(BATCH, runners=(9,))
+    batch = msgspec.structs.replace(BATCH, runners=(9,))
     command = sbatch.build(batch, CONTEXT).command
     assert not any(part.startswith("--array") for part in command)
     assert "--output=/runs/5eed/logs/%j.log" in command
@@ -109,7 +111,7 @@ def test_everything_asked_for_at_once() -> None:
         },
         native=("--nice=100 --threads-per-core=1", "-C 'a b'"),
     )
-    batch = attrs.evolve(BATCH, resources=asked, avoid=frozenset({"n3"}))
+    batch = msgspec.structs.replace(BATCH, resources=asked, avoid=frozenset({"n3"}))
     rendered = sbatch.build(batch, CONTEXT)
     assert rendered.command[4:] == (
         "--array=1-3%2",
@@ -253,7 +255,7 @@ def test_other_raw_options_are_handed_on(native: str) -> None:
 
 def test_percent_signs_in_the_log_path_are_doubled() -> None:
     """``%`` begins a replacement (seen in 22.05.8: ``%%`` is the sign itself)."""
-    context = attrs.evolve(CONTEXT, logs=Path("/runs/100 %a/logs"))
+    context = msgspec.structs.replace(CONTEXT, logs=Path("/runs/100 %a/logs"))
     command = sbatch.build(BATCH, context).command
     assert "--output=/runs/100 %%a/logs/%A.%a.log" in command
 
@@ -262,7 +264,7 @@ def test_percent_signs_in_the_log_path_are_doubled() -> None:
 def test_a_log_path_slurm_cannot_use_is_refused(logs: str) -> None:
     """A backslash turns the replacement of %A off, and there is no way round."""
     with pytest.raises(InvalidRequestError):
-        sbatch.build(BATCH, attrs.evolve(CONTEXT, logs=Path(logs)))
+        sbatch.build(BATCH, msgspec.structs.replace(CONTEXT, logs=Path(logs)))
 
 
 @pytest.mark.parametrize(
@@ -280,20 +282,20 @@ def test_a_log_path_slurm_cannot_use_is_refused(logs: str) -> None:
 def test_what_no_process_can_be_given_is_refused(changes: dict[str, object]) -> None:
     """Such a runner could not start anywhere."""
     with pytest.raises(InvalidRequestError):
-        sbatch.build(attrs.evolve(BATCH, **changes), CONTEXT)  # type: ignore[arg-type]
+        sbatch.build(msgspec.structs.replace(BATCH, **changes), CONTEXT)
 
 
 def test_the_cluster_of_the_settings_is_named_first() -> None:
     """One user may reach several clusters."""
-    context = attrs.evolve(CONTEXT, options={"clusters": "b"})
+    context = msgspec.structs.replace(CONTEXT, options={"clusters": "b"})
     assert sbatch.build(BATCH, context).command[2] == "--clusters=b"
     with pytest.raises(InvalidRequestError):
-        sbatch.clusters(attrs.evolve(CONTEXT, options={"clusters": "a\nb"}))
+        sbatch.clusters(msgspec.structs.replace(CONTEXT, options={"clusters": "a\nb"}))
 
 
 def test_a_white_list_excludes_the_rest() -> None:
     """``--nodelist`` would ask for all of them at once."""
-    batch = attrs.evolve(BATCH, resources=Resources(nodes=("n1", "n2")))
+    batch = msgspec.structs.replace(BATCH, resources=Resources(nodes=("n1", "n2")))
     command = sbatch.build(batch, CONTEXT, frozenset({"n1", "n2", "n3"})).command
     assert "--exclude=n3" in command
 
@@ -335,7 +337,7 @@ PRINTF = ("printf", r"%s\0")
 @pytest.mark.parametrize("text", AWKWARD, ids=ascii)
 def test_arguments_reach_the_runner_as_they_are(text: str, tmp_path: Path) -> None:
     """Whatever stands in them, a real shell hands it on unchanged."""
-    batch = attrs.evolve(BATCH, command=(*PRINTF, text, "end"))
+    batch = msgspec.structs.replace(BATCH, command=(*PRINTF, text, "end"))
     script = sbatch.build(batch, CONTEXT).script
     assert script is not None
     assert "\r\n" not in script
@@ -349,7 +351,7 @@ def test_variables_reach_the_runner_as_they_are(
 ) -> None:
     """Even under names a shell could not export."""
     code = f"import os, sys; sys.stdout.buffer.write(os.fsencode(os.environ[{name!r}]))"
-    batch = attrs.evolve(
+    batch = msgspec.structs.replace(
         BATCH, command=("python3", "-c", code), environment={name: text}
     )
     script = sbatch.build(batch, CONTEXT).script

@@ -115,7 +115,7 @@ def _conform(
     quiet: bool,
 ) -> tuple[Sequence[Outcome], Path | None]:
     """Run the suite, with progress; return where its files are if they were kept."""
-    import attrs  # noqa: PLC0415 - see gridmap.cli
+    import msgspec  # noqa: PLC0415 - see gridmap.cli
 
     from gridmap.settings import load_settings  # noqa: PLC0415
     from gridmap.testing.session import Result, SiteFacts, run_suite  # noqa: PLC0415
@@ -123,7 +123,11 @@ def _conform(
     parent = place or load_settings()[0].runs()
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="conform-", dir=parent))
-    waits = attrs.evolve(resources, native=(*resources.native, held)) if held else None
+    waits = (
+        msgspec.structs.replace(resources, native=(*resources.native, held))
+        if held
+        else None
+    )
     site = SiteFacts(
         backend=backend.info.name,
         resources=resources,
@@ -195,13 +199,17 @@ def _facts(
     place: Path | None,
 ) -> dict[str, Any]:
     """Return the report: what was tried where, and each case."""
-    import attrs  # noqa: PLC0415 - see gridmap.cli
+    import msgspec  # noqa: PLC0415 - see gridmap.cli
 
     from gridmap.version import __version__  # noqa: PLC0415
 
     cases = [_outcome(outcome) for outcome in outcomes]
     results = [case["result"] for case in cases]
-    asked = attrs.asdict(resources, filter=lambda field, value: value != field.default)
+    asked = {
+        field.name: value
+        for field in msgspec.structs.fields(resources)
+        if (value := getattr(resources, field.name)) != field.default
+    }
     return {
         "passed": "failed" not in results,
         "backend": backend.info.name,

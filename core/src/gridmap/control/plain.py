@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
+import msgspec
 
 from gridmap.lifecycle import JobState
 
@@ -60,10 +60,10 @@ def status(entry: Entry, overview: Overview) -> dict[str, Any]:
             {"reason": reason, "runners": runners}
             for reason, runners in overview.pending.items()
         ],
-        "runners": [attrs.asdict(one) for one in overview.runners.values()],
+        "runners": [msgspec.structs.asdict(one) for one in overview.runners.values()],
         "causes": dict(overview.causes),
         "failures": [failure(one) for one in overview.failures.values()],
-        "recent": [attrs.asdict(notice) for notice in overview.notices],
+        "recent": [msgspec.structs.asdict(notice) for notice in overview.notices],
         "queries": dict(overview.queries),
     }
 

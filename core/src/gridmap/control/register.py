@@ -20,10 +20,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 from gridmap.control import door, record
-from gridmap.control.record import Record
 from gridmap.desk import place
 from gridmap.errors import RunError
 from gridmap.rundir import RunDirectory, slug
@@ -31,13 +30,14 @@ from gridmap.rundir import RunDirectory, slug
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gridmap.control.record import Record
+
 _SUFFIX: Final = ".run"
 _JOBS: Final = ".jobs"
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
-@attrs.frozen
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A run in the register.
 
     Attributes:

@@ -6,19 +6,19 @@ import contextlib
 import logging
 import os
 import selectors
-import socket
 import threading
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import attrs
+import msgspec
 
 from gridmap.control import door, messages
 from gridmap.errors import RemoteProtocolError, RunError
 from gridmap.events import JobOutput
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
     from pathlib import Path
 
     from gridmap.control.messages import Answer, Question
@@ -51,11 +51,10 @@ class Orders(Protocol):
         """Have jobs' progress, and what they print, told at once; return the end."""
 
 
-@attrs.define(eq=False)
-class _Peer:
+class _Peer(msgspec.Struct, eq=False):
     socket: socket.socket
-    heard: bytearray = attrs.field(factory=bytearray)
-    waiting: bytearray = attrs.field(factory=bytearray)
+    heard: bytearray = msgspec.field(default_factory=bytearray)
+    waiting: bytearray = msgspec.field(default_factory=bytearray)
     follows: bool = False
     output: bool = False
     look_no_more: Callable[[], None] | None = None

@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeVar
 
-import attrs
+import msgspec
 
 from gridmap import programs
 from gridmap.desk import rules
@@ -50,8 +50,7 @@ LONGEST_TURN_S: Final = 15.0
 """After that, whoever has the turn hangs or was stopped, and is not waited for."""
 
 
-@attrs.define
-class Visit:
+class Visit(msgspec.Struct):
     """One errand at the desk: the calls of one verb.
 
     Attributes:

@@ -29,7 +29,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import attrs
+import msgspec
 
 from gridmap.desk.rules import Slate
 
@@ -50,8 +50,7 @@ _OPEN: Final = (
 )  # a planted FIFO holds no one
 
 
-@attrs.frozen(kw_only=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """An answer of the scheduler.
 
     Attributes:
@@ -142,7 +141,7 @@ class Shared:
                 msg = f"somebody has held {scheduler}.lock for {SLATE_PATIENCE_S:g} s"
                 raise TimeoutError(msg)
             after = how(self._slate(folder, scheduler))
-            self._write(folder, f"{scheduler}.slate", attrs.asdict(after))
+            self._write(folder, f"{scheduler}.slate", msgspec.structs.asdict(after))
             return after
 
     def answer(self, question: str) -> Snapshot | None:

@@ -22,7 +22,7 @@ import enum
 import math
 from typing import Final
 
-import attrs
+import msgspec
 
 WINDOW_S: Final = 60.0
 """The time for which a budget is."""
@@ -55,8 +55,7 @@ class Purpose(enum.Enum):
         return self in {Purpose.OBSERVE, Purpose.AUTOPSY}
 
 
-@attrs.frozen(kw_only=True)
-class Slate:
+class Slate(msgspec.Struct, frozen=True, kw_only=True):
     """What is remembered of the queries to one scheduler.
 
     Attributes:
@@ -74,8 +73,7 @@ class Slate:
     quiet_until: float = 0.0
 
 
-@attrs.frozen(kw_only=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """A question has to wait.
 
     Attributes:
@@ -104,7 +102,7 @@ def recent(slate: Slate, now: float) -> Slate:
     quiet = slate.quiet_until
     if not math.isfinite(quiet) or quiet > now + LONGEST_QUIET_S:
         quiet = 0.0
-    return attrs.evolve(
+    return msgspec.structs.replace(
         slate, asked=tuple(sorted(asked)[-_MOST_ASKED:]), quiet_until=quiet
     )
 
@@ -135,7 +133,7 @@ def admit(slate: Slate, now: float, budget: int) -> tuple[Slate, Refusal | None]
 def charge(slate: Slate, now: float) -> Slate:
     """Note one query more, of a question that was let through before."""
     slate = recent(slate, now)
-    return attrs.evolve(slate, asked=(*slate.asked, now))
+    return msgspec.structs.replace(slate, asked=(*slate.asked, now))
 
 
 def failed(slate: Slate, now: float, text: str) -> Slate:
@@ -145,7 +143,7 @@ def failed(slate: Slate, now: float, text: str) -> Slate:
     failures = slate.failures + 1
     doublings = min(failures - 1, _MOST_DOUBLINGS)
     quiet_s = min(FIRST_QUIET_S * 2.0**doublings, LONGEST_QUIET_S)
-    return attrs.evolve(
+    return msgspec.structs.replace(
         slate,
         failures=failures,
         trouble=" ".join(text.split())[:_LONGEST_TROUBLE],
@@ -155,4 +153,4 @@ def failed(slate: Slate, now: float, text: str) -> Slate:
 
 def answered(slate: Slate) -> Slate:
     """Note that the scheduler answers."""
-    return attrs.evolve(slate, failures=0, trouble="", quiet_until=0.0)
+    return msgspec.structs.replace(slate, failures=0, trouble="", quiet_until=0.0)

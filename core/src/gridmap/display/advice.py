@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-import attrs
+import msgspec
 
 _MIB: Final = 2**20
 _GIB: Final = 2**30
@@ -21,8 +21,7 @@ _BUSY: Final = 1.25
 """How many times too much a job computes before it is said to want more cores."""
 
 
-@attrs.frozen(kw_only=True)
-class Used:
+class Used(msgspec.Struct, frozen=True, kw_only=True):
     """What jobs of a map asked for and used.
 
     Attributes:
@@ -42,8 +41,7 @@ class Used:
     busy_cores: float | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Advice:
+class Advice(msgspec.Struct, frozen=True, kw_only=True):
     """What to ask for; None of what is asked for sensibly, or not known."""
 
     memory: int | None = None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import attrs
+import msgspec
 
 from gridmap import events as ev
 from gridmap.display.advice import Used
@@ -14,12 +13,14 @@ from gridmap.lifecycle import JobState
 from gridmap.overview import Overview
 from gridmap.resources import Resources
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _WORTH_MEASURING_S: Final = 1.0
 """Of work for each runner, below which its own start counts for too much."""
 
 
-@attrs.define(eq=False)
-class Tally:
+class Tally(msgspec.Struct, eq=False):
     """How a map stands, and what it took.
 
     Attributes:
@@ -35,20 +36,22 @@ class Tally:
         said: The last that a running job said of itself; None if none did.
     """
 
-    overview: Overview = attrs.field(factory=Overview)
+    overview: Overview = msgspec.field(default_factory=Overview)
     expected: int | None = None
     seconds: float = 0.0
     longest_s: float = 0.0
     peak: int = 0
-    retried: Counter[str] = attrs.field(factory=Counter)
-    failed: Counter[str] = attrs.field(factory=Counter)
-    runners: set[int] = attrs.field(factory=set)
-    kinds: Counter[Resources] = attrs.field(factory=Counter)
+    retried: Counter[str] = msgspec.field(default_factory=Counter)
+    failed: Counter[str] = msgspec.field(default_factory=Counter)
+    runners: set[int] = set()
+    kinds: Counter[Resources] = msgspec.field(default_factory=Counter)
     said: ev.JobProgress | None = None
-    _parts: dict[int, float] = attrs.field(factory=dict)
-    _takers: dict[type[Any], Callable[[Any], None]] = attrs.field(init=False)
+    _parts: dict[int, float] = {}
+    _takers: dict[type[Any], Callable[[Any], None]] = msgspec.field(
+        default_factory=dict
+    )
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         """Say who takes in what."""
         self._takers = {
             ev.JobsQueued: self._queued,

@@ -20,10 +20,9 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from gridmap.errors import RunError
 from gridmap.journal import database, salvage
@@ -33,10 +32,10 @@ from gridmap.journal.writer import LARGEST_BYTES, WAITING_BYTES, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
 
-@attrs.frozen(kw_only=True)
-class Damage:
+class Damage(msgspec.Struct, frozen=True, kw_only=True):
     """What was wrong with a journal that was opened.
 
     Attributes:

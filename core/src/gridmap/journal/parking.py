@@ -12,22 +12,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import attrs
 import msgspec
 
 from gridmap.desk import place
 from gridmap.errors import RemoteProtocolError
 from gridmap.protocol import codec
-from gridmap.protocol.messages import FromRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from gridmap.payload import Frame
+    from gridmap.protocol.messages import FromRunner
 
 _log = logging.getLogger(__name__)
 
@@ -39,8 +37,7 @@ class _File(msgspec.Struct, frozen=True, array_like=True):
     messages: tuple[tuple[bytes, tuple[bytes, ...]], ...]
 
 
-@attrs.frozen
-class Parked:
+class Parked(msgspec.Struct, frozen=True):
     """What one runner left.
 
     Attributes:

@@ -16,15 +16,16 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence  # noqa: TC003 - tests make any that its type allows
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
-from gridmap.payload import Frame
+from gridmap.payload import Frame  # noqa: TC001 - likewise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 SPILL_BYTES: Final = 2**20
 """An item with more bytes than this has its frames in a file of its own."""
@@ -37,8 +38,7 @@ _HELD_BYTES: Final = 2**18
 _STEP_BYTES: Final = 5 * 2**10
 
 
-@attrs.frozen
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """What the journal keeps, in the order it was put.
 
     Attributes:
@@ -56,8 +56,7 @@ class Item:
         return len(self.body) + sum(map(_size, self.frames)) + 200
 
 
-@attrs.frozen(kw_only=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, kw_only=True):
     """A row that was found intact.
 
     Attributes:

@@ -16,10 +16,9 @@ import contextlib
 import os
 import sqlite3
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 from gridmap.journal import database
 from gridmap.journal.carving import carve, committed_frames
@@ -27,6 +26,7 @@ from gridmap.journal.record import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from gridmap.journal.spill import SpillFolder
 
@@ -47,8 +47,7 @@ _UNREADABLE: Final = frozenset({
 })  # fmt: skip
 
 
-@attrs.frozen(kw_only=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """A journal that is sound now.
 
     Attributes:
@@ -68,8 +67,7 @@ class Opened:
     aside: Path | None = None
 
 
-@attrs.define
-class _Survey:
+class _Survey(msgspec.Struct):
     """What the rows of a file are like."""
 
     kept: int = 0

@@ -10,15 +10,15 @@ import contextlib
 import os
 import re
 import stat
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 from gridmap.journal.record import Record, checksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from gridmap.payload import Frame
 
@@ -29,8 +29,7 @@ _OLD: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _STEP_BYTES: Final = 2**30  # Linux writes at most 2 GiB at once, write(2)
 
 
-@attrs.frozen
-class SpillFolder:
+class SpillFolder(msgspec.Struct, frozen=True):
     """The directory of these files.
 
     Attributes:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-import attrs
+import msgspec
 
-from gridmap.transport.router import Counters
+if TYPE_CHECKING:
+    from gridmap.transport.router import Counters
 
 PAUSE_S: Final = 60.0
 """Between two warnings: who attacks must not fill the log as well."""
@@ -28,8 +29,7 @@ class Port(Protocol):
         """How many so far."""
 
 
-@attrs.define
-class Alarm:
+class Alarm(msgspec.Struct):
     """Watches what the socket and the service count. The run goes on in any case.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
+import msgspec
 
 from gridmap.backend import Capabilities, Reach
 from gridmap.events import AnyEvent, JobFailed
@@ -22,13 +22,14 @@ from gridmap.monitor.instructions import (
     SubmitRunners,
 )
 from gridmap.monitor.jobs import Grant, Group, JobTable, Span
-from gridmap.monitor.policy import Policy
 from gridmap.protocol.messages import Watch
 from gridmap.retry import Again, GiveUp
 from gridmap.verdict import Cause, Statement, Verdict, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from gridmap.monitor.policy import Policy
 
 
 _LIVE_S: Final = 0.5
@@ -38,8 +39,7 @@ _MOST_LIVE: Final = 200
 """How often all runners together do so in a second."""
 
 
-@attrs.define
-class Books:
+class Books(msgspec.Struct):
     """The state of one run.
 
     Attributes:
@@ -59,17 +59,17 @@ class Books:
     """
 
     policy: Policy
-    jobs: JobTable = attrs.field(factory=JobTable)
-    fleet: Fleet = attrs.field(factory=Fleet)
+    jobs: JobTable = msgspec.field(default_factory=JobTable)
+    fleet: Fleet = msgspec.field(default_factory=Fleet)
     capabilities: Capabilities | None = None
     now: float = 0.0
-    out: list[Instruction] = attrs.field(factory=list)
+    out: list[Instruction] = []
     sealed: bool = False
-    starving: list[Group] = attrs.field(factory=list)
+    starving: list[Group] = []
     closing: bool = False
     killing: bool = False
-    watch: Watched = attrs.field(factory=lambda: Watched(live=False))
-    revoked: list[Grant] = attrs.field(factory=list)
+    watch: Watched = msgspec.field(default_factory=lambda: Watched(live=False))
+    revoked: list[Grant] = []
 
     @property
     def near(self) -> bool:
@@ -267,12 +267,15 @@ class Books:
         again = isinstance(decision, Again)
         plan: dict[str, Any] = {}
         if isinstance(decision, Again):
-            plan = attrs.asdict(decision, recurse=False)
+            plan = msgspec.structs.asdict(decision)
         self.publish(JobFailed, job=job, verdict=verdict, again=again, **plan)
         if isinstance(decision, Again):
             second = twins.split(self, grant) if decision.resources is None else None
             self.settle(grant, job, job + 1)
-            self.jobs.histories[job] = [*history, attrs.evolve(verdict, earlier=())]
+            self.jobs.histories[job] = [
+                *history,
+                msgspec.structs.replace(verdict, earlier=()),
+            ]
             self._again(grant.span, job, group, decision, second)
         else:
             self.settle(grant, job, job + 1)

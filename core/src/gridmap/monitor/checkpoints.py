@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-import attrs
+import msgspec
 
 
-@attrs.define
-class Checkpoints:
+class Checkpoints(msgspec.Struct):
     """The checkpoints of a run's jobs: at most two a job.
 
     One is what its present attempt was started from, the other what that attempt left;
@@ -18,10 +17,10 @@ class Checkpoints:
         unneeded: Contents that no job needs any more, to be forgotten.
     """
 
-    unneeded: list[bytes] = attrs.field(factory=list)
-    _left: dict[int, tuple[bytes, int]] = attrs.field(factory=dict)
-    _used: dict[int, bytes] = attrs.field(factory=dict)
-    _needed: Counter[bytes] = attrs.field(factory=Counter)
+    unneeded: list[bytes] = []
+    _left: dict[int, tuple[bytes, int]] = {}
+    _used: dict[int, bytes] = {}
+    _needed: Counter[bytes] = msgspec.field(default_factory=Counter)
 
     def __bool__(self) -> bool:
         """Return whether there are any."""

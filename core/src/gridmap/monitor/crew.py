@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 
-import attrs
+import msgspec
 
 from gridmap.lifecycle import RunnerState
 
 
-@attrs.define
-class Crew:
+class Crew(msgspec.Struct):
     """The runners of a group or of a run, as numbers."""
 
-    _counts: Counter[RunnerState] = attrs.field(factory=Counter)
+    _counts: Counter[RunnerState] = msgspec.field(default_factory=Counter)
 
     def __getitem__(self, state: RunnerState) -> int:
         """Return how many are in a state."""

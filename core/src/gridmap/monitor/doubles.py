@@ -11,10 +11,10 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 if TYPE_CHECKING:
-    from gridmap.monitor.jobs import Grant  # noqa: TC004 - nobody resolves it
+    from gridmap.monitor.jobs import Grant
 
 ENOUGH: Final = 5
 """Jobs that must have returned before it is known what is long."""
@@ -35,8 +35,7 @@ _REMEMBERED: Final = 500
 """Durations that are compared with, the latest."""
 
 
-@attrs.define
-class Durations:
+class Durations(msgspec.Struct):
     """How long a group's jobs took that returned.
 
     Attributes:
@@ -44,7 +43,9 @@ class Durations:
     """
 
     count: int = 0
-    _latest: deque[float] = attrs.field(factory=lambda: deque(maxlen=_REMEMBERED))
+    _latest: deque[float] = msgspec.field(
+        default_factory=lambda: deque(maxlen=_REMEMBERED)
+    )
 
     def add(self, seconds: float, count: int) -> None:
         """Learn that *count* jobs returned that took *seconds* together."""
@@ -95,8 +96,7 @@ def age_s(grant: Grant, began: float | None, now: float) -> float | None:
     return now - grant.at if len(grant.span) == 1 else None
 
 
-@attrs.define
-class Doubles:
+class Doubles(msgspec.Struct):
     """The jobs of a run that were begun a second time.
 
     Attributes:
@@ -106,8 +106,8 @@ class Doubles:
             attempt of them was given.
     """
 
-    seconds: dict[int, Grant] = attrs.field(factory=dict)
-    attempts: dict[int, int] = attrs.field(factory=dict)
+    seconds: dict[int, Grant] = {}
+    attempts: dict[int, int] = {}
 
     def after(self, job: int, attempt: int) -> int:
         """Return the number of a job's next attempt: none is used twice.

@@ -9,10 +9,9 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import attrs
+import msgspec
 
 from gridmap.backend import (
     Batch,
@@ -40,6 +39,7 @@ from gridmap.monitor.instructions import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from gridmap.plugins import RunPlugins
@@ -59,8 +59,7 @@ Errand: TypeAlias = (
 )
 
 
-@attrs.frozen(kw_only=True)
-class Launch:
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """How runners are started.
 
     Attributes:
@@ -228,7 +227,9 @@ class ErrandRunner:
         """Return an answer; one that is final with what it means and what to do."""
         if isinstance(answer, Handle) or answer.transient:
             return answer
-        return attrs.evolve(answer, text=str(self._explain(answer.text, resources)))
+        return msgspec.structs.replace(
+            answer, text=str(self._explain(answer.text, resources))
+        )
 
     def _attach(self, _: Attach) -> facts.Fact:
         found: Mapping[Handle, Seen] | NotAsked

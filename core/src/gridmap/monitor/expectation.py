@@ -6,20 +6,22 @@ Equal bytes are equal; where bytes differ, meaning decides (`payload.fingerprint
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
+import msgspec
 
 from gridmap import payload
+from gridmap.concealing import Concealing
 from gridmap.errors import DifferentRunError
-from gridmap.payload import Parcel
 from gridmap.payload.fingerprint import fingerprint
 from gridmap.resources import Resources
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from gridmap.journal import entries as e
     from gridmap.monitor.past import Frames, Restored
+    from gridmap.payload import Parcel
 
 CHUNK: Final = 1_000
 """Jobs an entry of the journal holds at most: what damage to one of them costs."""
@@ -27,8 +29,7 @@ CHUNK: Final = 1_000
 _QUOTED: Final = 200
 
 
-@attrs.frozen(kw_only=True, eq=False)
-class Call:
+class Call(Concealing, msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Jobs that are alike, as a script hands them in.
 
     Attributes:
@@ -40,11 +41,13 @@ class Call:
         directory: Working directory of their surroundings.
     """
 
+    concealed = frozenset({"environment"})
+
     first: int
     function: Callable[..., Any]
     inputs: Sequence[bytes | Parcel]
-    resources: Resources = attrs.field(factory=Resources)
-    environment: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    resources: Resources = msgspec.field(default_factory=Resources)
+    environment: Mapping[str, str] = {}
     directory: str = ""
 
     @property
@@ -55,7 +58,7 @@ class Call:
     def chunks(self) -> list[Call]:
         """Return it in the parts that the journal knows."""
         return [
-            attrs.evolve(
+            msgspec.structs.replace(
                 self, first=self.first + at, inputs=self.inputs[at : at + CHUNK]
             )
             for at in range(0, len(self.inputs), CHUNK)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
-from gridmap.backend import Handle, Seen
 from gridmap.errors import RemoteProtocolError
 from gridmap.explanation import Explanation
 from gridmap.lifecycle import RunnerState, RunnerStep, move_runner
 from gridmap.monitor.crew import Crew
-from gridmap.monitor.jobs import Grant, Group
-from gridmap.protocol.messages import Beat, Progress
-from gridmap.verdict import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from gridmap.backend import Handle, Seen
+    from gridmap.monitor.jobs import Grant, Group
+    from gridmap.protocol.messages import Beat, Progress
+    from gridmap.verdict import Statement
 
 MOST_IN_VAIN: Final = 100
 """Warnings, and grants handed back unasked, in one life and since its last report.
@@ -25,8 +26,7 @@ An honest runner has a few, when it is about to end.
 """
 
 
-@attrs.define(eq=False)
-class Runner:
+class Runner(msgspec.Struct, eq=False):
     """One runner, from the wish for it to its end.
 
     Attributes:
@@ -105,7 +105,7 @@ class Runner:
     given_up: bool = False
     excused: float = float("-inf")
     deadline: float | None = None
-    grants: dict[int, Grant] = attrs.field(factory=dict)
+    grants: dict[int, Grant] = {}
     second: Grant | None = None
     given: int = 0
     left: int = 0
@@ -126,7 +126,7 @@ class Runner:
     seen: Seen | None = None
     why: Explanation | None = None
     running_since: float | None = None
-    statements: list[Statement] = attrs.field(factory=list)
+    statements: list[Statement] = []
     look_at: float | None = None
     news_since: float = 0.0
     hurry: bool = False
@@ -138,7 +138,7 @@ class Runner:
     avoid: frozenset[str] = frozenset()
     parted: bool = False
     ending: bool = False
-    past: set[str] = attrs.field(factory=set)
+    past: set[str] = set()
     restarting: str | None = None
     log_tail: str = ""
     starts: int = 1
@@ -245,15 +245,14 @@ class Runner:
             self.since = now
 
 
-@attrs.define
-class Fleet:
+class Fleet(msgspec.Struct):
     """All runners of a run, those that are gone excepted."""
 
-    runners: dict[int, Runner] = attrs.field(factory=dict)
-    by_peer: dict[bytes, Runner] = attrs.field(factory=dict)
-    by_handle: dict[Handle, Runner] = attrs.field(factory=dict)
-    crew: Crew = attrs.field(factory=Crew)
-    cores: Crew = attrs.field(factory=Crew)
+    runners: dict[int, Runner] = {}
+    by_peer: dict[bytes, Runner] = {}
+    by_handle: dict[Handle, Runner] = {}
+    crew: Crew = msgspec.field(default_factory=Crew)
+    cores: Crew = msgspec.field(default_factory=Crew)
     _next: int = 1
 
     def __iter__(self) -> Iterator[Runner]:

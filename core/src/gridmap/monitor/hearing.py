@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
 import msgspec
 
 from gridmap.errors import RemoteProtocolError
@@ -273,7 +272,7 @@ class Hearing:
     ) -> None:
         books, job = self._books, report.first + failure.offset
         said = diagnosis.from_failure(failure)
-        verdict = attrs.evolve(
+        verdict = msgspec.structs.replace(
             books.verdict(job, grant.span.attempt, [said], runner),
             raised=failure.classes,
         )

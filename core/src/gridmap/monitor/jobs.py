@@ -11,24 +11,25 @@ import heapq
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
+from gridmap.concealing import Concealing
 from gridmap.lifecycle import JobState, JobStep, move_jobs
 from gridmap.monitor.checkpoints import Checkpoints
 from gridmap.monitor.crew import Crew
 from gridmap.monitor.doubles import Doubles, Durations
-from gridmap.resources import Resources
-from gridmap.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from gridmap.resources import Resources
+    from gridmap.verdict import Verdict
 
 _LEARNING: Final = 0.3
 """Weight of a new measurement in a group's mean duration."""
 
 
-@attrs.frozen
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """Jobs that can travel together: the same function, the same attempt."""
 
     first: int
@@ -49,8 +50,7 @@ class Span:
         return Span(first, stop, self.attempt, self.function)
 
 
-@attrs.define(eq=False)
-class Grant:
+class Grant(Concealing, msgspec.Struct, eq=False):
     """Jobs given to a runner; open until each of them is accounted for.
 
     A job leaves its grant by a result, a verdict, a cancellation or by being handed
@@ -72,16 +72,18 @@ class Grant:
             second attempt; of that, the first. None: there is no other.
     """
 
+    concealed = frozenset({"group", "held", "twin"})
+
     number: int
     runner: int
-    group: Group = attrs.field(repr=False)
+    group: Group
     span: Span
     at: float
     beat: int
     left: int
-    held: bytearray = attrs.field(repr=False)
+    held: bytearray
     mean_s: float | None = None
-    twin: Grant | None = attrs.field(default=None, repr=False)
+    twin: Grant | None = None
 
     def holds(self, job: int) -> bool:
         """Whether it still answers for a job."""
@@ -111,8 +113,7 @@ class Grant:
         return None if at < 0 else at + self.span.first
 
 
-@attrs.define(eq=False)
-class Group:
+class Group(Concealing, msgspec.Struct, eq=False):
     """Jobs with equal resources and surroundings, and what is known about their runners.
 
     Attributes:
@@ -141,14 +142,16 @@ class Group:
         second_at: No runner is asked for before this time for a second attempt.
     """
 
+    concealed = frozenset({"loaded", "durations"})
+
     resources: Resources
     surroundings: int = 0
-    waiting: deque[Span] = attrs.field(factory=deque)
+    waiting: deque[Span] = msgspec.field(default_factory=deque)
     queued: int = 0
     open: int = 0
-    loaded: dict[int, Grant] = attrs.field(factory=dict, repr=False)
-    crew: Crew = attrs.field(factory=Crew)
-    idle: dict[int, float] = attrs.field(factory=dict)
+    loaded: dict[int, Grant] = msgspec.field(default_factory=dict)
+    crew: Crew = msgspec.field(default_factory=Crew)
+    idle: dict[int, float] = msgspec.field(default_factory=dict)
     cut_s: float = 0.0
     mean_s: float | None = None
     start_failures: int = 0
@@ -158,7 +161,7 @@ class Group:
     starved_since: float | None = None
     hire_at: float = 0.0
     avoid: frozenset[str] = frozenset()
-    durations: Durations = attrs.field(factory=Durations, repr=False)
+    durations: Durations = msgspec.field(default_factory=Durations)
     second_at: float = 0.0
 
     def cut_short(self, seconds: float) -> None:
@@ -174,19 +177,18 @@ class Group:
             self.mean_s += _LEARNING * (mean - self.mean_s)
 
 
-@attrs.define
-class JobTable:
+class JobTable(msgspec.Struct):
     """All jobs of a run."""
 
-    states: bytearray = attrs.field(factory=bytearray)
-    groups: dict[tuple[Resources, int], Group] = attrs.field(factory=dict)
-    grants: dict[int, Grant] = attrs.field(factory=dict)
-    histories: dict[int, list[Verdict]] = attrs.field(factory=dict)
-    checkpoints: Checkpoints = attrs.field(factory=Checkpoints)
-    delayed: list[tuple[float, int, Span, Group]] = attrs.field(factory=list)
-    doubles: Doubles = attrs.field(factory=Doubles)
-    _segments: list[tuple[int, Group]] = attrs.field(factory=list)
-    _moved: dict[int, Group] = attrs.field(factory=dict)
+    states: bytearray = msgspec.field(default_factory=bytearray)
+    groups: dict[tuple[Resources, int], Group] = {}
+    grants: dict[int, Grant] = {}
+    histories: dict[int, list[Verdict]] = {}
+    checkpoints: Checkpoints = msgspec.field(default_factory=Checkpoints)
+    delayed: list[tuple[float, int, Span, Group]] = []
+    doubles: Doubles = msgspec.field(default_factory=Doubles)
+    _segments: list[tuple[int, Group]] = []
+    _moved: dict[int, Group] = {}
     _next_grant: int = 1
     _next_delay: int = 1
 

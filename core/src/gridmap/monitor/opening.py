@@ -9,7 +9,7 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 from gridmap import connection, plugins
 from gridmap.backend import Capabilities, Reach, RunContext
@@ -24,29 +24,27 @@ from gridmap.errors import (
 from gridmap.job import working_directory
 from gridmap.monitor.policy import MOST_WORKERS
 from gridmap.payload.neighbour import Evidence
-from gridmap.plugins import RunPlugins
 from gridmap.rundir import RunDirectory
 
 # What is not needed before a backend begins to start its runners is imported where it
 # is used: they take as long for what they import.
 
 if TYPE_CHECKING:
-    from gridmap.monitor.errands import Launch  # noqa: TC004 - attrs does not evaluate it
-    from gridmap.plugins import InstalledBackend
+    from gridmap.monitor.errands import Launch
+    from gridmap.plugins import InstalledBackend, RunPlugins
     from gridmap.settings import Settings
     from gridmap.transport.addresses import PortRange
-    from gridmap.transport.bulk.server import BulkServer  # noqa: TC004 - likewise
+    from gridmap.transport.bulk.server import BulkServer
     from gridmap.transport.keys import RunKeys
     from gridmap.transport.limits import Limits
-    from gridmap.transport.router import MonitorSocket  # noqa: TC004 - likewise
+    from gridmap.transport.router import MonitorSocket
 
 _log = logging.getLogger(__name__)
 
 _NAME_LENGTH: Final = 64
 
 
-@attrs.frozen(kw_only=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """A run that is ready for its monitor.
 
     Attributes:

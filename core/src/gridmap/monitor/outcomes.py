@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import attrs
+import msgspec
 
 from gridmap import payload
 from gridmap.errors import JobException, RemoteTraceback
@@ -95,7 +95,7 @@ def open_failure(
             text=f"the function called sys.exit({getattr(error, 'code', '')!r})",
         )
         statements = (*verdict.statements, said)
-        exited = JobException(attrs.evolve(verdict, statements=statements))
+        exited = JobException(msgspec.structs.replace(verdict, statements=statements))
         exited.__cause__ = error.__cause__
         return Outcome(job, None, exited)
     if isinstance(error.__cause__, RemoteTraceback):

@@ -17,22 +17,22 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import attrs
+import msgspec
 
 from gridmap.backend import Handle
+from gridmap.concealing import Concealing
 from gridmap.journal import entries as e
 from gridmap.lifecycle import JobState
-from gridmap.resources import Resources
-from gridmap.verdict import Verdict
 
 if TYPE_CHECKING:
     from gridmap.payload import Frame
+    from gridmap.resources import Resources
+    from gridmap.verdict import Verdict
 
 Frames: TypeAlias = Sequence["Frame"]
 
 
-@attrs.define
-class PastRunner:
+class PastRunner(msgspec.Struct):
     """A runner as its driver left it.
 
     Attributes:
@@ -52,8 +52,7 @@ class PastRunner:
     avoid: frozenset[str] = frozenset()
 
 
-@attrs.frozen
-class PastGrant:
+class PastGrant(msgspec.Struct, frozen=True):
     """A grant that was open, with the jobs that its runner may still run."""
 
     number: int
@@ -64,8 +63,7 @@ class PastGrant:
     function: bytes
 
 
-@attrs.frozen
-class Another:
+class Another(msgspec.Struct, frozen=True):
     """How a job's next attempt differs from its first."""
 
     attempt: int
@@ -74,8 +72,7 @@ class Another:
     surroundings: int
 
 
-@attrs.define
-class Restored:
+class Restored(Concealing, msgspec.Struct):
     """A run, told by its journal.
 
     Attributes:
@@ -97,27 +94,29 @@ class Restored:
         last_runner: The highest number of a runner.
     """
 
+    concealed = frozenset({"_takers"})
+
     begun: e.Begun | None = None
     terms: Frames = ()
-    functions: dict[bytes, e.Content] = attrs.field(factory=dict)
-    contents: dict[bytes, Frames] = attrs.field(factory=dict)
-    surroundings: dict[int, e.Surround] = attrs.field(factory=dict)
-    inputs: dict[int, tuple[e.Added, Frames]] = attrs.field(factory=dict)
+    functions: dict[bytes, e.Content] = msgspec.field(default_factory=dict)
+    contents: dict[bytes, Frames] = msgspec.field(default_factory=dict)
+    surroundings: dict[int, e.Surround] = msgspec.field(default_factory=dict)
+    inputs: dict[int, tuple[e.Added, Frames]] = msgspec.field(default_factory=dict)
     sealed: bool = False
-    runners: dict[int, PastRunner] = attrs.field(factory=dict)
-    attempts: dict[int, Another] = attrs.field(factory=dict)
-    doubled: dict[int, int] = attrs.field(factory=dict)
-    histories: dict[int, list[Verdict]] = attrs.field(factory=dict)
-    results: list[tuple[e.Done, Frames]] = attrs.field(factory=list)
-    failures: dict[int, tuple[e.Ended, Frames]] = attrs.field(factory=dict)
+    runners: dict[int, PastRunner] = msgspec.field(default_factory=dict)
+    attempts: dict[int, Another] = msgspec.field(default_factory=dict)
+    doubled: dict[int, int] = msgspec.field(default_factory=dict)
+    histories: dict[int, list[Verdict]] = msgspec.field(default_factory=dict)
+    results: list[tuple[e.Done, Frames]] = msgspec.field(default_factory=list)
+    failures: dict[int, tuple[e.Ended, Frames]] = msgspec.field(default_factory=dict)
     last_grant: int = 0
     last_runner: int = 0
-    _grants: dict[int, PastGrant] = attrs.field(factory=dict)
-    _states: bytearray = attrs.field(factory=bytearray)
-    _holder: array[int] = attrs.field(factory=lambda: array("q"))
-    _takers: dict[type[Any], Callable[..., None]] = attrs.field(init=False, repr=False)
+    _grants: dict[int, PastGrant] = msgspec.field(default_factory=dict)
+    _states: bytearray = msgspec.field(default_factory=bytearray)
+    _holder: array[int] = msgspec.field(default_factory=lambda: array("q"))
+    _takers: dict[type[Any], Callable[..., None]] = msgspec.field(default_factory=dict)
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         """Say who takes in what."""
         self._takers = {
             e.Begun: self._begun,
@@ -205,7 +204,7 @@ class Restored:
         if again is None and asked is not None:
             again = Another(1, asked.function, asked.resources, asked.surroundings)
         if again is not None:
-            self.attempts[job] = attrs.evolve(again, attempt=entry.attempt)
+            self.attempts[job] = msgspec.structs.replace(again, attempt=entry.attempt)
 
     def _returned(self, entry: e.Returned, _: Frames) -> None:
         self._reach(entry.stop)
@@ -229,7 +228,7 @@ class Restored:
             return
         if again is None:
             again = Another(1, b"", asked.resources, asked.surroundings)
-        self.attempts[entry.job] = attrs.evolve(again, function=entry.digest)
+        self.attempts[entry.job] = msgspec.structs.replace(again, function=entry.digest)
         self.contents[entry.digest] = frames
 
     def _done(self, entry: e.Done, frames: Frames) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-import attrs
+import msgspec
 
-from gridmap.backend import Handle
-from gridmap.monitor.surroundings import Surroundings
+from gridmap.concealing import Concealing
 from gridmap.resources import Resources
 from gridmap.retry import Again, Decision, Rule, choose, guilty
 from gridmap.verdict import Cause, Verdict
+
+if TYPE_CHECKING:
+    from gridmap.backend import Handle
+    from gridmap.monitor.surroundings import Surroundings
 
 RetryHook: TypeAlias = Callable[
     [Verdict, tuple[Verdict, ...], Resources], "Decision | None"
@@ -26,8 +29,7 @@ def no_opinion(*_: object) -> None:
     """Leave every decision to core."""
 
 
-@attrs.frozen(kw_only=True)
-class Policy:
+class Policy(Concealing, msgspec.Struct, frozen=True, kw_only=True):
     """What a run was asked to be.
 
     Attributes:
@@ -60,6 +62,8 @@ class Policy:
             second time.
     """
 
+    concealed = frozenset({"surroundings"})
+
     token: str = "0"  # noqa: S105 - names the run, proves nothing
     max_workers: int | None = None
     most_workers: int = MOST_WORKERS
@@ -74,7 +78,7 @@ class Policy:
     orphan_s: float = 600.0
     grace_s: float = 60.0
     python: tuple[int, int] = (3, 11)
-    surroundings: list[Surroundings] = attrs.field(factory=list, repr=False)
+    surroundings: list[Surroundings] = msgspec.field(default_factory=list)
     compression: str = "auto"
     retry: RetryHook = no_opinion
     rules: tuple[Rule, ...] = ()
@@ -96,7 +100,7 @@ class Policy:
             answer = choose(self.rules, failure, history, resources, self.resubmits)
         if isinstance(answer, Again):
             avoid = answer.avoid | guilty((*history, failure))
-            answer = attrs.evolve(answer, avoid=avoid)
+            answer = msgspec.structs.replace(answer, avoid=avoid)
         return answer
 
     def forgives(self, cause: Cause) -> bool:

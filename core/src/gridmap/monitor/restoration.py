@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from gridmap.lifecycle import RunnerState
 from gridmap.monitor.fleet import Runner
 from gridmap.monitor.jobs import Span
 from gridmap.monitor.staffing import FIRST_LOOK_S
-from gridmap.resources import Resources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gridmap.monitor.books import Books
     from gridmap.monitor.past import PastGrant, PastRunner, Restored
+    from gridmap.resources import Resources
 
 
-@attrs.frozen(kw_only=True)
-class Segment:
+class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs as they are to be run from now on, unless a runner has them already."""
 
     first: int

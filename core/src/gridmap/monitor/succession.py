@@ -10,24 +10,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 from gridmap.lifecycle import RunnerState
-from gridmap.protocol.messages import Hello
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gridmap.monitor.books import Books
     from gridmap.monitor.fleet import Runner
+    from gridmap.protocol.messages import Hello
 
 LAST_WORDS_S: Final = 6.0
 """How long a new life waits for the old one. Without a warning the old one is gone by
 then, or it will not be heard again."""
 
 
-@attrs.frozen
-class Heir:
+class Heir(msgspec.Struct, frozen=True):
     """A new life of a runner, at the door.
 
     Attributes:
@@ -66,7 +65,9 @@ class Succession:
         """Return who waited for a runner to speak; it does not have to any longer."""
         heir = self._heirs.get(runner.number)
         if heir is not None:
-            self._heirs[runner.number] = attrs.evolve(heir, until=self._books.now)
+            self._heirs[runner.number] = msgspec.structs.replace(
+                heir, until=self._books.now
+            )
         return heir
 
     def hung_up(self, peer: bytes) -> None:

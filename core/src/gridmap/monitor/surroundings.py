@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
+
+from gridmap.concealing import Concealing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
-@attrs.frozen
-class Surroundings:
+class Surroundings(Concealing, msgspec.Struct, frozen=True):
     """Environment, directory and module path of a job.
 
     Attributes:
@@ -17,6 +21,8 @@ class Surroundings:
         path: Entries for ``sys.path``.
     """
 
-    environment: Mapping[str, str | None] = attrs.field(repr=False)
+    concealed = frozenset({"environment"})
+
+    environment: Mapping[str, str | None]
     directory: str
     path: tuple[str, ...]

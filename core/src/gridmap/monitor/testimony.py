@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 from gridmap.backend import SeenState
 from gridmap.monitor import diagnosis
@@ -84,7 +84,7 @@ def completed(verdict: Verdict, runner: Runner, grant: Grant, job: int) -> Verdi
     """Return a verdict with what only the monitor knows of the attempt."""
     place, stack = runner.stack or (None, "")
     stalled, over = Cause.STALLED, Cause.TIME_LIMIT
-    return attrs.evolve(
+    return msgspec.structs.replace(
         verdict,
         stack=stack if verdict.cause is stalled and place == job else "",
         late=verdict.cause is over and _began_late(runner, grant, job),

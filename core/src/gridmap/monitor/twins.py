@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from gridmap.events import JobsGranted, SpeculationEnded
 from gridmap.journal import entries as e
@@ -135,7 +135,7 @@ def instead(grant: Grant, verdict: Verdict, decision: Decision) -> Decision:
         spared = verdict.cause in INFRASTRUCTURE or verdict.cause is Cause.TIME_LIMIT
         return Again() if spared else decision
     if decision.resources in (None, group.resources):
-        return attrs.evolve(decision, delay_s=0.0, resources=None)
+        return msgspec.structs.replace(decision, delay_s=0.0, resources=None)
     return decision
 
 

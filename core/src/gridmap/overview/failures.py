@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 from gridmap.overview.views import Failure
 
@@ -50,4 +50,4 @@ class Failures(dict[int, Failure]):
         while len(self._traced) > MOST_TRACEBACKS:
             old = self._traced.popleft()
             if old in self and old not in self._traced:
-                self[old] = attrs.evolve(self[old], traceback="")
+                self[old] = msgspec.structs.replace(self[old], traceback="")

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable  # noqa: TC003 - a signature tells them
 from typing import Any, Final
 
-import attrs
+import msgspec
 
 from gridmap import events as ev
 from gridmap.lifecycle import JobState
@@ -35,8 +35,7 @@ MOST_SAMPLES: Final = 600
 _FIRST_PAUSE_S: Final = 1.0
 
 
-@attrs.define(eq=False)
-class Overview(Standing):
+class Overview(Standing, eq=False):
     """How a run stands, for as long as it is told its events.
 
     Example:
@@ -51,11 +50,13 @@ class Overview(Standing):
     """
 
     _handed_in: tuple[Notice | None, int] = (None, 0)
-    _gone: deque[int] = attrs.field(factory=deque)
+    _gone: deque[int] = msgspec.field(default_factory=deque)
     _pause_s: float = _FIRST_PAUSE_S
-    _takers: dict[type[Any], Callable[[Any], None]] = attrs.field(init=False)
+    _takers: dict[type[Any], Callable[[Any], None]] = msgspec.field(
+        default_factory=dict
+    )
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         """Say who takes in what."""
         self._takers = {
             ev.RunStarted: self._run_started,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,8 +26,7 @@ _COLUMNS: Final = "fffd"
 """Types of the columns: when, processors, bytes held, job."""
 
 
-@attrs.frozen
-class Point:
+class Point(msgspec.Struct, frozen=True):
     """What a heartbeat said.
 
     Attributes:
@@ -102,7 +101,9 @@ class Readings:
             cores[-1] = max(cores[-1], point.cores)
             rss[-1] = max(rss[-1], point.rss)
             return
-        for column, value in zip(self._columns, attrs.astuple(point), strict=True):
+        for column, value in zip(
+            self._columns, msgspec.structs.astuple(point), strict=True
+        ):
             column.append(value)
         if len(times) > most:
             self._halve()

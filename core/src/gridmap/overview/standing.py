@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Mapping  # noqa: TC003 - a signature tells it
+from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 from gridmap.lifecycle import JobState
-from gridmap.overview import views as v
+from gridmap.overview import views as v  # noqa: TC001 - likewise
 from gridmap.overview.failures import Failures
 from gridmap.overview.readings import Heartbeats
 from gridmap.overview.views import JobView, Notice, RunnerView, Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MOST_NOTICES: Final = 200
 NOBODY: Final = -1
@@ -25,8 +28,7 @@ _RATE_S: Final = 20.0
 _OVER: Final = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 
 
-@attrs.define(eq=False)
-class Standing:
+class Standing(msgspec.Struct, eq=False):
     """How a run stands.
 
     Attributes:
@@ -65,21 +67,23 @@ class Standing:
     ended: float | None = None
     error: str | None = None
     at: float = 0.0
-    queries: Mapping[str, int] = attrs.field(factory=dict)
-    states: bytearray = attrs.field(factory=bytearray)
-    runners: dict[int, RunnerView] = attrs.field(factory=dict)
-    failures: Failures = attrs.field(factory=Failures)
-    causes: Counter[str] = attrs.field(factory=Counter)
-    notices: deque[Notice] = attrs.field(factory=lambda: deque(maxlen=MOST_NOTICES))
-    samples: list[Sample] = attrs.field(factory=list)
-    holders: array[int] = attrs.field(factory=lambda: array("i"))
-    seconds: array[float] = attrs.field(factory=lambda: array("f"))
-    ends: array[float] = attrs.field(factory=lambda: array("f"))
-    peaks: array[float] = attrs.field(factory=lambda: array("f"))
-    requests: list[v.Request] = attrs.field(factory=list)
-    attempts: dict[int, int] = attrs.field(factory=dict)
-    names: list[str] = attrs.field(factory=list)
-    readings: Heartbeats = attrs.field(factory=Heartbeats)
+    queries: Mapping[str, int] = {}
+    states: bytearray = msgspec.field(default_factory=bytearray)
+    runners: dict[int, RunnerView] = {}
+    failures: Failures = msgspec.field(default_factory=Failures)
+    causes: Counter[str] = msgspec.field(default_factory=Counter)
+    notices: deque[Notice] = msgspec.field(
+        default_factory=lambda: deque(maxlen=MOST_NOTICES)
+    )
+    samples: list[Sample] = []
+    holders: array[int] = msgspec.field(default_factory=lambda: array("i"))
+    seconds: array[float] = msgspec.field(default_factory=lambda: array("f"))
+    ends: array[float] = msgspec.field(default_factory=lambda: array("f"))
+    peaks: array[float] = msgspec.field(default_factory=lambda: array("f"))
+    requests: list[v.Request] = []
+    attempts: dict[int, int] = {}
+    names: list[str] = []
+    readings: Heartbeats = msgspec.field(default_factory=Heartbeats)
     lost_cpu_s: float = 0.0
 
     @property

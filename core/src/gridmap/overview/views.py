@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
+import msgspec
 
-from gridmap.lifecycle import JobState
-from gridmap.verdict import Verdict
+from gridmap.lifecycle import JobState  # noqa: TC001 - msgspec evaluates it: records
+from gridmap.verdict import Verdict  # noqa: TC001 - likewise
 
 if TYPE_CHECKING:
     from gridmap.events import JobProgress, JobsQueued, RunnerGone, RunnerVitals
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 MOST_REQUESTS: Final = 1_000
 
 
-@attrs.define(kw_only=True)
-class RunnerView:
+class RunnerView(msgspec.Struct, kw_only=True):
     """A runner.
 
     Attributes:
@@ -93,8 +92,7 @@ class RunnerView:
         self.take_up(None, None)
 
 
-@attrs.frozen(kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What jobs asked for.
 
     Attributes:
@@ -123,14 +121,17 @@ class Request:
             "cores": asked.cores,
         }
         new = cls(first=event.first, stop=event.stop, **fields)
-        if known and attrs.evolve(known[-1], first=new.first, stop=new.stop) == new:
-            known[-1] = attrs.evolve(known[-1], stop=new.stop)
+        if (
+            known
+            and msgspec.structs.replace(known[-1], first=new.first, stop=new.stop)
+            == new
+        ):
+            known[-1] = msgspec.structs.replace(known[-1], stop=new.stop)
         elif len(known) < MOST_REQUESTS:
             known.append(new)
 
 
-@attrs.frozen(kw_only=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """How an attempt of a job ended badly.
 
     Attributes:
@@ -149,8 +150,7 @@ class Failure:
     traceback: str = ""
 
 
-@attrs.frozen(kw_only=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened, in words.
 
     Attributes:
@@ -162,8 +162,7 @@ class Notice:
     text: str
 
 
-@attrs.frozen(kw_only=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """How the run stood at one time, for curves.
 
     Attributes:
@@ -183,8 +182,7 @@ class Sample:
     rss: int
 
 
-@attrs.frozen(kw_only=True)
-class JobView:
+class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """A job.
 
     Attributes:

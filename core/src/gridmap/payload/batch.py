@@ -21,8 +21,9 @@ from bisect import bisect_left
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final, cast
 
-import attrs
+import msgspec
 
+from gridmap.concealing import Concealing
 from gridmap.errors import LocalProtocolError, RemoteProtocolError
 from gridmap.payload.pickling import LARGE_BYTES, Frame, Parcel
 
@@ -105,8 +106,7 @@ def _check_count(count: int) -> None:
         raise LocalProtocolError(msg)
 
 
-@attrs.frozen(eq=False)
-class Batch:
+class Batch(Concealing, msgspec.Struct, frozen=True, eq=False):
     """A packed batch, checked, of which parts can be taken without unpickling.
 
     Made by `Batch.read`. Frames are shared, never copied or changed.
@@ -121,12 +121,14 @@ class Batch:
         own: Those frames.
     """
 
-    sizes: tuple[int, ...] = attrs.field(repr=False)
-    offsets: list[int] = attrs.field(repr=False)
-    joined: bytes | memoryview = attrs.field(repr=False)
-    owners: list[int] = attrs.field(repr=False)
-    firsts: list[int] = attrs.field(repr=False)
-    own: list[Frame] = attrs.field(repr=False)
+    concealed = frozenset({"sizes", "offsets", "joined", "owners", "firsts", "own"})
+
+    sizes: tuple[int, ...]
+    offsets: list[int]
+    joined: bytes | memoryview
+    owners: list[int]
+    firsts: list[int]
+    own: list[Frame]
 
     @classmethod
     def read(cls, frames: Sequence[Frame]) -> Batch:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
+from gridmap.concealing import Concealing
 from gridmap.errors import RemoteProtocolError
 from gridmap.payload import memory
 
@@ -24,8 +25,7 @@ _LONGEST: Final = 256
 _SECRET_BYTES: Final = 16
 
 
-@attrs.frozen
-class Evidence:
+class Evidence(Concealing, msgspec.Struct, frozen=True):
     """A text in memory of this process.
 
     Attributes:
@@ -33,9 +33,11 @@ class Evidence:
         reference: By which others open it; empty likewise.
     """
 
-    text: bytes = attrs.field(repr=False)
+    concealed = frozenset({"text", "_sealed"})
+
+    text: bytes
     reference: bytes
-    _sealed: memory.Sealed | None = attrs.field(repr=False)
+    _sealed: memory.Sealed | None
 
     @classmethod
     def of(cls, text: bytes) -> Evidence:

@@ -6,7 +6,7 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
+import msgspec
 import pluggy
 
 from gridmap.backend import INTERFACE, Availability, BackendInfo, Check
@@ -26,8 +26,7 @@ GROUP: Final = "gridmap"
 _log = logging.getLogger(__name__)
 
 
-@attrs.frozen(kw_only=True)
-class BrokenPlugin:
+class BrokenPlugin(msgspec.Struct, frozen=True, kw_only=True):
     """A plugin that is installed and cannot be used at all.
 
     Attributes:
@@ -41,8 +40,7 @@ class BrokenPlugin:
     error: str
 
 
-@attrs.frozen(kw_only=True)
-class InstalledBackend:
+class InstalledBackend(msgspec.Struct, frozen=True, kw_only=True):
     """A backend that some installed plugin offers.
 
     Attributes:

@@ -10,11 +10,10 @@ good; the runner that meant well will say hello again with a new connection.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import attrs
+import msgspec
 
 from gridmap.errors import LocalProtocolError, RemoteProtocolError
 from gridmap.protocol.messages import (
@@ -30,6 +29,9 @@ from gridmap.protocol.messages import (
     Warned,
     WorkerLost,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 class SessionState(enum.Enum):
@@ -95,8 +97,7 @@ def advance(state: SessionState, message: FromRunner) -> SessionState:
 Numbered: TypeAlias = Report | WorkerLost | Returned | Warned | Checkpoint | Goodbye
 
 
-@attrs.define
-class Outbox:
+class Outbox(msgspec.Struct):
     """Numbered messages, with their payloads, until the monitor has them.
 
     Not bounded: it holds results, which must not be lost. What bounds it is that a
@@ -104,7 +105,7 @@ class Outbox:
     """
 
     _next: int = 1
-    _kept: dict[int, tuple[Numbered, Sequence[Any], float]] = attrs.field(factory=dict)
+    _kept: dict[int, tuple[Numbered, Sequence[Any], float]] = {}
 
     def __len__(self) -> int:
         """Return how many messages wait for their acknowledgement."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import attrs
+import msgspec
 
-from gridmap.protocol import messages as m
 from gridmap.runner.interruption import AskCheckpoint
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-@attrs.frozen(kw_only=True)
-class Vitals:
+    from gridmap.protocol import messages as m
+
+
+class Vitals(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured of the worker's process tree; see `messages.Beat`."""
 
     cpu: float = 0.0
@@ -23,8 +25,7 @@ class Vitals:
     processes: int = 0
 
 
-@attrs.frozen(kw_only=True)
-class WorkerEnd:
+class WorkerEnd(msgspec.Struct, frozen=True, kw_only=True):
     """How a worker ended, and what it was doing.
 
     Attributes:
@@ -46,23 +47,20 @@ class WorkerEnd:
     tail: str
 
 
-@attrs.frozen(kw_only=True)
-class Say:
+class Say(msgspec.Struct, frozen=True, kw_only=True):
     """Send a message, with the payload frames that belong to it."""
 
     message: m.FromRunner
     frames: Sequence[Any] = ()
 
 
-@attrs.frozen(kw_only=True)
-class SetUp:
+class SetUp(msgspec.Struct, frozen=True, kw_only=True):
     """Make the worker like the user's process."""
 
     welcome: m.Welcome
 
 
-@attrs.frozen(kw_only=True)
-class Feed:
+class Feed(msgspec.Struct, frozen=True, kw_only=True):
     """Hand jobs ``first`` to ``stop - 1`` of a grant to the worker."""
 
     grant: int
@@ -71,8 +69,7 @@ class Feed:
     function: bytes
 
 
-@attrs.frozen(kw_only=True)
-class Withdraw:
+class Withdraw(msgspec.Struct, frozen=True, kw_only=True):
     """Take back from the worker what it has not begun: a long job is before it.
 
     What it is at is told at once (`RunnerMachine.withdrawn`), and when it has read that
@@ -80,32 +77,27 @@ class Withdraw:
     """
 
 
-@attrs.frozen(kw_only=True)
-class KillWorker:
+class KillWorker(msgspec.Struct, frozen=True, kw_only=True):
     """End the worker and its children; its end will be told as usual."""
 
 
-@attrs.frozen(kw_only=True)
-class StartWorker:
+class StartWorker(msgspec.Struct, frozen=True, kw_only=True):
     """Bring up a fresh worker; it has to be set up again."""
 
 
-@attrs.frozen(kw_only=True)
-class Examine:
+class Examine(msgspec.Struct, frozen=True, kw_only=True):
     """Ask the worker where it is, for the sake of this job."""
 
     job: int
 
 
-@attrs.frozen(kw_only=True)
-class DropGrant:
+class DropGrant(msgspec.Struct, frozen=True, kw_only=True):
     """A grant is done: its inputs can be forgotten."""
 
     grant: int
 
 
-@attrs.frozen(kw_only=True)
-class Leave:
+class Leave(msgspec.Struct, frozen=True, kw_only=True):
     """End the runner, once what was said has been sent.
 
     Attributes:

@@ -10,9 +10,9 @@ import os
 import threading
 from typing import TYPE_CHECKING, Final
 
-import attrs
 import msgspec
 
+from gridmap.concealing import Concealing
 from gridmap.connection import split_tcp_address
 from gridmap.errors import RemoteProtocolError
 from gridmap.payload import memory
@@ -36,8 +36,7 @@ _MOST_FAILURES: Final = 3
 """After so many frames that did not get through, all travel over CURVE."""
 
 
-@attrs.define
-class Way:
+class Way(Concealing, msgspec.Struct):
     """Where the driver listens for frames.
 
     Attributes:
@@ -46,8 +45,10 @@ class Way:
         open: Whether the driver answers there.
     """
 
+    concealed = frozenset({"secret"})
+
     address: str
-    secret: bytes = attrs.field(repr=False)
+    secret: bytes
     open: bool = False
 
 

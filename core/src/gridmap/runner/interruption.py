@@ -11,7 +11,7 @@ import math
 import signal
 from typing import Final, TypeAlias
 
-import attrs
+import msgspec
 
 from gridmap.backend import Coming, Notice
 
@@ -25,15 +25,13 @@ _REASONS: Final = {
 }
 
 
-@attrs.frozen(kw_only=True)
-class AskCheckpoint:
+class AskCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Ask the worker for a checkpoint of the job it runs."""
 
     job: int
 
 
-@attrs.frozen(kw_only=True)
-class Tell:
+class Tell(msgspec.Struct, frozen=True, kw_only=True):
     """Tell the monitor of the warning.
 
     Attributes:
@@ -49,8 +47,7 @@ class Tell:
     ending: bool
 
 
-@attrs.frozen(kw_only=True)
-class Part:
+class Part(msgspec.Struct, frozen=True, kw_only=True):
     """End the job and the runner."""
 
     reason: str
@@ -61,8 +58,7 @@ class Part:
 Step: TypeAlias = AskCheckpoint | Tell | Part
 
 
-@attrs.define(kw_only=True)
-class _Asked:
+class _Asked(msgspec.Struct, kw_only=True):
     """A job that was asked for its checkpoint, why, and what is known since.
 
     Attributes:
@@ -153,7 +149,7 @@ class Interruption:
         if notice.within_s is None or math.isinf(left) or left <= notice.within_s:
             return notice
         text = f"it is to give way, {left:.0f} s before its time is over"
-        return attrs.evolve(notice, coming=Coming.PREEMPTION, text=text)
+        return msgspec.structs.replace(notice, coming=Coming.PREEMPTION, text=text)
 
     def _ask(
         self, notice: Notice, number: int | None, job: int, now: float

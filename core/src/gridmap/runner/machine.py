@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
+import msgspec
 
 from gridmap.protocol import messages as m
 from gridmap.protocol.sessions import Outbox
@@ -64,8 +64,7 @@ class Phase(enum.Enum):
     GONE = "gone"
 
 
-@attrs.frozen
-class _Farewell:
+class _Farewell(msgspec.Struct, frozen=True):
     """Why a runner leaves, and since when it wants to."""
 
     reason: str

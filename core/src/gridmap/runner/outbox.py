@@ -16,7 +16,7 @@ import struct
 import time
 from typing import Final
 
-import attrs
+import msgspec
 
 from gridmap.runner.bulletin import Bulletin
 
@@ -46,8 +46,7 @@ HALTED: Final = 2
 """Flag of the runner's: what was handed over and is not begun is withdrawn."""
 
 
-@attrs.frozen
-class Gathered:
+class Gathered(msgspec.Struct, frozen=True):
     """Results of consecutive jobs.
 
     Attributes:

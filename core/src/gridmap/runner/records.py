@@ -13,7 +13,7 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-import attrs
+import msgspec
 
 from gridmap.payload import memory
 
@@ -69,8 +69,7 @@ class RecordType(enum.IntEnum):
     """Worker to runner: it has read the mark; all results of before came before this."""
 
 
-@attrs.frozen
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """One record.
 
     Attributes:

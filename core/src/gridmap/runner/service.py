@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
 import msgspec
 
 from gridmap import connection, payload, plugins
@@ -460,7 +459,7 @@ class RunnerService:
         if vitals.written is None:
             return vitals
         jobs_own = vitals.written - self._examiner.written(self._worker)
-        return attrs.evolve(vitals, written=max(0, jobs_own))
+        return msgspec.structs.replace(vitals, written=max(0, jobs_own))
 
     # Actions ------------------------------------------------------------------------
 

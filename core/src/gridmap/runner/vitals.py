@@ -17,7 +17,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 import psutil
 
 from gridmap.runner.actions import Vitals
@@ -35,8 +35,7 @@ _LISTS: Final = Path("/proc/thread-self/children")
 _HIGH_WATER: Final = re.compile(rb"^VmHWM:\s*(\d+) kB", re.MULTILINE)
 
 
-@attrs.define
-class _Used:
+class _Used(msgspec.Struct):
     cpu: float = 0.0
     read: int = 0
     written: int = 0

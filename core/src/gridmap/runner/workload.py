@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
-from gridmap.protocol import messages as m
 from gridmap.runner.actions import Action, DropGrant, Feed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Set
+
+    from gridmap.protocol import messages as m
 
 SLICE_S: Final = 0.01
 """Seconds of work the worker is handed ahead of what it does."""
@@ -23,8 +24,7 @@ LONG_S: Final = 0.1
 """How long a job runs before what the worker was handed behind it is taken back."""
 
 
-@attrs.define
-class _Held:
+class _Held(msgspec.Struct):
     """A grant: what of it is not handed to the worker, and what not accounted for.
 
     Attributes:
@@ -43,8 +43,8 @@ class _Held:
     stop: int
     open: int
     again: bool
-    cancelled: set[int] = attrs.field(factory=set)
-    passed: set[int] = attrs.field(factory=set)
+    cancelled: set[int] = set()
+    passed: set[int] = set()
     recalled: bool = False
 
     def meets(self, first: int, stop: int) -> bool:
@@ -52,8 +52,7 @@ class _Held:
         return first < self.work.first + self.work.count and self.work.first < stop
 
 
-@attrs.frozen
-class Stretch:
+class Stretch(msgspec.Struct, frozen=True):
     """Consecutive jobs of a grant."""
 
     grant: int
@@ -61,8 +60,7 @@ class Stretch:
     count: int
 
 
-@attrs.frozen
-class Lost:
+class Lost(msgspec.Struct, frozen=True):
     """A job that ended with its worker.
 
     Attributes:
@@ -73,7 +71,7 @@ class Lost:
 
     job: int
     grant: int
-    wanted: bool = attrs.field(kw_only=True)
+    wanted: bool
 
 
 class Workload:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import attrs
+import msgspec
 
 from gridmap.errors import InvalidSettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 NAME: Final = "gridmap.toml"
 SITE: Final = Path("/etc/gridmap") / NAME
@@ -24,8 +26,7 @@ SITE_VARIABLE: Final = "GRIDMAP_SITE_CONFIG"
 _log = logging.getLogger(__name__)
 
 
-@attrs.frozen(kw_only=True)
-class SettingsFile:
+class SettingsFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file of settings that was found and read.
 
     Attributes:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-import attrs
+import msgspec
 
 from gridmap.errors import InvalidSettingError
 from gridmap.settings.files import SettingsFile, read_files
@@ -32,8 +32,7 @@ class Level(enum.Enum):
     DEFAULT = "default"
 
 
-@attrs.frozen
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """Where the value of a setting stands.
 
     Attributes:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Mapping
+from collections.abc import Mapping  # noqa: TC003 - a signature tells it
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-import attrs
+import msgspec
+from msgspec.structs import force_setattr
 
 from gridmap.errors import InvalidSettingError
 from gridmap.settings import kinds
-from gridmap.settings.kinds import Kind, PortRange
+from gridmap.settings.kinds import PortRange  # noqa: TC001 - likewise
+
+if TYPE_CHECKING:
+    from gridmap.settings.kinds import Kind
 
 Compression: TypeAlias = Literal["auto", "none", "zstd", "bz2"]
 KeepLogs: TypeAlias = Literal["failed", "always", "never"]
@@ -20,8 +24,8 @@ SmtpSecurity: TypeAlias = Literal["none", "starttls", "tls"]
 SHORTEST_INTERVAL_S: Final = 0.1
 """What a heartbeat or check interval of 0 means."""
 
-_KIND: Final = "kind"
-_VARIABLE: Final = "variable"
+_declared: list[tuple[object, Kind, str | None]] = []
+"""Default, kind and GridMap's variable of each setting, in the order of the fields."""
 
 
 def _setting(default: object, kind: Kind, variable: str | None = None) -> Any:
@@ -32,25 +36,11 @@ def _setting(default: object, kind: Kind, variable: str | None = None) -> Any:
         kind: Reads it.
         variable: GridMap's environment variable for it, beside ``GRIDMAP_<NAME>``.
     """
-
-    def convert(value: object, field: attrs.Attribute[Any]) -> object:
-        if value is None and default is None:
-            return None
-        try:
-            return kind(value)
-        except ValueError as exc:
-            msg = f"setting {field.name}={value!r}: {exc}"
-            raise InvalidSettingError(msg) from None
-
-    return attrs.field(
-        default=default,
-        converter=attrs.Converter(convert, takes_field=True),
-        metadata={_KIND: kind, _VARIABLE: variable},
-    )
+    _declared.append((default, kind, variable))
+    return msgspec.field(default=default)
 
 
-@attrs.frozen(kw_only=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a run goes by. Times are in seconds; None means what is said of it here.
 
     GridMap's name, where there was one, stands in brackets.
@@ -195,13 +185,22 @@ class Settings:
     dashboard: bool = _setting(False, kinds.flag)
     dashboard_port: int = _setting(8137, kinds.port)
     metrics_file: str | None = _setting(None, kinds.path)
-    backends: Mapping[str, Mapping[str, object]] = attrs.field(factory=dict, hash=False)
+    backends: Mapping[str, Mapping[str, object]] = {}
 
-    def __attrs_post_init__(self) -> None:
-        """Make the silence limit one that a healthy runner does not reach."""
+    def __post_init__(self) -> None:
+        """Read every value, and make the silence limit one that no healthy runner reaches."""
+        for name, kind in KINDS.items():
+            value = getattr(self, name)
+            if value is None and name in _OPTIONAL:
+                continue
+            try:
+                force_setattr(self, name, kind(value))
+            except ValueError as exc:
+                msg = f"setting {name}={value!r}: {exc}"
+                raise InvalidSettingError(msg) from None
         if self.silence_limit == 0:
             shortest = max(1.0, 3 * self.heartbeat_interval)
-            object.__setattr__(self, "silence_limit", shortest)
+            force_setattr(self, "silence_limit", shortest)
         elif self.silence_limit <= self.heartbeat_interval:
             msg = (
                 f"setting silence_limit={self.silence_limit:g} must be longer than "
@@ -236,17 +235,22 @@ class Settings:
 BOUNDED: Final = frozenset({"mails_per_hour", "query_budget"})
 """Settings of which the site's value is the highest that others may set."""
 
+_NAMES: Final = [name for name in Settings.__struct_fields__ if name != "backends"]
+_OPTIONAL: Final = frozenset(
+    name
+    for name, (default, _, _) in zip(_NAMES, _declared, strict=True)
+    if default is None
+)
+
 KINDS: Final[Mapping[str, Kind]] = {
-    field.name: field.metadata[_KIND]
-    for field in attrs.fields(Settings)
-    if _KIND in field.metadata
+    name: kind for name, (_, kind, _) in zip(_NAMES, _declared, strict=True)
 }
 """Each setting, `Settings.backends` excepted, to what reads it."""
 
 GRIDMAPS_NAMES: Final[Mapping[str, str]] = {
-    field.metadata[_VARIABLE]: field.name
-    for field in attrs.fields(Settings)
-    if field.metadata.get(_VARIABLE)
+    variable: name
+    for name, (_, _, variable) in zip(_NAMES, _declared, strict=True)
+    if variable
 }
 """GridMap's name of a setting to ours."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
+import msgspec
 import pytest
 
 from gridmap.backend import Handle, Rejected, SeenState
@@ -103,7 +103,7 @@ class ObservationCases(Site):
         self, trial: Trial, nonsense: Mapping[str, Any]
     ) -> None:
         """What is said of the scheduler's refusal says the refusal, too."""
-        batch = attrs.evolve(trial.batch(("/bin/true",)), **nonsense)
+        batch = msgspec.structs.replace(trial.batch(("/bin/true",)), **nonsense)
         answers = trial.submit(batch).values()
         self._check_words(trial, [a.text for a in answers if isinstance(a, Rejected)])
 

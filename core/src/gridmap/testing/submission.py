@@ -7,7 +7,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
+import msgspec
 
 from gridmap.backend import Handle, Rejected
 from gridmap.plugins import identify
@@ -204,7 +204,7 @@ class SubmissionCases(Site):
     def test_refusal_speaks(self, trial: Trial, nonsense: Mapping[str, Any]) -> None:
         """What can never run is refused at once, in the scheduler's words."""
         command = trial.program(programs.ticking(trial.place))
-        batch = attrs.evolve(trial.batch(command, self.array), **nonsense)
+        batch = msgspec.structs.replace(trial.batch(command, self.array), **nonsense)
         for number, answer in trial.submit(batch).items():
             require(
                 isinstance(answer, Rejected),
@@ -256,7 +256,7 @@ class SubmissionCases(Site):
 
     def test_limits_are_told(self, trial: Trial, resources: Resources) -> None:
         """What identity says of the deadline and the slots can be relied on."""
-        asked = attrs.evolve(resources, walltime=WALLTIME_S)
+        asked = msgspec.structs.replace(resources, walltime=WALLTIME_S)
         with under(Rule.LIMITS_TOLD):
             (report,) = self._witness(trial, resources=asked)
         now = time.time()  # noqa: TID251 - deadlines are dates

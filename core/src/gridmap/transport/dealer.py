@@ -15,7 +15,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
+import msgspec
 import zmq
 
 from gridmap.connection import split_tcp_address
@@ -68,8 +68,7 @@ _WATCHED: Final = (
 )
 
 
-@attrs.frozen(kw_only=True)
-class Ready:
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """What `RunnerSocket.wait` found.
 
     Attributes:

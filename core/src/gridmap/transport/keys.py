@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import attrs
+import msgspec
 import zmq
 
+from gridmap.concealing import Concealing
 
-@attrs.frozen(kw_only=True)
-class RunKeys:
+
+class RunKeys(Concealing, msgspec.Struct, frozen=True, kw_only=True):
     """Two CURVE key pairs, as Z85 text: the monitor's and that of its runners.
 
     One pair serves all runners of a run: they are one user's processes reading one
@@ -20,10 +21,12 @@ class RunKeys:
         client_secret_key: Goes into the connection file, nowhere else.
     """
 
+    concealed = frozenset({"server_secret_key", "client_secret_key"})
+
     server_public_key: str
-    server_secret_key: str = attrs.field(repr=False)
+    server_secret_key: str
     client_public_key: str
-    client_secret_key: str = attrs.field(repr=False)
+    client_secret_key: str
 
     @classmethod
     def fresh(cls) -> RunKeys:

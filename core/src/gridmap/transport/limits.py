@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 from typing import Final
 
-import attrs
+import msgspec
 import zmq
 
 from gridmap.connection import MAX_FRAME_BYTES
@@ -20,8 +20,7 @@ _ENDLESS: Final = 65_536
 _CURVE_OVERHEAD_BYTES: Final = 64
 
 
-@attrs.frozen(kw_only=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds on what one peer can make the other side hold.
 
     Attributes:

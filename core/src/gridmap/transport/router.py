@@ -25,7 +25,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import attrs
+import msgspec
 import zmq
 
 from gridmap.connection import split_tcp_address
@@ -88,8 +88,7 @@ class Received(NamedTuple):
     descriptor: int
 
 
-@attrs.define(kw_only=True)
-class Counters:
+class Counters(msgspec.Struct, kw_only=True):
     """What was turned away or went wrong, for events and reports.
 
     Attributes:

@@ -24,7 +24,7 @@ import struct
 import sys
 from typing import Final
 
-import attrs
+import msgspec
 
 _SHORTEST_S: Final = 0.1
 _LONGEST_S: Final = 1.0
@@ -54,8 +54,7 @@ _BUFFER: Final = ctypes.create_string_buffer(_PROGRAM, len(_PROGRAM))
 _SHUT: Final = struct.pack("@HP", len(_PROGRAM) // 8, ctypes.addressof(_BUFFER))
 
 
-@attrs.define
-class Allowance:
+class Allowance(msgspec.Struct):
     """What may be spent: a sum at once, and so much more each second. Pure.
 
     Attributes:
@@ -67,10 +66,10 @@ class Allowance:
     rate: float
     most: float
     debt: float
-    _left: float = attrs.field(init=False)
+    _left: float = 0.0
     _at: float = 0.0
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         """Begin with all there may be."""
         self._left = self.most
 

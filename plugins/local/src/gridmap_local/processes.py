@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -33,8 +33,7 @@ class State(enum.Enum):
     """Over, and not yet waited for by its parent."""
 
 
-@attrs.frozen(kw_only=True)
-class Process:
+class Process(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the process table.
 
     Attributes:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 from gridmap.backend import Autopsy, Ending, Handle, Limit
 from gridmap_local import processes
+
+if TYPE_CHECKING:
+    import subprocess
 
 OURS: Final = "GRIDMAP_LOCAL_"
 HANDLE_VARIABLE: Final = "GRIDMAP_LOCAL_HANDLE"
@@ -24,8 +26,7 @@ _OWN_FAULT: Final = frozenset({
 """Signals a process brings on itself; any other was sent by somebody."""
 
 
-@attrs.define(eq=False, kw_only=True)
-class Runner:
+class Runner(msgspec.Struct, eq=False, kw_only=True):
     """A process started for a run, by this process or by one before it.
 
     Attributes:
@@ -50,7 +51,7 @@ class Runner:
     starter_peak: int = 0
     ordered: Ending | None = None
     end: Autopsy | None = None
-    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+    _lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
 
     @property
     def mark(self) -> bytes:
@@ -81,7 +82,7 @@ class Runner:
             return self.end
         limit = Limit.TIME if self.ordered is Ending.SCHEDULER_LIMIT else None
         by = "its walltime was over" if limit else "it was killed through gridmap"
-        return attrs.evolve(
+        return msgspec.structs.replace(
             self.end, ending=self.ordered, limit=limit, text=f"{by}; {self.end.text}"
         )
 

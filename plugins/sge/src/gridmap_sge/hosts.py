@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 from gridmap.backend import SeenState
 
@@ -46,7 +46,7 @@ class SilentHosts:
             return seen
         lost = seen.state in {SeenState.RUNNING, SeenState.SUSPENDED}
         certain = lost and now - since >= CERTAIN_S
-        return attrs.evolve(
+        return msgspec.structs.replace(
             seen,
             state=SeenState.UNREACHABLE if certain else seen.state,
             reason=f"the master cannot reach host {seen.node}",

@@ -18,7 +18,7 @@ import signal
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 from gridmap.backend import Autopsy, Ending, Handle, Limit
 from gridmap.programs import NoAnswer
@@ -178,14 +178,16 @@ def by_drmaa(
     told = Autopsy(peak_memory=int(resident * 1024) if resident else None, node=node)
     if not ended.number("end_time"):
         # It could not be started, or its node was lost; aborted or not, no status.
-        return attrs.evolve(told, text="DRMAA: over, without a word on its end")
+        return msgspec.structs.replace(
+            told, text="DRMAA: over, without a word on its end"
+        )
     if ended.aborted:
         text = "DRMAA: aborted, ended through the scheduler"
-        return attrs.evolve(told, ending=Ending.PERSON, text=text)
+        return msgspec.structs.replace(told, ending=Ending.PERSON, text=text)
     if not ended.signal:
         # The shell and env say with 126 and 127 that there is no such program.
         missing = ended.exit_status in qacct.NOT_STARTED
-        return attrs.evolve(
+        return msgspec.structs.replace(
             told,
             ending=Ending.START if missing else Ending.ITSELF,
             exit_status=ended.exit_status,
@@ -199,7 +201,7 @@ def by_drmaa(
     ending: Ending | None = Ending.SCHEDULER_LIMIT if timed_out else Ending.ITSELF
     if number == signal.SIGKILL and not timed_out:
         ending = None  # perhaps a limit of memory: without accounting nobody knows
-    return attrs.evolve(
+    return msgspec.structs.replace(
         told,
         ending=ending,
         limit=Limit.TIME if timed_out else None,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 from gridmap.backend import Handle, Seen, SeenState
 from gridmap.programs import NoAnswer
@@ -97,12 +97,12 @@ class Waiting:
 
     def _with_reason(self, handle: Handle, seen: Seen) -> Seen:
         if seen.state is SeenState.BLOCKED:
-            return attrs.evolve(seen, reason=self._errors.get(handle, ""))
+            return msgspec.structs.replace(seen, reason=self._errors.get(handle, ""))
         if seen.state not in _WAITS:
             return seen
         if never := self._never.get(handle.job):
-            return attrs.evolve(seen, state=SeenState.BLOCKED, reason=never)
-        return attrs.evolve(seen, reason=self._remarks.get(handle.job, ""))
+            return msgspec.structs.replace(seen, state=SeenState.BLOCKED, reason=never)
+        return msgspec.structs.replace(seen, reason=self._remarks.get(handle.job, ""))
 
 
 def _error(handle: Handle, details: Details) -> str:

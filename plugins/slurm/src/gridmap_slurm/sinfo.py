@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 from gridmap.backend import SeenState
 
@@ -83,4 +83,4 @@ def parse_silent(output: str) -> dict[str, str]:
 def unreachable(seen: Seen, silent: Mapping[str, str]) -> Seen:
     """Return what is to be shown of a runner on a node that does not answer."""
     reason = f"Slurm has no answer from node {seen.node} ({silent[seen.node or '']})"
-    return attrs.evolve(seen, state=SeenState.UNREACHABLE, reason=reason)
+    return msgspec.structs.replace(seen, state=SeenState.UNREACHABLE, reason=reason)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import attrs
+import msgspec
 
 from gridmap.backend import Seen, SeenState
 from gridmap_slurm import ids, states
@@ -102,7 +103,7 @@ def find(handle: Handle, rows: dict[Handle, Row]) -> Row | None:
     """
     if (row := rows.get(handle)) is not None or handle.task is None:
         return row
-    whole = rows.get(attrs.evolve(handle, task=None))
+    whole = rows.get(msgspec.structs.replace(handle, task=None))
     return whole if whole and whole.seen.state is SeenState.ENDED else None
 
 

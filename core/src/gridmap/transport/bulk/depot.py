@@ -6,14 +6,15 @@ import os
 import threading
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
+from gridmap.concealing import Concealing
 from gridmap.payload import memory
 from gridmap.transport.bulk.requests import REFERENCE
 from gridmap.transport.bulk.sealing import fresh_key, fresh_ticket
 
 if TYPE_CHECKING:
-    from gridmap.payload import Frame  # noqa: TC004 - attrs does not evaluate it
+    from gridmap.payload import Frame
 
 KEPT_S: Final = 120.0
 """How long a frame that was brought waits for the message that refers to it, which
@@ -23,8 +24,7 @@ MOST_BROUGHT: Final = 256
 """Frames at a time that were brought and not taken yet: each has a descriptor."""
 
 
-@attrs.frozen
-class Offer:
+class Offer(Concealing, msgspec.Struct, frozen=True):
     """A frame that one runner may fetch, once.
 
     Attributes:
@@ -33,9 +33,11 @@ class Offer:
         frame: What it is; not changed by anybody.
     """
 
+    concealed = frozenset({"key", "frame"})
+
     peer: bytes
-    key: bytes = attrs.field(repr=False)
-    frame: Frame = attrs.field(repr=False)
+    key: bytes
+    frame: Frame
 
 
 class Depot:

@@ -13,7 +13,7 @@ import hmac
 import struct
 from typing import Final
 
-import attrs
+import msgspec
 
 from gridmap.errors import RemoteProtocolError
 from gridmap.transport.bulk.sealing import KEY_BYTES
@@ -38,8 +38,7 @@ class Want(enum.IntEnum):
     UPLOAD = 3
 
 
-@attrs.frozen
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What a runner wants.
 
     Attributes:

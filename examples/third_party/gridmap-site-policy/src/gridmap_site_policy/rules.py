@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import attrs
+import msgspec
 
 from gridmap.errors import InvalidRequestError
 from gridmap.resources import parse_memory
@@ -60,7 +61,7 @@ def apply(policy: Policy, resources: Resources) -> Resources:
     if queue in policy.forbidden:
         msg = f"this site forbids the queue {queue!r}: {policy.forbidden[queue]}"
         raise InvalidRequestError(msg)
-    return attrs.evolve(
+    return msgspec.structs.replace(
         resources,
         account=resources.account or policy.account,
         memory=_capped(resources.memory, policy.memory),
