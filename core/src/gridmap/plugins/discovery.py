@@ -12,13 +12,14 @@ import pluggy
 from gridmap.backend import INTERFACE, Availability, BackendInfo, Check
 from gridmap.errors import BackendUnavailableError, UnknownBackendError
 from gridmap.hookspecs import PROJECT, GlobalHooks, RunHooks
+from gridmap.plugins.entries import entries
 from gridmap.plugins.node import describe, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from importlib.metadata import EntryPoint
 
     from gridmap.events import AnyEvent, Event
+    from gridmap.plugins.entries import Entry
 
 GROUP: Final = "gridmap"
 """The entry-point group in which plugins announce themselves."""
@@ -88,17 +89,17 @@ class InstalledBackend(msgspec.Struct, frozen=True, kw_only=True):
 class Plugins:
     """All installed plugins, behind the global manager."""
 
-    def __init__(self, entries: Iterable[EntryPoint]) -> None:
+    def __init__(self, announced: Iterable[Entry]) -> None:
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(GlobalHooks)
         self._manager.add_hookspecs(RunHooks)
         self.broken: list[BrokenPlugin] = []
         self.backends: list[InstalledBackend] = []
-        for entry in sorted(entries, key=lambda entry: entry.name):
+        for entry in sorted(announced, key=lambda entry: entry.name):
             self._load(entry)
         self.backends.sort(key=lambda backend: backend.info.name)
 
-    def _load(self, entry: EntryPoint) -> None:
+    def _load(self, entry: Entry) -> None:
         distribution = _distribution(entry)
         try:
             module = entry.load()
@@ -176,9 +177,7 @@ class Plugins:
 @functools.cache
 def installed() -> Plugins:
     """Return the installed plugins; looked up once a process."""
-    from importlib.metadata import entry_points  # noqa: PLC0415 - nodes do without
-
-    return Plugins(entry_points(group=GROUP))
+    return Plugins(entries(GROUP))
 
 
 def _own_backends(module: object) -> list[BackendInfo]:
@@ -234,6 +233,6 @@ def _check(value: object) -> Check:
     return value
 
 
-def _distribution(entry: EntryPoint) -> str:
+def _distribution(entry: Entry) -> str:
     dist = entry.dist
     return f"{dist.name} {dist.version}" if dist is not None else "unknown distribution"
