@@ -37,6 +37,7 @@ OTHERS = {
     "importlib.metadata.EntryPoint", "attrs.Attribute", "os.PathLike",
     # Type variables, aliases, and inner things that need no page.
     "_T", "T", "Frame", "PortRange", "Parcel", "Failure", "Trial", "Trials", "Place", "Run",
+    "Entry",
 }  # fmt: skip
 
 

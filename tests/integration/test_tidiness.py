@@ -1,6 +1,7 @@
 """Maps cost the user's process nothing that lasts, and importing costs little."""
 
 import gc
+import json
 import os
 import subprocess
 import sys
@@ -146,6 +147,43 @@ def test_the_names_of_gridmap_import_no_more_than_they_need() -> None:
         "rich",
         "click",
     } & modules == set()
+
+
+FIRST = """
+import json, sys
+before_runners = []
+
+def look(event, arguments):
+    if event == "subprocess.Popen" and not before_runners:
+        before_runners.extend(sys.modules)
+
+def loaded():
+    import sys
+    return list(sys.modules)
+
+sys.addaudithook(look)
+from gridmap import GridExecutor
+with GridExecutor(1, backend="local") as executor:
+    executor.submit(abs, -1).result()
+    first = list(sys.modules)
+    print(json.dumps([before_runners, first, executor.submit(loaded).result()]))
+"""
+
+
+def test_a_first_result_waits_for_no_module_that_it_does_without() -> None:
+    """In the user's process, what runners wait for there, and in a worker."""
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST], check=True, capture_output=True, text=True
+    )
+    before_runners, first, worker = map(set, json.loads(done.stdout))
+    never = {"attr", "email", "importlib.metadata", "platformdirs", "rich", "click"}
+    never |= {"numpy", "sqlite3", "asyncio", "multiprocessing"}
+    assert never & first == set()
+    assert never & worker == set()
+    later = {"zmq", "hashlib", "ctypes", "secrets", "random", "difflib", "psutil"}
+    later |= {"tempfile", "shutil"}  # bring archives and compression along
+    assert (later | never) & before_runners == set()
+    assert "subprocess" in before_runners  # so this has seen a runner being started
 
 
 @pytest.mark.slow

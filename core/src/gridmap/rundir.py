@@ -20,12 +20,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import logging
 import os
 import re
-import secrets
-import shutil
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -122,7 +119,7 @@ class RunDirectory(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             RunError: If *base* is unsafe or cannot be written to; says why.
         """
-        unique = f"{now:%Y%m%d-%H%M%S}-{slug(name)}-{secrets.token_hex(4)}"
+        unique = f"{now:%Y%m%d-%H%M%S}-{slug(name)}-{os.urandom(4).hex()}"
         with _opened(base) as (folder, descriptor):
             os.mkdir(unique, 0o700, dir_fd=descriptor)
             os.mkdir(f"{unique}/logs", 0o700, dir_fd=descriptor)
@@ -204,7 +201,7 @@ class RunDirectory(msgspec.Struct, frozen=True, kw_only=True):
             # First and by itself: a key must not outlive its run, whatever follows.
             self.connection_file.unlink()
         if not keep_logs:
-            shutil.rmtree(self.path, onerror=_note)
+            _remove(self.path)
             return
         try:
             entries = list(os.scandir(self.path))
@@ -215,7 +212,7 @@ class RunDirectory(msgspec.Struct, frozen=True, kw_only=True):
             if entry.name == self.logs.name:
                 continue
             if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path, onerror=_note)
+                _remove(entry.path)
             else:
                 with contextlib.suppress(OSError):
                     Path(entry.path).unlink()
@@ -246,7 +243,9 @@ def _opened(base: Path) -> Iterator[tuple[Path, int]]:
 
 def _name_on_disk(name: str) -> str:
     """Return the name of the directory of a named run: readable, and one of its own."""
-    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4)
+    from hashlib import blake2b  # noqa: PLC0415 - few runs have a name
+
+    digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4)
     return f"{slug(name)}-{digest.hexdigest()}"
 
 
@@ -278,7 +277,7 @@ def _write_name(name: str, directory: int) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.stat("name", dir_fd=directory, follow_symlinks=False)
         return
-    part = f".name.{secrets.token_hex(4)}"
+    part = f".name.{os.urandom(4).hex()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(part, flags, 0o600, dir_fd=directory), "wb") as stream:
         stream.write(name.encode("utf-8", "surrogatepass"))
@@ -296,6 +295,13 @@ def _make(folder: Path) -> None:
             raise NotADirectoryError(
                 errno.ENOTDIR, f"Not a directory: {folder}"
             ) from None
+
+
+def _remove(path: str | Path) -> None:
+    """Remove a directory without following links; what stays is noted."""
+    from shutil import rmtree  # noqa: PLC0415 - 2 ms, with what it can pack
+
+    rmtree(path, onerror=_note)
 
 
 def _note(_function: object, path: str, error: object) -> None:

@@ -266,7 +266,7 @@ def test_where_nothing_was_printed_that_is_said(over: Past) -> None:
 
 def test_of_two_runs_with_one_name_none_is_killed(past: Past) -> None:
     """Which is meant has to be said where both go on; only one that does is meant."""
-    there = attrs.evolve(GONE, machine="another boot", host="login7")
+    there = msgspec.structs.replace(GONE, machine="another boot", host="login7")
     events = sweep(str(past.directory))
     past.keep("20231114-221320-sweep-3f9a1c2e", events, driver=there)
     again = [msgspec.structs.replace(one, run="77aa000000000000") for one in events]

@@ -11,6 +11,7 @@ secret, so the file is his alone, as the record is.
 
 from __future__ import annotations
 
+import functools
 import struct
 import threading
 from typing import TYPE_CHECKING, Final
@@ -62,7 +63,11 @@ class Call(_Entry, frozen=True, tag="call"):
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
-_decoder: Final = msgspec.msgpack.Decoder(Function | Around | Call)
+
+
+@functools.cache  # a run writes them, and others read them
+def _decoder() -> msgspec.msgpack.Decoder[Function | Around | Call]:
+    return msgspec.msgpack.Decoder(Function | Around | Call)
 
 
 class Keeper:
@@ -163,4 +168,4 @@ def _entries(data: bytes) -> Iterator[Function | Around | Call]:
         (size,) = _LENGTH.unpack_from(data, at)
         at += _LENGTH.size + size
         if at <= len(data):
-            yield _decoder.decode(data[at - size : at])
+            yield _decoder().decode(data[at - size : at])

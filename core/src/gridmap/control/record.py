@@ -4,6 +4,7 @@ One format for both. It is data only and is checked while it is read: nothing in
 ever unpickled.
 """
 
+import functools
 import zlib
 from array import array
 from collections import Counter, deque
@@ -130,7 +131,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
-_decoder: Final = msgspec.msgpack.Decoder(Record)
+
+
+@functools.cache  # a run writes its record, and others read it
+def _decoder() -> msgspec.msgpack.Decoder[Record]:
+    return msgspec.msgpack.Decoder(Record)
 
 
 def make(overview: Overview, driver: Driver, gridmap: str, *, kept: bool) -> Record:
@@ -183,7 +188,7 @@ def decode(data: bytes) -> Record:
     try:
         unpacker = zlib.decompressobj()
         body = unpacker.decompress(data, MOST_BYTES)
-        record: Record = _decoder.decode(body)
+        record = _decoder().decode(body)
     except (zlib.error, msgspec.MsgspecError, ValueError, TypeError) as error:
         msg = f"this is no record of a run: {error}"
         raise RunError(msg) from error

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
+from gridmap import homes
 from gridmap.desk.rules import Slate
 
 if TYPE_CHECKING:
@@ -303,9 +304,7 @@ def of_user(environ: Mapping[str, str] = os.environ) -> Shared:
                 private = not stat.S_IMODE(info.st_mode) & 0o077
                 if stat.S_ISDIR(info.st_mode) and info.st_uid == user and private:
                     return Shared(Path(name) / NAME)
-    from platformdirs import user_state_path  # noqa: PLC0415 - not for importing
-
-    base = user_state_path("gridmap")
+    base = homes.state()
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
     host = "".join(c if c.isalnum() or c in "-." else "_" for c in socket.gethostname())
     return Shared(base / f"{NAME}-{host}")

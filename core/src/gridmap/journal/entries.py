@@ -6,6 +6,7 @@ everything that anybody else can know of. Job numbers, grants and runners are th
 the run; ``first`` is included, ``stop`` is not. Payloads are frames beside the entry.
 """
 
+import functools
 from typing import TypeAlias
 
 import msgspec
@@ -220,7 +221,11 @@ Entry: TypeAlias = (
 )
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Entry)
+
+
+@functools.cache  # few runs read a journal
+def _decoder() -> msgspec.msgpack.Decoder[Entry]:
+    return msgspec.msgpack.Decoder(Entry)
 
 
 def encode(entry: Entry) -> bytes:
@@ -235,7 +240,7 @@ def decode(body: bytes) -> Entry:
         RunError: If another version of gridmap wrote them.
     """
     try:
-        entry: Entry = _decoder.decode(body)
+        entry = _decoder().decode(body)
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         msg = f"the journal was written by another version of gridmap: {error}"
         raise RunError(msg) from error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+import functools
+from typing import Any, Final
 
 import msgspec
 
@@ -16,8 +17,11 @@ largest there is; payloads are frames of their own and not limited here."""
 _QUOTED: Final = 300
 
 _encoder = msgspec.msgpack.Encoder()
-_from_runner = msgspec.msgpack.Decoder(FromRunner)
-_from_monitor = msgspec.msgpack.Decoder(FromMonitor)
+
+
+@functools.cache  # either end hears the other alone
+def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
+    return msgspec.msgpack.Decoder(kind)
 
 
 def encode(message: FromRunner | FromMonitor) -> bytes:
@@ -34,7 +38,7 @@ def decode_from_runner(data: bytes | memoryview) -> FromRunner:
     """
     _check_size(data)
     try:
-        message: FromRunner = _from_runner.decode(data)
+        message: FromRunner = _decoder(FromRunner).decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         msg = f"a runner sent what is not a message: {_described(error)}"
         raise RemoteProtocolError(msg) from error
@@ -49,7 +53,7 @@ def decode_from_monitor(data: bytes | memoryview) -> FromMonitor:
     """
     _check_size(data)
     try:
-        from_monitor: FromMonitor = _from_monitor.decode(data)
+        from_monitor: FromMonitor = _decoder(FromMonitor).decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         msg = f"the monitor sent what is not a message: {_described(error)}"
         raise RemoteProtocolError(msg) from error

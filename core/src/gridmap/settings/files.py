@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from gridmap import homes
 from gridmap.errors import InvalidSettingError
 
 if TYPE_CHECKING:
@@ -97,9 +98,7 @@ def _project(directory: Path) -> Path | None:
 
 
 def _user() -> Path:
-    from platformdirs import user_config_path  # noqa: PLC0415 - not for importing
-
-    return user_config_path("gridmap") / NAME
+    return homes.config() / NAME
 
 
 def _read(level: str, path: Path) -> SettingsFile:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import enum
 import logging
 import os
@@ -155,7 +154,9 @@ def _refuse_unknown(names: Iterable[str], known: Iterable[str], place: str) -> N
     for name in names:
         if name in known:
             continue
-        close = difflib.get_close_matches(name.lower(), known, n=3)
+        from difflib import get_close_matches  # noqa: PLC0415 - for an error alone
+
+        close = get_close_matches(name.lower(), known, n=3)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         msg = f"{place}: there is no setting {name!r}{hint}"
         raise InvalidSettingError(msg)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping  # noqa: TC003 - a signature tells it
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec.structs import force_setattr
 
+from gridmap import homes
 from gridmap.errors import InvalidSettingError
 from gridmap.settings import kinds
 from gridmap.settings.kinds import PortRange  # noqa: TC001 - likewise
@@ -218,18 +218,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.run_directory is not None:
             return Path(self.run_directory).absolute()
         if self.temp_dir is not None:  # GridMap's is often one that all users share
-            return Path(self.temp_dir).absolute() / f"gridmap-{getpass.getuser()}"
-        from platformdirs import user_state_path  # noqa: PLC0415 - not for importing
+            from getpass import getuser  # noqa: PLC0415 - few need it
 
-        return user_state_path("gridmap") / "runs"
+            return Path(self.temp_dir).absolute() / f"gridmap-{getuser()}"
+        return homes.state() / "runs"
 
     def records(self) -> Path:
         """Return where records of runs are kept, which need not exist yet."""
         if self.record_directory is not None:
             return Path(self.record_directory).absolute()
-        from platformdirs import user_state_path  # noqa: PLC0415 - likewise
-
-        return user_state_path("gridmap") / "records"
+        return homes.state() / "records"
 
 
 BOUNDED: Final = frozenset({"mails_per_hour", "query_budget"})

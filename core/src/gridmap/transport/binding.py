@@ -6,9 +6,7 @@ import errno
 import logging
 import os
 import random
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -100,6 +98,8 @@ def bind_ipc(sock: zmq.Socket[bytes], directory: Path) -> tuple[Path, Path | Non
     refusals: list[str] = []
     if _bind_path(sock, path, refusals):
         return path, None
+    import tempfile  # noqa: PLC0415 - few need one, and it brings archives along
+
     for base in dict.fromkeys((tempfile.gettempdir(), "/tmp")):  # noqa: S108 - mkdtemp makes a private, unpredictable one
         try:
             short = Path(tempfile.mkdtemp(prefix="gm-", dir=base))
@@ -108,7 +108,9 @@ def bind_ipc(sock: zmq.Socket[bytes], directory: Path) -> tuple[Path, Path | Non
             continue
         if _bind_path(sock, short / "s", refusals):
             return short / "s", short
-        shutil.rmtree(short, ignore_errors=True)
+        from shutil import rmtree  # noqa: PLC0415 - few have one
+
+        rmtree(short, ignore_errors=True)
     msg = (
         f"cannot make a Unix socket for runners: {'; '.join(refusals)}. "
         "Choose a run directory with a shorter path, on a local file system"

@@ -19,7 +19,6 @@ import errno
 import logging
 import math
 import os
-import shutil
 import socket
 import threading
 import time
@@ -337,7 +336,9 @@ class MonitorSocket:
             self._door.close()
         self._context.term()
         if self._short_directory is not None:
-            shutil.rmtree(self._short_directory, ignore_errors=True)
+            from shutil import rmtree  # noqa: PLC0415 - few have one
+
+            rmtree(self._short_directory, ignore_errors=True)
 
     def _set_options(self, keys: RunKeys | None) -> None:
         """Set what must be set before binding."""

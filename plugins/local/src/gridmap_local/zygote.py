@@ -5,6 +5,9 @@ imports them, while the user's process still prepares the run, and each runner i
 copy of it: it is there within a millisecond or two, and shares with the others what it
 does not change. The user's end is `gridmap_local.nursery`.
 
+What only some runners need, or need later, comes last: a request that is there is
+served before that, and such a runner imports it by itself.
+
 A copy is no child of this process but of the one that started it (``CLONE_PARENT``,
 clone(2)), just as if that had started it: who wants to know how a runner ended, and who
 ends it, need not know of this process, and it may die at any time.
@@ -13,7 +16,6 @@ ends it, need not know of this process, and it may die at any time.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import json
@@ -38,14 +40,14 @@ FREE: Final = "GRIDMAP_LOCAL_HANDLE"
 MOST: Final = 60_000
 """Bytes of a request."""
 
-_MODULES: Final = (
+_FIRST: Final = (
+    "ctypes",
     "gridmap.runner.__main__",
     "gridmap.runner.service",
-    "gridmap.runner.vitals",
     "gridmap.runner.worker",
     "gridmap_local.backend",
-    "cloudpickle",
 )
+_THEN: Final = ("cloudpickle", "gridmap.runner.vitals")
 _CLONE: Final = {"x86_64": 56, "aarch64": 220}
 _CLONE_PARENT: Final = 0x8000
 _ARGUMENTS, _VARIABLES = 45, 47
@@ -70,14 +72,19 @@ def main(descriptor: int, parent: int) -> NoReturn:
         parent: Its number.
     """
     _show([sys.executable, "-m", "gridmap_local.zygote"], {FREE: ""})
-    _import()
+    _import(_FIRST)
     home = socket.socket(fileno=descriptor)
     life = os.pidfd_open(parent)
     poll = select.poll()
     poll.register(home, select.POLLIN)
     poll.register(life, select.POLLIN)
+    then = list(_THEN)
     while os.getppid() == parent:
-        if all(fd == life for fd, _ in poll.poll()):
+        events = poll.poll(0 if then else None)
+        if not events and then:
+            _import([then.pop(0)])
+            continue
+        if all(fd == life for fd, _ in events):
             break
         text, logs, _, _ = socket.recv_fds(home, MOST, 1)
         if not text:
@@ -87,10 +94,10 @@ def main(descriptor: int, parent: int) -> NoReturn:
     os._exit(0)
 
 
-def _import() -> None:
-    """Import what a runner and its worker will need, and never look at it again."""
+def _import(modules: Iterable[str]) -> None:
+    """Import what runners and their workers will need, and never look at it again."""
     gc.disable()  # what is imported is no garbage
-    for module in _MODULES:
+    for module in modules:
         importlib.import_module(module)
     gc.freeze()
     gc.enable()
@@ -113,6 +120,8 @@ def _clone() -> int:
     `os.fork` with a flag that it has no argument for: what Python does before and after
     is done here. The C library's part is left out, which is for processes with threads.
     """
+    import ctypes  # noqa: PLC0415 - who starts this process imports this module too
+
     python, system = ctypes.pythonapi, ctypes.PyDLL(None)
     flags = ctypes.c_long(_CLONE_PARENT | signal.SIGCHLD)
     rest = [ctypes.c_long(0)] * 4

@@ -6,7 +6,6 @@ byte, and raise OSError or RemoteProtocolError where a frame does not get throug
 
 from __future__ import annotations
 
-import hmac
 import socket
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +18,7 @@ from gridmap.transport.bulk.requests import (
     CHALLENGE_BYTES,
     Request,
     Want,
+    same,
 )
 from gridmap.transport.bulk.sealing import fresh_ticket
 
@@ -105,6 +105,6 @@ def _connected(
 
 
 def _check(address: str, answer: bytearray, expected: bytes) -> None:
-    if not hmac.compare_digest(answer, expected):
+    if not same(answer, expected):
         msg = f"what listens at {address} is not this run's driver"
         raise RemoteProtocolError(msg)

@@ -8,8 +8,6 @@ Whoever does not is turned away after these bytes. The keys of frames are never 
 from __future__ import annotations
 
 import enum
-import hashlib
-import hmac
 import struct
 from typing import Final
 
@@ -60,7 +58,7 @@ class Request(msgspec.Struct, frozen=True):
                 heard it can say it again on another.
         """
         head = _HEAD.pack(_MAGIC, self.want, self.ticket, self.size)
-        return head + _proof(secret, challenge + head)
+        return head + _keyed(secret, challenge + head)
 
     @classmethod
     def decode(cls, data: bytes, secret: bytes, challenge: bytes) -> Request:
@@ -71,7 +69,7 @@ class Request(msgspec.Struct, frozen=True):
                 another connection.
         """
         head, proof = data[: _HEAD.size], data[_HEAD.size :]
-        if not hmac.compare_digest(proof, _proof(secret, challenge + head)):
+        if not same(proof, _keyed(secret, challenge + head)):
             msg = "a connection for large frames without the run's secret"
             raise RemoteProtocolError(msg)
         _, want, ticket, size = _HEAD.unpack(head)
@@ -83,7 +81,7 @@ class Request(msgspec.Struct, frozen=True):
 
     def answer(self, secret: bytes) -> bytes:
         """Return what only one who knows *secret* can answer."""
-        return _proof(secret, b"heard" + self.ticket)
+        return _keyed(secret, b"heard" + self.ticket)
 
 
 def secret(client_key: str, token: str) -> bytes:
@@ -97,7 +95,7 @@ def secret(client_key: str, token: str) -> bytes:
         token: The run's token.
     """
     what = b"gridmap large frames " + token.encode()
-    return hmac.digest(client_key.encode(), what, hashlib.sha256)
+    return _keyed(client_key.encode(), what)
 
 
 def upload_key(key: bytes, ticket: bytes) -> bytes:
@@ -107,7 +105,7 @@ def upload_key(key: bytes, ticket: bytes) -> bytes:
         key: What the runner was given over CURVE when it was let in.
         ticket: The frame's, never used before.
     """
-    return hmac.digest(key, b"gridmap upload " + ticket, hashlib.sha256)
+    return _keyed(key, b"gridmap upload " + ticket)
 
 
 def reference_to(ticket: bytes, size: int) -> bytes:
@@ -115,5 +113,14 @@ def reference_to(ticket: bytes, size: int) -> bytes:
     return REFERENCE.pack(ticket, bytes(KEY_BYTES), size)
 
 
-def _proof(secret: bytes, text: bytes) -> bytes:
-    return hmac.digest(secret, text, hashlib.sha256)
+def same(proof: bytes | bytearray, expected: bytes) -> bool:
+    """Whether a proof is the one expected, found out in constant time."""
+    import hmac  # noqa: PLC0415 - brings OpenSSL along, and runs on one host do without
+
+    return hmac.compare_digest(proof, expected)
+
+
+def _keyed(key: bytes, text: bytes) -> bytes:
+    import hmac  # noqa: PLC0415 - likewise
+
+    return hmac.digest(key, text, "sha256")

@@ -10,7 +10,7 @@ taken from another frame. A nonce is used once with a key, as GCM demands (NIST 
 
 from __future__ import annotations
 
-import secrets
+import os
 import struct
 from typing import TYPE_CHECKING, Final
 
@@ -34,12 +34,12 @@ _BOUND: Final = struct.Struct("<16sQQ")
 
 def fresh_ticket() -> bytes:
     """Return what nobody can guess and nobody else has: the name of one frame."""
-    return secrets.token_bytes(TICKET_BYTES)
+    return os.urandom(TICKET_BYTES)
 
 
 def fresh_key() -> bytes:
     """Return a key for one frame."""
-    return secrets.token_bytes(KEY_BYTES)
+    return os.urandom(KEY_BYTES)
 
 
 def lengths(size: int) -> Iterator[int]:
