@@ -8,9 +8,11 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 
@@ -56,6 +58,28 @@ gridmap.grid_map(
 """
 """Six of its jobs are done at once, the seventh not before it may."""
 
+PRINTING = """\
+import pathlib, time
+import gridmap
+
+
+def fit(seed):
+    print("fold 1 of 2")
+    while not pathlib.Path("go").exists():
+        time.sleep(0.05)
+    print("fold 2 of 2")
+
+
+gridmap.grid_map(fit, [16], backend="local", name="sweep", quiet=True)
+"""
+
+SETTINGS = """\
+backend = "slurm"
+max_workers = 100
+silence_limit = "3m"
+"""
+
+HANDLE = re.compile(r"\b[0-9a-f]{8}\.(\d+)\b")
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\?token=[\w-]+(&run=\w+)?")
 
 
@@ -78,12 +102,15 @@ class Session:
         (self.folder / name).write_text(text)
 
     def run(self, *words, status=0):
-        """Run Python with these words to its end; return what it printed."""
+        """Run Python with these words to its end; return what it printed.
+
+        It must end with *status*; None: with any.
+        """
         done = subprocess.run(
             [sys.executable, *words], cwd=self.folder, env=self.environ, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=120,
         )  # fmt: skip
-        if done.returncode != status:
+        if status is not None and done.returncode != status:
             msg = f"{' '.join(words)} ended with {done.returncode}: {done.stdout}"
             raise RuntimeError(msg)
         return done.stdout
@@ -148,6 +175,76 @@ def live_output():
         return f"```python\n{FOLDS}```\n\n{at.block()}"
 
 
+def executed():
+    """Return a shell command run for each of two files."""
+    with session() as at:
+        at.write("north.csv", "a\nb\n")
+        at.write("south.csv", "a\nb\nc\n")
+        words = ("exec", "--backend", "local", "echo {.} has $(wc -l < {}) lines")
+        files = (":::", "north.csv", "south.csv")
+        at.keep(
+            f"gridmap {' '.join(words[:-1])} '{words[-1]}' {' '.join(files)}",
+            at.run("-m", "gridmap", *words, *files),
+        )
+        return at.block()
+
+
+def followed():
+    """Return what `gridmap logs --follow` prints while a job runs."""
+    with session() as at:
+        at.write("sweep.py", PRINTING)
+        with at.start("sweep.py") as script:
+            while "fold 1" not in at.run("-m", "gridmap", "logs", "sweep", status=None):
+                time.sleep(0.1)
+            words = ("logs", "--follow", "sweep")
+            with at.start("-m", "gridmap", *words) as following:
+                printed = ""
+                while "fold 1" not in printed:
+                    printed += following.stdout.readline()
+                at.write("go", "")
+                printed += following.stdout.read()
+            script.wait()
+        lines = [line for line in printed.splitlines() if "gridmap:" not in line]
+        text = HANDLE.sub(r"4f1c20d7.\1", "\n".join(lines))
+        at.keep(f"gridmap {' '.join(words)}", f"{text}\n")
+        return at.block()
+
+
+def folded(line):
+    """Return a line as it is folded on a terminal."""
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(line, 79, subsequent_indent=indent) + "\n"
+
+
+def backends():
+    """Return what there is to run maps on, where no cluster is."""
+    with session() as at:
+        at.environ["PATH"] = str(at.folder)
+        told = at.run("-m", "gridmap", "backends")
+        at.keep("gridmap backends", "".join(map(folded, told.splitlines())))
+        return at.block()
+
+
+def demo():
+    """Return what the first map of a newcomer prints."""
+    with session() as at:
+        at.gridmap("demo", "--backend", "local")
+        here = re.escape(socket.gethostname())
+        text = HANDLE.sub(r"4f1c20d7.\1", at.block())
+        return re.sub(rf"(?<=  ){here}\b", lambda m: "pc".ljust(len(m[0])), text)
+
+
+def settings():
+    """Return what a project's file sets, and that it does."""
+    with session() as at:
+        at.write("gridmap.toml", SETTINGS)
+        at.keep("cat gridmap.toml", SETTINGS)
+        told = at.run("-m", "gridmap", "settings").replace(str(at.folder), "/home/ada")
+        lines = [line for line in told.splitlines(keepends=True) if ".toml" in line]
+        at.keep("gridmap settings | grep toml", "".join(lines))
+        return at.block()
+
+
 def attach():
     """Return how a run whose script is gone comes to its end."""
     with session() as at:
@@ -183,7 +280,12 @@ def dashboard():
 
 
 FILES = {
+    "backends.md": backends,
+    "commands-exec.md": executed,
     "commands-map.md": mapped,
+    "demo.md": demo,
+    "logs-follow.md": followed,
+    "settings-file.md": settings,
     "progress-live.md": live_output,
     "resume-attach.md": attach,
     "dashboard-map.md": page_of_a_map,
