@@ -136,6 +136,8 @@ class SpeculationEnded(Event, frozen=True, kw_only=True):
             ``"failed"``: it ended badly, which counts for nothing: the first goes on.
             ``"dropped"``: the job was over first, or its runner was needed.
         text: Why, in words.
+        lost_s: Seconds for which the attempt had run that was for nothing, as far as
+            is known; 0.0 if there is none.
     """
 
     job: int
@@ -143,6 +145,7 @@ class SpeculationEnded(Event, frozen=True, kw_only=True):
     attempt: int
     outcome: str
     text: str
+    lost_s: float = 0.0
 
 
 class JobsDone(Event, frozen=True, kw_only=True):

@@ -1,5 +1,7 @@
 """How a map stands, as lines: never longer than there is room, whatever happened."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,6 +90,41 @@ def test_a_summary_says_what_to_ask_for() -> None:
     assert "scheduler asked 3 times: look 3" in text
     assert 'next time ask for memory="384 MiB"' in text
     assert Resources(memory="384 MiB").memory == 384 << 20
+
+
+def test_a_job_that_is_run_twice_is_counted_once() -> None:
+    """How far its second attempt is does not count before that does; time it took does."""
+    tally = Tally(expected=2)
+    told: dict[str, Any] = {"run": "r", "job": 0, "runner": 2, "attempt": 2}
+    far: dict[str, Any] = {"run": "r", "at": 4.0, "job": 0, "total": 4.0}
+    up = [
+        ev.RunnerUp(run="r", at=0.1, runner=runner, handle=None, node="n", pid=1)
+        for runner in (1, 2)
+    ]
+    events: list[ev.AnyEvent] = [
+        ev.RunStarted(run="r", at=0, name="x", backend="local", directory=""),
+        ev.JobsQueued(run="r", at=0.1, first=0, stop=2),
+        *up,
+        ev.JobsGranted(run="r", at=0.2, first=0, stop=1, runner=1, attempt=1),
+        ev.JobSpeculated(at=3.0, first=1, ran_s=2.0, patience_s=1.0, **told),
+        ev.JobProgress(runner=1, done=2.0, **far),
+        ev.JobProgress(runner=2, done=1.0, **far),
+    ]
+    for event in events:
+        tally.take(event)
+    assert tally.part == 0.25
+    assert "1 running, 1 queued" in lines(tally, "x", 80, plain=True)[1]
+    events = [
+        ev.SpeculationEnded(at=5.0, outcome="won", text="", lost_s=4.5, **told),
+        ev.JobsGranted(run="r", at=5.0, first=0, stop=1, runner=2, attempt=2),
+        ev.JobsDone(run="r", at=5.0, first=0, stop=1, runner=2, seconds=2.0),
+        ev.RunEnded(run="r", at=5.0, error=None),
+    ]
+    for event in events:
+        tally.take(event)
+    assert tally.part == 0.5
+    assert tally.seconds == 6.5
+    assert "  begun a second time: won 1" in summary(tally, "x")
 
 
 def test_a_short_map_has_a_short_summary() -> None:

@@ -216,7 +216,8 @@ def test_the_second_returns_first() -> None:
     desk.report(tail.quick, work)
     order = [type(one) for one in desk.asked if isinstance(one, i.Deliver | i.Send)]
     assert order[0] is i.Deliver, "it is acknowledged and told before it is safe"
-    assert tail.ends() == [("won", 2)]
+    (ended,) = desk.take(SpeculationEnded)
+    assert (ended.outcome, ended.attempt, ended.lost_s) == ("won", 2, desk.now)
     assert [(e.first, e.attempt) for e in desk.take(JobsGranted)] == [(work.first, 2)]
     assert [event.first for event in desk.take(JobsDone)] == [work.first]
     assert [d.first for d in desk.take(i.Deliver)] == [work.first]
@@ -232,8 +233,11 @@ def test_the_first_returns_first() -> None:
     tail = Tail()
     work = tail.wait()
     desk = tail.desk
+    desk.tick(5.0)
     desk.report(tail.slow, tail.first)
-    assert tail.ends() == [("dropped", 2)]
+    (ended,) = desk.take(SpeculationEnded)
+    assert (ended.outcome, ended.attempt) == ("dropped", 2)
+    assert 5.0 <= ended.lost_s < 6.0
     assert [d.first for d in desk.take(i.Deliver)] == [work.first]
     assert cancelled(desk, tail.quick) == [work.grant]
     desk.report(tail.quick, work)

@@ -29,12 +29,15 @@ def summary(tally: Tally, name: str, *, queries: bool = True) -> list[str]:
     end = overview.at if overview.ended is None else overview.ended
     took = max(0.0, end - (end if overview.started is None else overview.started))
     lines = [_head(tally, name, took)]
-    troubled = bool(tally.failed or tally.retried or overview.error)
+    ill = tally.failed or tally.retried or tally.doubled
+    troubled = bool(ill or overview.error)
     if took < _LONG_S and not troubled:
         return lines
     lines += _use(tally)
     if tally.retried:
         lines.append(f"run again: {_counted(tally.retried)}")
+    if tally.doubled:
+        lines.append(f"begun a second time: {_counted(tally.doubled)}")
     if tally.failed:
         lines.append(f"failed: {_counted(tally.failed)}")
     if queries and overview.queries:

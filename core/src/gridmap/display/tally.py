@@ -11,6 +11,7 @@ from gridmap import events as ev
 from gridmap.display.advice import Used
 from gridmap.lifecycle import JobState
 from gridmap.overview import Overview
+from gridmap.overview.standing import NOBODY
 from gridmap.resources import Resources
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Tally(msgspec.Struct, eq=False):
         peak: Most bytes one of them was seen to hold.
         retried: How many attempts were followed by another, by cause.
         failed: How many jobs ended badly, by cause.
+        doubled: How many jobs were begun a second time, by how that ended.
         runners: Numbers of the runners that came up.
         kinds: How many jobs asked for what.
         said: The last that a running job said of itself; None if none did.
@@ -43,6 +45,7 @@ class Tally(msgspec.Struct, eq=False):
     peak: int = 0
     retried: Counter[str] = msgspec.field(default_factory=Counter)
     failed: Counter[str] = msgspec.field(default_factory=Counter)
+    doubled: Counter[str] = msgspec.field(default_factory=Counter)
     runners: set[int] = set()
     kinds: Counter[Resources] = msgspec.field(default_factory=Counter)
     said: ev.JobProgress | None = None
@@ -57,6 +60,7 @@ class Tally(msgspec.Struct, eq=False):
             ev.JobsQueued: self._queued,
             ev.JobsDone: self._done,
             ev.JobFailed: self._job_failed,
+            ev.SpeculationEnded: self._speculation_ended,
             ev.JobProgress: self._progress,
             ev.RunnerVitals: self._vitals,
             ev.RunnerUp: lambda event: self.runners.add(event.runner),
@@ -124,6 +128,10 @@ class Tally(msgspec.Struct, eq=False):
         self.peak = max(self.peak, event.verdict.peak_memory or 0)
         self._over(event.job, event.job + 1)
 
+    def _speculation_ended(self, event: ev.SpeculationEnded) -> None:
+        self.doubled[event.outcome] += 1
+        self.seconds += event.lost_s
+
     def _over(self, first: int, stop: int) -> None:
         for job in [job for job in self._parts if first <= job < stop]:
             del self._parts[job]
@@ -131,9 +139,11 @@ class Tally(msgspec.Struct, eq=False):
             self.said = None
 
     def _progress(self, event: ev.JobProgress) -> None:
-        states = self.overview.states
-        if event.job < len(states) and states[event.job] != JobState.GRANTED:
-            return
+        states, holders = self.overview.states, self.overview.holders
+        if event.job < len(states):
+            second = holders[event.job] not in (NOBODY, event.runner)
+            if second or states[event.job] != JobState.GRANTED:
+                return  # it is over, or another attempt of it counts
         self.said = event
         if event.total is not None and event.total > 0:
             self._parts[event.job] = min(1.0, max(0.0, event.done / event.total))

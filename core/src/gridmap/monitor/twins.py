@@ -69,7 +69,7 @@ def drop(books: Books, second: Grant, outcome: str, text: str) -> None:
         runner.job = None
     books.rest(runner)
     books.revoked.append(second)
-    _publish(books, second, outcome, text)
+    _publish(books, second, outcome, text, books.now - second.at)
 
 
 def split(books: Books, grant: Grant) -> Grant | None:
@@ -98,10 +98,13 @@ def take_over(
 
 def win(books: Books, second: Grant, first: Grant) -> None:
     """Close the first attempt's grant: the second has returned a value."""
+    job, runner = second.span.first, books.fleet.runners[first.runner]
+    began = runner.job_since if runner.job == job else None
+    lost_s = doubles.age_s(first, began, books.now) or 0.0
     _part(books, second)
-    books.settle(first, second.span.first, second.span.stop)
+    books.settle(first, job, job + 1)
     books.revoked.append(first)
-    _publish(books, second, "won", "it returned before the first attempt did")
+    _publish(books, second, "won", "it returned before the first attempt did", lost_s)
     _succeed(books, second, None)
 
 
@@ -163,7 +166,9 @@ def _succeed(books: Books, second: Grant, function: bytes | None) -> None:
     )
 
 
-def _publish(books: Books, second: Grant, outcome: str, text: str) -> None:
+def _publish(
+    books: Books, second: Grant, outcome: str, text: str, lost_s: float = 0.0
+) -> None:
     books.publish(
         SpeculationEnded,
         job=second.span.first,
@@ -171,4 +176,5 @@ def _publish(books: Books, second: Grant, outcome: str, text: str) -> None:
         attempt=second.span.attempt,
         outcome=outcome,
         text=text,
+        lost_s=lost_s,
     )
