@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import traces
 from tests.driver import driving
 
 from gridmap import Job, grid_map, process_jobs
@@ -401,3 +402,26 @@ def test_what_an_observer_heard_is_kept(runs: Path, tmp_path: Path) -> None:
         assert driver.process.wait(60) == -signal.SIGKILL, driver.stderr
         assert run_state(runs, "sweep").done == 1
     forget(runs, "sweep", load_settings()[0])
+
+
+DOUBLED = """
+    import functools, sys
+    from gridmap import grid_map
+    from tests import jobs
+
+    function = functools.partial(jobs.meet_one, sys.argv[1], 0)
+    print(grid_map(function, range(8), backend="local", max_workers=2, speculate=True,
+                   resume="sweep", settings={"heartbeat_interval": 0.5}))
+"""
+
+
+def test_a_run_is_resumed_in_which_a_job_ran_twice(tmp_path: Path, place: Path) -> None:
+    """The second attempt is forgotten and ended; the job still ends once."""
+    environ = {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    with driving(tmp_path, DOUBLED, str(place), environ=environ) as driver:
+        traces.await_marks(place, "job0", 2)
+        driver.kill()
+        driver.process.wait()
+    (place / "go").touch()
+    with driving(tmp_path, DOUBLED, str(place), environ=environ) as driver:
+        assert driver.output(60.0).strip() == str([n * n for n in range(8)])
