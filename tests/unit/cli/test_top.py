@@ -128,6 +128,7 @@ def test_the_screen_shows_how_the_run_stands(
             ]
             for n in range(3)
         ]
+        assert rows[2][-1] == "queue instance full", "why it waits"
         assert [row[:4] for row in rows] == [
             ["42.1", "node1", "up", ""],
             ["42.2", "node2", "up", "4"],

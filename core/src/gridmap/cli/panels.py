@@ -27,7 +27,7 @@ RUNNER_COLUMNS: Final = (
     "Memory",
     "CPU",
     "Done",
-    "Progress",
+    "Progress, or why it waits",
 )
 JOB_COLUMNS: Final = ("Job", "State", "Node", "Runner", "Time", "Name")
 NODE_COLUMNS: Final = ("Node", "Runners", "Busy", "Memory", "CPU", "Done", "Worked")
@@ -91,7 +91,7 @@ def _runner(one: RunnerView, now: float) -> tuple[str, ...]:
         format_memory(one.rss) if one.rss else "",
         span(one.cpu_s) if one.cpu_s else "",
         f"{one.done:,}",
-        one.progress,
+        one.reason if one.state == "queued" else one.progress,
     )
 
 

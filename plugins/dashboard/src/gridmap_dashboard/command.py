@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
+from gridmap.cli.parameters import json_option
 from gridmap.cli.watching import RunName
 
 
@@ -16,15 +19,18 @@ from gridmap.cli.watching import RunName
     "dashboard_port.",
 )
 @click.option("--records", metavar="DIRECTORY", help="Where records of runs are kept.")
-def command(*, run: str | None, port: int | None, records: str | None) -> int:
+@json_option
+def command(
+    *, run: str | None, port: int | None, records: str | None, as_json: bool
+) -> int:
     """Show runs on a web page of this machine, until Ctrl-C.
 
     RUN is the directory of a run, its name in `gridmap runs`, or the name its script
     gave it; the page opens with it. Without it the page opens with a list.
 
-    The address is printed on a line of its own, "dashboard: URL", for programs too; it
-    has a token in it: whoever has it can see your runs and end them. From elsewhere it
-    is reached through `ssh -L PORT:localhost:PORT HOST`.
+    The address is printed on a line of its own, "dashboard: URL", with --json as
+    {"url": URL}; it has a token in it: whoever has it can see your runs and end them.
+    From elsewhere it is reached through `ssh -L PORT:localhost:PORT HOST`.
     """
     from gridmap.cli import watching  # noqa: PLC0415 - not for `gridmap --help`
     from gridmap.settings import load_settings  # noqa: PLC0415 - likewise
@@ -38,8 +44,9 @@ def command(*, run: str | None, port: int | None, records: str | None) -> int:
     shelf = Library(register=watching.register(records))
     server = Server(shelf, port or settings.dashboard_port)
     server.start()
-    click.echo(f"dashboard: {server.url}{query}")
+    url = f"{server.url}{query}"
     try:
+        click.echo(json.dumps({"url": url}) if as_json else f"dashboard: {url}")
         server.wait()
     except KeyboardInterrupt:
         click.echo("", err=True)
