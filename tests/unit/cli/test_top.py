@@ -206,7 +206,11 @@ def test_a_runners_log_is_read_and_heard(
         )
 
     async def play(top: Top, pilot: Pilot[None]) -> None:
-        await pilot.press("down", "l")
+        await pilot.press("down", "down", "l")  # one that waits has no log
+        await until(pilot, lambda: isinstance(top.screen, Verdict))
+        why = str(top.screen.query_one(Static).render())
+        assert why == "Runner 42.3 waits: queue instance full"
+        await pilot.press("escape", "up", "l")
         await until(pilot, lambda: isinstance(top.screen, RunnerLog))
         log = top.screen.query_one(Log)
         await until(pilot, orders.heard.is_set)

@@ -252,11 +252,15 @@ class Top(App[None]):
         self.push_screen(Verdict(text))
 
     def action_log(self) -> None:
-        """Show what the jobs of the runner under the cursor print."""
+        """Show what jobs of the runner under the cursor print, or why it waits."""
         view, number = self._view, self._runner()
         runner = view.runners.get(number) if view is not None else None
         if view is None or runner is None:
             self.notify("There is no runner under the cursor, nor a job that had one.")
+            return
+        if runner.state == "queued":
+            why = runner.reason or "nobody has said yet what it waits for"
+            self.push_screen(Verdict(f"Runner {runner.handle} waits: {why}"))
             return
         folder = Path(view.directory) / "logs"
         self.push_screen(RunnerLog(self._entry, folder, runner.number, runner.handle))
