@@ -4,15 +4,14 @@ Usage: ``python benchmarks/bulk.py [MEGABYTES]``
 
 Needs numpy; joblib and Ray are measured too where they are installed, and named where
 they are not. All run in turn, round by round, with workers that are up already, and
-every round has an array of its own, of random bits: nothing to compress, nothing to be
-remembered. Compare the medians of one run, never figures of two.
+each has an array of its own in every round, of random bits: nothing to compress, nothing
+to be remembered. Compare the medians of one run, never figures of two.
 """
 
 import contextlib
 import functools
 import importlib
 import importlib.util
-import itertools
 import multiprocessing
 import statistics
 import sys
@@ -42,9 +41,14 @@ def pick(array: Any, index: int) -> float:
     return float(array[index])
 
 
-def make_array(megabytes: int, seed: int) -> Any:
-    """Return numbers that no other round has."""
+def make_array(megabytes: int, *seed: int) -> Any:
+    """Return numbers that no other seed gives."""
     return np.random.default_rng(seed).random(megabytes * 125_000)
+
+
+def pick_of(pair: tuple[Any, int]) -> float:
+    """As `pick`, for an input that holds both."""
+    return pick(*pair)
 
 
 def pick_shared(index: int, *, array: Any) -> float:
@@ -70,12 +74,18 @@ def map_global(executor: GridExecutor, array: Any) -> list[float]:
         globals()["SHARED"] = None
 
 
+def submitted(executor: GridExecutor, array: Any) -> list[float]:
+    """Hand in calls one by one, each with the array."""
+    futures = [executor.submit(pick, array, index) for index in range(JOBS)]
+    return [future.result() for future in futures]
+
+
 def medians(ways: dict[str, Run], megabytes: int) -> dict[str, float]:
     """Return the seconds of each way, the median of rounds in which they take turns."""
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(ROUNDS + 1):
-        array = make_array(megabytes, number)
-        for name, run in ways.items():
+        for turn, (name, run) in enumerate(ways.items()):
+            array = make_array(megabytes, number, turn)
             begin = time.perf_counter()
             run(array)
             if number:  # the first round wakes everybody up
@@ -105,8 +115,12 @@ def started() -> Iterator[tuple[dict[str, Run], dict[str, Run]]]:
             ),
             "gridmap, global": lambda array: map_global(executor, array),
             "gridmap, in each input": lambda array: list(
-                executor.map(pick, itertools.repeat(array, JOBS), range(JOBS))
+                executor.map(pick_of, [(array, index) for index in range(JOBS)])
             ),
+            "gridmap, from a generator": lambda array: list(
+                executor.map(pick_of, ((array, index) for index in range(JOBS)))
+            ),
+            "gridmap, submitted": lambda array: submitted(executor, array),
         }
         if importlib.util.find_spec("joblib"):
             add_joblib(stack, there, shared)
@@ -151,7 +165,7 @@ def show(title: str, found: dict[str, float]) -> None:
     print(title)
     base = next(iter(found.values()))
     for name, seconds in found.items():
-        print(f"  {name:24} {seconds:8.3f} s  {seconds / base:6.2f} x gridmap")
+        print(f"  {name:26} {seconds:8.3f} s  {seconds / base:6.2f} x gridmap")
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -7,7 +7,8 @@ import os
 import resource
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,27 +16,30 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gridmap import GridExecutor, grid_map
+from gridmap import GridExecutor, Retry, grid_map
+from gridmap.payload import held
 from gridmap.testing import eventually
+from gridmap.verdict import Cause
 
 LENGTH = 200_000
 """Numbers in an array: 1.6 MB."""
 
 
-def mapped() -> dict[int, range]:
+def mapped() -> dict[int, list[range]]:
     """Return where this process has frames in memory, by inode."""
-    found = {}
+    found: dict[int, list[range]] = {}
     for line in Path("/proc/self/maps").read_text().splitlines():
         if "memfd:gridmap-frame" in line:
             place, _, _, _, inode, *_ = line.split()
             first, last = (int(end, 16) for end in place.split("-"))
-            found[int(inode)] = range(first, last)
+            found.setdefault(int(inode), []).append(range(first, last))
     return found
 
 
 def is_mapped(array: Any) -> bool:
     """Return whether an array lies in such memory."""
-    return any(array.ctypes.data in place for place in mapped().values())
+    places = itertools.chain.from_iterable(mapped().values())
+    return any(array.ctypes.data in place for place in places)
 
 
 def look(array: Any, number: int) -> tuple[float, set[int]]:
@@ -53,6 +57,60 @@ def count_up(_: int, *, array: Any) -> float:
     """Write to what all jobs share."""
     array[0] += 1
     return float(array[0])
+
+
+def look_in(pair: tuple[Any, int]) -> tuple[float, set[int]]:
+    """As `look`, for both in one input."""
+    return look(*pair)
+
+
+def write(array: Any, number: int) -> tuple[float, float]:
+    """Write all over an array; tell what was there before, and what is there now."""
+    before = float(array[0])
+    array[:] = number
+    return before, float(array.sum()) / LENGTH
+
+
+def first(array: Any) -> float:
+    """Return the first number."""
+    return float(array[0])
+
+
+def end_once(array: Any, number: int, whom: str, place: str) -> tuple[float, float]:
+    """Write to an array; the eighth job ends its runner or worker, the first time."""
+    told = write(array, number)
+    if number == 8 and not Path(place).exists():
+        Path(place).touch()
+        os.kill(os.getppid() if whom == "runner" else os.getpid(), signal.SIGKILL)
+        signal.pause()
+    return told
+
+
+def results(futures: Iterable[Future[Any]]) -> list[Any]:
+    """Return what calls came to that were all handed in first."""
+    return [future.result() for future in list(futures)]
+
+
+class Refilled:
+    """A sequence that fills the same array for each of its items."""
+
+    def __init__(self, length: int) -> None:
+        self.array = np.zeros(LENGTH)
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, number: int) -> Any:
+        if number >= self.length:
+            raise IndexError(number)
+        self.array[:] = number
+        return self.array
+
+
+def refilled(length: int) -> Iterator[Any]:
+    """Yield one array, filled anew for each of its items."""
+    yield from iter(Refilled(length))
 
 
 def double(array: Any) -> Any:
@@ -145,6 +203,68 @@ def test_what_jobs_share_is_a_workers_own(array: Any) -> None:
     assert array[0] == first
 
 
+def test_an_array_in_many_inputs_is_one_memory(
+    executor: GridExecutor, array: Any
+) -> None:
+    """The driver's, whoever reads it, and however many jobs have it."""
+    jobs = 2 * held.MOST_HELD
+    for told in (
+        executor.map(look, itertools.repeat(array, jobs), range(jobs)),
+        executor.map(look_in, [(array, number) for number in range(jobs)]),
+        executor.map(look_in, ((array, number) for number in range(jobs))),
+        results(executor.submit(look, array, number) for number in range(jobs)),
+    ):
+        numbers, inodes = zip(*told, strict=True)
+        assert list(numbers) == list(array[: len(numbers)])
+        assert len(set.union(*inodes)) == 1, "no job has another, nor two"
+
+
+def test_an_array_in_many_inputs_is_each_jobs_own(array: Any) -> None:
+    """What one writes there no other job sees, nor does the caller."""
+    before = array.copy()
+    inputs = [[array, number] for number in range(30)]
+    told = grid_map(write, inputs, backend="local", max_workers=2)
+    assert told == [(before[0], number) for number in range(30)]
+    assert (array == before).all()
+
+
+@pytest.mark.parametrize("inputs", [refilled, Refilled])
+def test_an_array_that_is_filled_again_is_what_it_was(
+    executor: GridExecutor, inputs: Callable[[int], Any]
+) -> None:
+    """When it was read, be it by a generator or by a class of the user's."""
+    assert list(executor.map(first, inputs(5))) == [0, 1, 2, 3, 4]
+    assert list(executor.map(first, inputs(5), buffersize=2)) == [0, 1, 2, 3, 4]
+    assert grid_map(first, inputs(5), backend="local", max_workers=1) == [0, 1, 2, 3, 4]
+
+
+def test_what_was_handed_in_may_be_changed(executor: GridExecutor, array: Any) -> None:
+    """A call has what its argument was then, whether it has begun or not."""
+    futures = []
+    for number in range(5):
+        array[0] = number
+        futures.append(executor.submit(first, array))
+    array[0] = -1.0
+    assert [future.result() for future in futures] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("whom", ["worker", "runner"])
+def test_an_array_in_many_inputs_outlives_those_who_have_it(
+    array: Any, tmp_path: Path, whom: str
+) -> None:
+    """Jobs of a worker or runner that was killed have it again, as it was."""
+    before = set(mapped())
+    place = str(tmp_path / "ended")
+    inputs = [[array, number, whom, place] for number in range(20)]
+    rule = Retry(on=[Cause.SIGNALLED, Cause.KILLED, Cause.LOST], times=2)
+    told = grid_map(end_once, inputs, backend="local", max_workers=2, retry=rule)
+    assert told == [(array[0], number) for number in range(20)]
+    gc.collect()
+    eventually(
+        lambda: not set(mapped()) - before, within_s=10, what="no memory to be left"
+    )
+
+
 def test_an_array_that_changed_is_another(executor: GridExecutor, array: Any) -> None:
     """What looks the same but for one number is not taken for the same."""
     for number in (0, LENGTH // 2, LENGTH - 1):
@@ -183,6 +303,17 @@ def test_a_runner_without_descriptors_gets_all_in_full(
         assert executor.submit(add_up, array).result() == total
         call = functools.partial(np.dot, array)
         assert np.isclose(executor.submit(call, array).result(), (array**2).sum())
+    assert executor.submit(os.getppid).result() == runner
+
+
+def test_a_runner_without_descriptors_shares_nothing_and_mixes_nothing_up(
+    executor: GridExecutor, array: Any
+) -> None:
+    """Jobs that have one array write to their own all the same."""
+    runner = executor.submit(os.getppid).result()
+    with one_descriptor(runner):
+        told = list(executor.map(write, itertools.repeat(array, 20), range(20)))
+    assert told == [(array[0], number) for number in range(20)]
     assert executor.submit(os.getppid).result() == runner
 
 

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from gridmap import payload
 from gridmap.connection import split_tcp_address
 from gridmap.errors import RemoteProtocolError
+from gridmap.monitor.apart import Apart
 from gridmap.payload import memory
+from gridmap.protocol import messages as m
 from gridmap.testing import eventually
 from gridmap.transport.addresses import Endpoint
 from gridmap.transport.bulk import client
@@ -34,6 +37,18 @@ LIMITS = Limits(
     message_bytes=2 * len(FRAME),
     strangers_at_once=20,
     strangers_hz=50.0,
+)
+
+HELLO = m.Hello(
+    version=1,
+    nonce="nonce",
+    job=None,
+    task=None,
+    node="node",
+    pid=1,
+    python=(3, 11, 0),
+    gridmap="1",
+    apart=True,
 )
 
 
@@ -66,6 +81,29 @@ def test_a_frame_is_fetched_once(server: BulkServer) -> None:
     assert fetched(server, reference) == FRAME
     with pytest.raises(ConnectionError):
         fetched(server, reference)
+
+
+@pytest.mark.parametrize("more", [b"", bytes(memory.LEAST_BYTES)])
+def test_a_frame_that_many_inputs_have_is_fetched_once(
+    server: BulkServer, more: bytes
+) -> None:
+    """It lies there for one message at a time, compressed or not."""
+    frame = os.urandom(memory.LEAST_BYTES) + more
+    frames = [frame, b"small", frame, os.urandom(memory.LEAST_BYTES), frame]
+    apart = Apart(server)
+    apart.meet(b"one", HELLO)
+    for _ in range(2):
+        offer = apart.offering(b"one")
+        assert offer is not None
+        message = payload.refer(payload.encode(frames, "auto"), offer)
+        references = payload.references(message)
+        assert len(references) == 4
+        assert len(set(references)) == 2
+
+        def bring(reference: payload.Frame, _: int) -> payload.Frame:
+            return fetched(server, bytes(reference))  # another time, it is not there
+
+        assert payload.decode(message, 2**30, None, bring, alike=True) == frames
 
 
 def test_a_frame_is_brought_and_taken_once(server: BulkServer) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import attrs
+import numpy as np
 import pytest
 from tests.security import loopback
 
@@ -136,6 +137,30 @@ def carried(relay: Relay, jobs: int = 3) -> int:
 
 def test_large_frames_travel_apart(relay: Relay) -> None:
     assert carried(relay) > 2 * 3 * SIZE
+
+
+def write(array: Any, number: int) -> tuple[int, int]:
+    """Write all over an array; tell what was there before, and how much is there now."""
+    before = int(array[0])
+    array[:] = number
+    return before, int(array.sum())
+
+
+@pytest.mark.parametrize("part", [SIZE, SIZE // 2])
+def test_an_array_in_many_inputs_is_each_jobs_own(relay: Relay, part: int) -> None:
+    """It may travel once for all in a message, compressed or not."""
+    jobs = 50
+    array = np.zeros(SIZE, np.uint8)
+    array[:part] = np.frombuffer(lengthen(b"random"), np.uint8)[:part]
+    values = grid_map(
+        write,
+        [[array, number] for number in range(jobs)],
+        backend=loopback.NAME,
+        max_workers=2,
+        settings={"host": "127.0.0.1"},
+    )
+    assert values == [(array[0], number * SIZE) for number in range(jobs)]
+    assert relay.carried > part
 
 
 def test_nothing_can_be_read_on_the_way(relay: Relay) -> None:

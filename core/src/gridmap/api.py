@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gridmap.arguments import check_count, check_text, items, settings_with
+from gridmap.calls import is_still
 from gridmap.errors import InvalidRequestError
 from gridmap.job import Job, bind_shared
 from gridmap.mapping import Map
@@ -202,7 +203,12 @@ def grid_map(
             metrics_file=metrics_file,
         ),
         completion_mail=completion_mail,
-    ).calls(template, calls, sized=hasattr(args_list, "__len__"))
+    ).calls(
+        template,
+        calls,
+        sized=hasattr(args_list, "__len__"),
+        still=is_still(args_list),
+    )
 
 
 def process_jobs(

@@ -13,9 +13,9 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gridmap.arguments import settings_with
+from gridmap.calls import encode_all, encode_apart, is_still
 from gridmap.job import bind_shared
 from gridmap.monitor.monitor import JobMonitor
-from gridmap.monitor.store import encode_call
 from gridmap.resources import make_resources
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class GridExecutor(Executor):
             RuntimeError: If the executor was shut down, or the interpreter ends.
             BrokenExecutor: If its run cannot go on.
         """
-        call = encode_call(args, kwargs or None, 0)
+        call = encode_apart(args, kwargs or None, 0)
         return self._desk.add(fn, [call])[0]
 
     def map(
@@ -165,10 +165,8 @@ class GridExecutor(Executor):
             deadline = None if timeout is None else time.monotonic() + timeout
             arguments = zip(*iterables, strict=False)
             return _buffered(weakref.ref(self), fn, arguments, deadline, buffersize)
-        calls = [
-            encode_call(args, None, number)
-            for number, args in enumerate(zip(*iterables, strict=False))
-        ]
+        still = all(map(is_still, iterables))
+        calls = encode_all(zip(*iterables, strict=False), still=still)
         del chunksize
         return _in_order(self._desk.add(fn, calls), timeout)
 
@@ -212,7 +210,7 @@ class _Desk:
         self._over = threading.Event()
         self._broken: BaseException | None = None
 
-    def add(self, fn: Callable[..., _T], calls: list[Any]) -> list[GridFuture[_T]]:
+    def add(self, fn: Callable[..., _T], calls: Sequence[Any]) -> list[GridFuture[_T]]:
         """Hand in calls of one function; see `GridExecutor.submit`."""
         with self._lock:
             if self._broken is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from gridmap import payload
+from gridmap.calls import encode_apart
 from gridmap.display.observing import is_wanted, make_progress
 from gridmap.monitor.expectation import Call
 from gridmap.monitor.monitor import JobMonitor
@@ -129,13 +129,26 @@ class Map(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def calls(
-        self, template: Job, calls: Iterator[Sequence[Any]], *, sized: bool
+        self,
+        template: Job,
+        calls: Iterator[Sequence[Any]],
+        *,
+        sized: bool,
+        still: bool,
     ) -> list[Any]:
-        """Map one function."""
+        """Map one function.
+
+        Args:
+            template: What all calls have alike.
+            calls: The arguments of each.
+            sized: Whether they are a number that is known, and are read at once.
+            still: Whether reading them runs none of the user's code.
+        """
         # The parts of a run that is resumed must be what they were.
         patience_s = math.inf if sized or self.resume else _SOON_S
         window = max(_WINDOW, _EACH * (self.max_workers or 0))
-        inputs = _Inputs(calls, None if sized else _CHUNK, patience_s, window)
+        most = None if sized else _CHUNK
+        inputs = _Inputs(calls, most, patience_s, window, sized and still)
         encoded = inputs.read()
         total = inputs.count if inputs.complete else None
         monitor, finish = self.monitor(
@@ -298,6 +311,7 @@ class _Inputs(msgspec.Struct):
     _most: int | None
     _patience_s: float
     _window: int
+    _still: bool
     count: int = 0
     complete: bool = False
 
@@ -312,18 +326,16 @@ class _Inputs(msgspec.Struct):
     def read(self) -> list[bytes | Parcel]:
         """Return the next calls as they travel: as many as may be, or come soon.
 
-        Each is encoded before the next is read, and where more follow keeps nothing
-        of it: a generator may fill the same array again for its next item.
+        Each is encoded before the next is read: a generator may fill the same array
+        again for its next item.
         """
         encoded = []
+        encode = encode_call if self._still else encode_apart
         until = time.monotonic() + self._patience_s
         self.complete = True
         for args in self._calls:
-            call = encode_call(tuple(args), None, self.count)
+            encoded.append(encode(tuple(args), None, self.count))
             self.count += 1
-            if self._most is not None and isinstance(call, payload.Parcel):
-                call = call.detach()
-            encoded.append(call)
             if len(encoded) == self._most or time.monotonic() > until:
                 self.complete = False
                 break

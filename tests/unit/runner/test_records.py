@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridmap.payload import memory
+from gridmap.payload import held, memory
 from gridmap.runner import records
 from gridmap.runner.link import Link
 from gridmap.runner.records import Reader, Record, RecordType
@@ -125,7 +125,7 @@ LARGE = (b"a" * memory.LEAST_BYTES, b"small", b"b" * (memory.LEAST_BYTES + 1), b
 def test_large_frames_go_beside_the_stream_either_way() -> None:
     """They come as memory, in their place, record by record.
 
-    The runner's is to be passed on, the worker's can be written to.
+    They are held, so that they can be passed on, and each job gets its own of them.
     """
     ours, theirs = socket.socketpair()
     first = Record(RecordType.RESULT, LARGE, 3)
@@ -143,14 +143,47 @@ def test_large_frames_go_beside_the_stream_either_way() -> None:
         worker = records.receive(ours)
         assert worker == first
         assert records.receive(ours) == second
-    assert memory.sealed_in(taken[0].frames[0]) is not None
-    assert not memoryview(worker.frames[0]).readonly
+    assert held.sealed_in(taken[0].frames[0]) is not None
+    assert held.sealed_in(worker.frames[0]) is not None
+
+
+def test_a_frame_that_many_jobs_have_is_handed_over_once() -> None:
+    """However many they are, and whether it was held before or not."""
+    ours, theirs = socket.socketpair()
+    several = (LARGE[0], held.hold(LARGE[2]), b"small") * 100
+    record = Record(RecordType.JOBS, several, 3)
+    assert len(records.put_apart(record).memories) == 2
+    with ours, theirs:
+        records.send(ours, record)  # blocks for ever if it goes through the socket
+        theirs.setblocking(False)
+        (passed,) = Link(theirs).receive()
+        assert passed == record
+        Link(theirs).send(passed)
+        taken = records.receive(ours)
+    assert taken == record
+    assert len({id(held.sealed_in(frame)) for frame in taken.frames[::3]}) == 1
+    assert frames_held() == 1 + 2, "one as it was sent, both as they came"
+
+
+def test_a_frame_without_room_to_hold_it_is_written_to_by_one_job_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is taken for use instead could be written to: not if two jobs have it."""
+    monkeypatch.setattr(held, "MOST_HELD", 0)
+    ours, theirs = socket.socketpair()
+    frames = (LARGE[0], LARGE[2], LARGE[0])
+    with ours, theirs:
+        records.send(ours, Record(RecordType.JOBS, frames, 3))
+        taken = records.receive(theirs)
+    assert taken is not None
+    assert [memoryview(f).readonly for f in taken.frames] == [True, False, True]
 
 
 def test_more_large_frames_than_descriptors_pass_at_a_time() -> None:
     """The others go through the socket."""
     ours, theirs = socket.socketpair()
-    record = Record(RecordType.RESULT, (LARGE[0],) * 66, 3)
+    several = tuple(bytes(LARGE[0]) + bytes([n]) for n in range(66))
+    record = Record(RecordType.RESULT, several, 3)
     received = []
     with ours, theirs:
         reader = threading.Thread(
@@ -169,7 +202,7 @@ def test_a_sender_killed_in_the_middle_leaves_no_memory() -> None:
     first, *_ = records.pack(Record(RecordType.RESULT, LARGE, 3), apart)
     with ours, theirs:
         theirs.setblocking(False)
-        records.send_with(ours, bytes(first)[:20], apart.values())
+        records.send_with(ours, bytes(first)[:20], apart.memories)
         link = Link(theirs)
         assert not list(link.receive())
         del apart

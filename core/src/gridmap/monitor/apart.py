@@ -43,11 +43,23 @@ class Apart:
         return self._server.upload_key
 
     def offering(self, peer: bytes) -> Callable[[Frame], bytes] | None:
-        """Return what has a frame lie ready for a peer; None if it fetches none."""
+        """Return what has a frame lie ready for a peer; None if it fetches none.
+
+        It is for one message. A frame that is in it several times is fetched once.
+        """
         server = self._server
         if server is None or peer not in self._peers:
             return None
-        return lambda frame: server.depot.offer(peer, frame)
+        known: dict[int, bytes] = {}
+
+        def offer(frame: Frame) -> bytes:
+            # It lies there and keeps its number until it is fetched, after the message
+            # that this is used for has been put together.
+            if id(frame) not in known:
+                known[id(frame)] = server.depot.offer(peer, frame)
+            return known[id(frame)]
+
+        return offer
 
     def bringing(self, peer: bytes, *, writable: bool) -> Callable[[Frame, int], Frame]:
         """Return what takes a frame that a peer has brought; it may raise OSError."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gridmap import payload
 from gridmap.errors import UnpicklableError
 from gridmap.journal import entries as e
-from gridmap.payload import Parcel, memory
+from gridmap.payload import Parcel, held, memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -82,7 +82,7 @@ class Store:
         self._check(parcel, what)
         frames = [parcel.head, *parcel.buffers]
         if self._neighbours:
-            frames = [memory.hold(frame, lasting=True) for frame in frames]
+            frames = [held.hold(frame, lasting=True) for frame in frames]
         with self._lock:
             digest = self._address(frames)
             self._functions.setdefault(digest, frames)
@@ -103,7 +103,7 @@ class Store:
         them. What is held, so that nobody changes it, is compared instead with what
         looks the same. A journal outlives the run, and needs the digest.
         """
-        loose = [frame for frame in frames if memory.sealed_in(frame) is None]
+        loose = [frame for frame in frames if held.sealed_in(frame) is None]
         light = sum(map(len, loose)) < memory.LEAST_BYTES
         if self._journal is not None or len(loose) == len(frames) or not light:
             return payload.digest(frames)
@@ -136,8 +136,7 @@ class Store:
         self._inputs.update(enumerate(inputs, first))
         if large:
             self._large.update(large)
-            if self._neighbours:
-                self._inputs.update(_held(large))
+            self._settle(large, held.hold if self._neighbours else _as_it_is)
 
     def _check(self, call: bytes | Parcel, what: str) -> None:
         pieces = (call,) if isinstance(call, bytes) else (call.head, *call.buffers)
@@ -199,8 +198,13 @@ class Store:
 
     def _hold(self, jobs: Iterable[int]) -> None:
         """Put large inputs where they can be passed on, if there is room by now."""
-        for job in jobs:
-            self._inputs.update(_held({job: _parcel(self._inputs[job])}))
+        self._settle({job: _parcel(self._inputs[job]) for job in jobs}, held.hold)
+
+    def _settle(
+        self, calls: Mapping[int, Parcel], put: Callable[[Frame], Frame]
+    ) -> None:
+        settled = payload.settle(list(calls.values()), put)
+        self._inputs.update(zip(calls, settled, strict=True))
 
     def called(self, first: int, digest: bytes, surroundings: int) -> None:
         """Note what jobs from *first* on call, and where; in their order."""
@@ -241,18 +245,5 @@ def _parcel(call: bytes | Parcel) -> Parcel:
     return call if isinstance(call, Parcel) else Parcel(call)
 
 
-def _held(calls: Mapping[int, Parcel]) -> dict[int, Parcel]:
-    """Put large inputs where they can be passed on; an array that all have, once."""
-    held: dict[tuple[int, int], Frame] = {}
-
-    def hold(frame: Frame) -> Frame:
-        owner = frame.obj if isinstance(frame, memoryview) else frame
-        key = (id(owner), len(frame))
-        if key not in held:
-            held[key] = memory.hold(frame)
-        return held[key]
-
-    return {
-        job: Parcel(hold(parcel.head), tuple(map(hold, parcel.buffers)))
-        for job, parcel in calls.items()
-    }
+def _as_it_is(frame: Frame) -> Frame:
+    return frame

@@ -18,22 +18,25 @@ from gridmap.payload.compression import (
     refer,
     references,
 )
-from gridmap.payload.content import DIGEST_BYTES, digest, same, sketch
+from gridmap.payload.content import DIGEST_BYTES, digest
 from gridmap.payload.exceptions import (
     dump_exception,
     format_traceback,
     load_exception,
     read_traceback,
 )
+from gridmap.payload.likeness import same, sketch
 from gridmap.payload.pickling import (
     LARGE_BYTES,
     Frame,
     Parcel,
     describe,
+    detach,
     dump,
     dump_call,
     dump_plain,
     load,
+    settle,
 )
 
 __all__ = [
@@ -51,6 +54,7 @@ __all__ = [
     "decode",
     "decompress",
     "describe",
+    "detach",
     "digest",
     "dump",
     "dump_call",
@@ -66,6 +70,7 @@ __all__ = [
     "refer",
     "references",
     "same",
+    "settle",
     "sketch",
     "take",
     "unpack",

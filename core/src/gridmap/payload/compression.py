@@ -17,7 +17,7 @@ import enum
 from typing import TYPE_CHECKING, Final
 
 from gridmap.errors import InvalidSettingError, RemoteProtocolError
-from gridmap.payload import memory
+from gridmap.payload import held, memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -174,23 +174,35 @@ def encode(
 
     Returns:
         One frame more: first a byte a frame for its method, then the frames. Those
-        that would not become smaller are the objects that were passed in.
+        that would not become smaller are the objects that were passed in, and large
+        ones that are the same object, or show the same memory, are one object.
     """
     methods = bytearray()
     encoded: list[Frame] = []
+    known: dict[int, tuple[int, Frame]] = {}
     for frame in frames:
-        sealed = memory.sealed_in(frame) if neighbour else None
-        if sealed is not None:
-            methods.append(REFERRED)
-            encoded.append(sealed.reference)
-            continue
-        method = choose(setting, frame)
-        smaller = compress(frame, method)
-        if len(smaller) >= len(frame):
-            method, smaller = Compression.NONE, frame
-        methods.append(method.value)
+        if len(frame) < memory.LEAST_BYTES:
+            method, smaller = _smaller(frame, setting)
+        else:
+            sealed = held.sealed_in(frame)
+            key = id(sealed or frame)
+            if key not in known:
+                if neighbour and sealed is not None:
+                    known[key] = REFERRED, sealed.reference
+                else:
+                    known[key] = _smaller(frame, setting)
+            method, smaller = known[key]
+        methods.append(method)
         encoded.append(smaller)
     return [bytes(methods), *encoded]
+
+
+def _smaller(frame: Frame, setting: str) -> tuple[int, Frame]:
+    method = choose(setting, frame)
+    smaller = compress(frame, method)
+    if len(smaller) >= len(frame):
+        method, smaller = Compression.NONE, frame
+    return method.value, smaller
 
 
 def refer(encoded: Sequence[Frame], refer_to: Callable[[Frame], bytes]) -> list[Frame]:
@@ -232,6 +244,8 @@ def decode(
     limit_bytes: int,
     fetch: Callable[[Frame, int], Frame] | None = None,
     bring: Callable[[Frame, int], Frame] | None = None,
+    *,
+    alike: bool = False,
 ) -> list[Frame]:
     """Undo `encode`.
 
@@ -242,6 +256,8 @@ def decode(
             None: there are to be no references.
         bring: Returns what travelled apart, given the reference and how large it may
             be; None: nothing is to.
+        alike: Whether a reference may stand there several times. It is followed once,
+            and counts once; what it leads to is then one frame, not to be written to.
 
     Returns:
         The frames that were encoded.
@@ -254,16 +270,23 @@ def decode(
         msg = f"the methods of {len(frames)} encoded frames do not match them"
         raise RemoteProtocolError(msg)
     decoded: list[Frame] = []
+    known: dict[tuple[int, bytes], Frame] = {}
     for number, frame in zip(bytes(frames[0]), frames[1:], strict=True):
-        if number == REFERRED and fetch is not None:
-            decoded.append(fetch(frame, limit_bytes))
-        elif number & APART and bring is not None:
-            brought = bring(frame, limit_bytes)
-            method = _method(number ^ APART)
-            decoded.append(decompress(brought, method, limit_bytes))
-        else:
-            decoded.append(decompress(frame, _method(number), limit_bytes))
-        limit_bytes -= len(decoded[-1])
+        refers = number == REFERRED or number & APART
+        key = (number, bytes(frame) if alike and refers else b"")
+        found = known.get(key)
+        if found is None:
+            if number == REFERRED and fetch is not None:
+                found = fetch(frame, limit_bytes)
+            elif number & APART and bring is not None:
+                brought = bring(frame, limit_bytes)
+                found = decompress(brought, _method(number ^ APART), limit_bytes)
+            else:
+                found = decompress(frame, _method(number), limit_bytes)
+            limit_bytes -= len(found)
+            if alike and refers:
+                known[key] = found = held.hold(found)
+        decoded.append(found)
     return decoded
 
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
-import itertools
 import mmap
 import os
 import stat
@@ -39,13 +38,6 @@ LEAST_BYTES: Final = 1 << 20
 MOST_MAPPINGS: Final = 128
 """Mappings for use a process has at a time. Python keeps a descriptor for each, and
 people who keep many results must not run out of them; what comes then is read."""
-
-MOST_HELD: Final = 64
-"""Frames held to be passed on at a time, each with two descriptors. The bound is their
-own: whoever keeps many results can still hand in large inputs, and the reverse."""
-
-MOST_HELD_BYTES: Final = 1 << 31
-"""Bytes in them: they are copies of what the user may have as well."""
 
 REFERENCE: Final = struct.Struct("<QQQ")
 """A descriptor of its sender's, the inode it stands for, and the size in bytes."""
@@ -87,19 +79,7 @@ class _Mapping(mmap.mmap):
     """For use, writable. A class of its own, so that they can be counted."""
 
 
-class _Held(mmap.mmap):
-    """To be passed on, read-only.
-
-    Attributes:
-        sealed: What it shows.
-    """
-
-    sealed: Sealed
-
-
 _living: weakref.WeakSet[_Mapping] = weakref.WeakSet()
-_held: dict[int, int] = {}  # sizes; what is done to it is done in one step
-_serial = itertools.count()
 
 
 # Sending ----------------------------------------------------------------------------
@@ -128,7 +108,7 @@ def gather(size: int, pieces: Iterable[bytes]) -> int:
         pieces: What they raise is raised, and nothing is left.
 
     Returns:
-        A descriptor, which is the caller's to close, as `take` and `relay` do.
+        A descriptor, which is the caller's to close, as `take` and `held.relay` do.
 
     Raises:
         OSError: If the system has no memory to give.
@@ -149,73 +129,6 @@ def gather(size: int, pieces: Iterable[bytes]) -> int:
     return descriptor
 
 
-def seal(frame: Frame) -> Sealed | None:
-    """Copy a frame into memory of its own, unless it is there already.
-
-    Args:
-        frame: It may be changed afterwards.
-
-    Returns:
-        The memory; None if the frame is too short to be worth it or the system
-        has none to give (descriptors, a limit on file sizes, memory).
-    """
-    if len(frame) < LEAST_BYTES:
-        return None
-    try:
-        return sealed_in(frame) or make(frame)
-    except OSError:
-        return None
-
-
-def sealed_in(frame: Frame) -> Sealed | None:
-    """Return the memory that a frame shows, all of it; None if it is no such frame."""
-    if not isinstance(frame, memoryview):
-        return None
-    owner = frame.obj
-    if isinstance(owner, _Held) and frame.nbytes == owner.sealed.size:
-        return owner.sealed
-    return None
-
-
-def hold(frame: Frame, *, lasting: bool = False) -> Frame:
-    """Return a frame with the same bytes that can be passed on without a copy.
-
-    Args:
-        frame: It may be changed afterwards, unless it is what is returned.
-        lasting: Whether it will be kept for long. All of these have half the room, so
-            that they do not take it from those that come and go.
-
-    Returns:
-        Read-only memory that stays while the frame or a part of it is used; the frame
-        itself if it is that already, is too short, or there is no room.
-    """
-    size = len(frame)
-    if size < LEAST_BYTES or sealed_in(frame) is not None:
-        return frame
-    if not _has_room(size, 2 if lasting else 1):
-        return frame
-    sealed = seal(frame)
-    try:
-        return frame if sealed is None else _show(sealed)
-    except OSError:
-        return frame
-
-
-def _has_room(size: int, part: int = 1) -> bool:
-    sizes = list(_held.values())
-    free = len(sizes) < MOST_HELD // part
-    return free and sum(sizes) + size <= MOST_HELD_BYTES // part
-
-
-def _show(sealed: Sealed) -> memoryview:
-    held = _Held(sealed.descriptor, sealed.size, mmap.MAP_SHARED, mmap.PROT_READ)
-    held.sealed = sealed
-    number = next(_serial)
-    _held[number] = sealed.size
-    weakref.finalize(held, _held.pop, number).atexit = False
-    return memoryview(held)
-
-
 # Taking -----------------------------------------------------------------------------
 
 
@@ -228,7 +141,7 @@ def fetch(pid: int, reference: Frame, limit_bytes: int) -> int:
         limit_bytes: How large it may be.
 
     Returns:
-        A descriptor, which is the caller's to close, as `take` and `relay` do.
+        A descriptor, which is the caller's to close, as `take` and `held.relay` do.
 
     Raises:
         RemoteProtocolError: If it is anything but memory of this user's that is sealed
@@ -256,7 +169,7 @@ def fetch(pid: int, reference: Frame, limit_bytes: int) -> int:
     finally:
         os.close(place)
     try:
-        found = _check(descriptor)
+        found = check(descriptor).st_size
     except BaseException:
         os.close(descriptor)
         raise
@@ -290,41 +203,34 @@ def take(descriptor: int) -> memoryview:
         OSError: If it cannot be mapped.
     """
     try:
-        size = _check(descriptor)
-        if size == 0 or len(_living) >= MOST_MAPPINGS:
-            return memoryview(_read(descriptor, size))
-        access = mmap.PROT_READ | mmap.PROT_WRITE
-        mapping = _Mapping(descriptor, size, mmap.MAP_PRIVATE, access)
+        return _private(descriptor, check(descriptor).st_size)
     finally:
         os.close(descriptor)
+
+
+def own(sealed: Sealed) -> memoryview:
+    """Return memory for use that is like what is sealed, each time another.
+
+    Args, Returns, Raises: As `take`; nothing is closed.
+    """
+    return _private(sealed.descriptor, sealed.size)
+
+
+def _private(descriptor: int, size: int) -> memoryview:
+    if size == 0 or len(_living) >= MOST_MAPPINGS:
+        return memoryview(_read(descriptor, size))
+    access = mmap.PROT_READ | mmap.PROT_WRITE
+    mapping = _Mapping(descriptor, size, mmap.MAP_PRIVATE, access)
     _living.add(mapping)
     return memoryview(mapping)
 
 
-def relay(descriptor: int) -> memoryview:
-    """Return what another process has sealed, to be passed on.
-
-    Args:
-        descriptor: Of that memory; it is closed, if only when the frame is gone.
-
-    Returns:
-        Read-only memory, as `hold` returns; writable if there is no room for that.
+def check(descriptor: int) -> os.stat_result:
+    """Say what sealed memory of this user's it is.
 
     Raises:
-        RemoteProtocolError, OSError: As `take`.
+        RemoteProtocolError: If it is anything else.
     """
-    try:
-        size = _check(descriptor)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    if size == 0 or not _has_room(size):
-        return take(descriptor)
-    return _show(Sealed(descriptor, size))
-
-
-def _check(descriptor: int) -> int:
-    """Return the size of sealed memory of this user's; refuse anything else."""
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
         msg = "a frame that is passed as memory is no memory of this user's"
@@ -332,7 +238,7 @@ def _check(descriptor: int) -> int:
     if _seals(descriptor) & _SEALS != _SEALS:
         msg = "a frame that is passed as memory is not sealed"
         raise RemoteProtocolError(msg)
-    return status.st_size
+    return status
 
 
 def _seals(descriptor: int) -> int:

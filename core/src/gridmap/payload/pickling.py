@@ -21,10 +21,10 @@ import types
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from gridmap.errors import UnpicklableError
-from gridmap.payload import culprit, memory
+from gridmap.payload import culprit, held, memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
 Frame: TypeAlias = bytes | bytearray | memoryview
 """A run of bytes that travels as it is; a memoryview is flat and of format ``B``."""
@@ -73,13 +73,57 @@ class Parcel(NamedTuple):
         To be used where the user's code runs again before the parcel has been sent:
         a generator may yield the same array again with other numbers in it.
         """
-        return Parcel(bytes(self.head), tuple(map(_apart, self.buffers)))
+        return Parcel(_apart(self.head), tuple(map(_apart, self.buffers)))
 
 
 def _apart(buffer: Frame) -> Frame:
     """Copy a buffer to where it can be passed on from, or else anywhere."""
-    held = memory.hold(buffer)
-    return bytes(buffer) if memory.sealed_in(held) is None else held
+    apart = held.hold(buffer)
+    return bytes(buffer) if held.sealed_in(apart) is None else apart
+
+
+def settle(parcels: Sequence[Parcel], put: Callable[[Frame], Frame]) -> list[Parcel]:
+    """Put the frames of many parcels somewhere; an array that many have, once.
+
+    Args:
+        parcels: What they were made of was not changed since the first was made.
+        put: Returns what is to stand for a frame.
+    """
+    known: dict[int, Frame] = {}
+
+    def settled(frame: Frame) -> Frame:
+        key = id(_owner(frame))
+        if key not in known:
+            known[key] = put(frame)
+        return known[key]
+
+    return [
+        Parcel(settled(parcel.head), tuple(map(settled, parcel.buffers)))
+        for parcel in parcels
+    ]
+
+
+def _owner(frame: Frame) -> object:
+    """Return the object whose bytes a frame is, all of them; else the frame."""
+    if not isinstance(frame, memoryview):
+        return frame
+    owner = frame.obj
+    try:
+        return owner if memoryview(owner).nbytes == frame.nbytes else frame
+    except (TypeError, ValueError, BufferError):  # it shows itself in its own ways only
+        return frame
+
+
+def detach(calls: Sequence[bytes | Parcel]) -> list[bytes | Parcel]:
+    """Return calls that share no memory with the objects they were made from.
+
+    As `Parcel.detach` for each; but an array that many have is looked at once.
+
+    Args:
+        calls: Nothing of them was changed since the first was made.
+    """
+    parcels = iter(settle([c for c in calls if isinstance(c, Parcel)], _apart))
+    return [next(parcels) if isinstance(call, Parcel) else call for call in calls]
 
 
 def dump_plain(obj: object) -> bytes | None:
@@ -238,9 +282,10 @@ def _split_off(buffers: list[Frame]) -> Callable[[pickle.PickleBuffer], bool]:
 def load(parcel: Parcel | Frame) -> object:
     """Make the object of *parcel* again.
 
-    A writable buffer becomes part of the object, so such a parcel can be loaded once;
-    a read-only one is copied, so that users can write to their arrays. Arrays that were
-    read-only where they were dumped are read-only here too.
+    A writable buffer becomes part of the object, so such a parcel can be loaded once.
+    Of a read-only one users get their own, which they can write to: memory that is held
+    is mapped for them, and copied by the kernel where they write; all else is copied.
+    Arrays that were read-only where they were dumped are read-only here too.
 
     Args:
         parcel: What `dump` or `dump_plain` made, from an authenticated sender.
@@ -262,7 +307,15 @@ def load(parcel: Parcel | Frame) -> object:
 
 def _writable(buffers: Iterable[Frame]) -> Iterable[Frame]:
     for buffer in buffers:
-        yield bytearray(buffer) if memoryview(buffer).readonly else buffer
+        yield _own(buffer) if memoryview(buffer).readonly else buffer
+
+
+def _own(buffer: Frame) -> Frame:
+    sealed = held.sealed_in(buffer)
+    try:
+        return bytearray(buffer) if sealed is None else memory.own(sealed)
+    except OSError:  # no descriptor for it, or no more mappings
+        return bytearray(buffer)
 
 
 def _reason(exc: Exception) -> str:

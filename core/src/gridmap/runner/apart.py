@@ -15,7 +15,7 @@ import msgspec
 from gridmap.concealing import Concealing
 from gridmap.connection import split_tcp_address
 from gridmap.errors import RemoteProtocolError
-from gridmap.payload import memory
+from gridmap.payload import held
 from gridmap.transport.bulk import client
 from gridmap.transport.bulk.requests import (
     REFERENCE,
@@ -172,7 +172,8 @@ class Apart:
         """Say whether frames that a message refers to are here; fetch them if not.
 
         Args:
-            references: As in the message.
+            references: As in the message; one that stands there several times is
+                fetched once.
             limit_bytes: How large they may be together.
 
         Returns:
@@ -215,7 +216,7 @@ class Apart:
         if self._coming is None:
             msg = "a large frame is taken that was not fetched"
             raise RemoteProtocolError(msg)
-        frame = memory.relay(self._coming.fetched.pop(ticket))
+        frame = held.relay(self._coming.fetched.pop(ticket))
         if not self._coming.fetched:
             self._coming = None
         return frame
@@ -281,7 +282,7 @@ def _wanted(
     references: Sequence[Frame], limit_bytes: int
 ) -> list[tuple[bytes, bytes, int]]:
     wanted = []
-    for reference in references:
+    for reference in dict.fromkeys(map(bytes, references)):
         if len(reference) != REFERENCE.size:
             msg = f"a reference to a large frame has {len(reference)} bytes"
             raise RemoteProtocolError(msg)

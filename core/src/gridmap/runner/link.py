@@ -11,7 +11,6 @@ import select
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from gridmap.payload import memory
 from gridmap.runner import records
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class Link:
         """Write a record, now as far as the worker takes it, the rest later."""
         apart = records.put_apart(record)
         first, *rest = records.pack(record, apart)
-        self._pending.append(_Part(memoryview(first), tuple(apart.values())))
+        self._pending.append(_Part(memoryview(first), apart.memories))
         self._pending.extend(_Part(memoryview(part).cast("B")) for part in rest)
         self.flush(0.0)
 
@@ -85,7 +84,7 @@ class Link:
                 return
             if not data:
                 return
-            apart = records.received(ancillary, flags, memory.relay)
+            apart = records.received(ancillary, flags)
             yield from self._reader.feed(data, apart)
             if len(data) < _CHUNK and not apart:
                 return

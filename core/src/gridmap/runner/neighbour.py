@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from gridmap.errors import RemoteProtocolError
-from gridmap.payload import memory
+from gridmap.payload import held, memory
 from gridmap.payload.neighbour import Evidence, look
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Neighbour:
         if not self.agreed:
             msg = "memory is referred to, and that was not agreed"
             raise RemoteProtocolError(msg)
-        return memory.relay(memory.fetch(self._pid, reference, limit_bytes))
+        return held.relay(memory.fetch(self._pid, reference, limit_bytes))
 
     def failed(self) -> None:
         """Something could not be opened: hear nothing before the next welcome."""

@@ -11,14 +11,16 @@ import enum
 import socket
 import struct
 from collections import deque
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from gridmap.payload import memory
+from gridmap.payload import held, memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from gridmap.payload.memory import Sealed
 
 Frame: TypeAlias = "bytes | bytearray | memoryview"
 
@@ -27,7 +29,11 @@ _SIZE: Final = struct.Struct("<Q")
 _LARGE: Final = 65_536
 _MOST_FRAMES: Final = 65_535
 _APART: Final = 1 << 63
-"""Marks the size of a frame whose memory goes along with the header."""
+"""Marks the size of a frame whose memory goes along with the header; the bits below
+say which memory it is. Several frames may be one."""
+
+_NUMBER_AT: Final = 48
+_MOST_BYTES: Final = (1 << _NUMBER_AT) - 1
 
 _MOST_APART: Final = 64
 """The kernel passes 253 descriptors at a time, see ``SCM_MAX_FD`` in unix(7)."""
@@ -93,13 +99,28 @@ class Record(msgspec.Struct, frozen=True):
     grant: int = 0
 
 
-def pack(record: Record, apart: Collection[int] = ()) -> list[Frame]:
+class Apart(NamedTuple):
+    """Frames of a record that are handed over as memory.
+
+    Attributes:
+        numbers: By the index of such a frame, which memory it is.
+        memories: Each once; several frames may be one.
+    """
+
+    numbers: Mapping[int, int]
+    memories: tuple[Sealed, ...]
+
+
+_NOTHING: Final = Apart({}, ())
+
+
+def pack(record: Record, apart: Apart = _NOTHING) -> list[Frame]:
     """Return a record as byte strings to be written one behind the other.
 
     Args:
         record: The record.
-        apart: Indexes of frames that go another way, and of which only the size is
-            told: as memory, whose descriptors have to go along with the first string.
+        apart: What `put_apart` returned. Of these frames only the size is told, and
+            which memory they are; the memory has to go along with the first string.
 
     Raises:
         ValueError: If it has more frames than a header can count.
@@ -108,10 +129,11 @@ def pack(record: Record, apart: Collection[int] = ()) -> list[Frame]:
         msg = f"a record of {len(record.frames)} frames"
         raise ValueError(msg)
     sizes = [memoryview(frame).nbytes for frame in record.frames]
-    frames = [f for index, f in enumerate(record.frames) if index not in apart]
-    together = sum(sizes[index] for index in range(len(sizes)) if index not in apart)
-    for index in apart:
-        sizes[index] |= _APART
+    numbers = apart.numbers
+    frames = [f for index, f in enumerate(record.frames) if index not in numbers]
+    together = sum(size for index, size in enumerate(sizes) if index not in numbers)
+    for index, number in numbers.items():
+        sizes[index] |= _APART | number << _NUMBER_AT
     head = _HEADER.pack(
         record.type,
         record.kind,
@@ -127,45 +149,49 @@ def pack(record: Record, apart: Collection[int] = ()) -> list[Frame]:
     return [head, *frames]
 
 
-def put_apart(record: Record) -> dict[int, memory.Sealed]:
+def put_apart(record: Record) -> Apart:
     """Copy large frames of a record into memory that can be handed over.
 
     Returns:
-        By the frame's index; empty if no frame is large or memory cannot be had.
+        Which, and the memory; there is none if no frame is large or the system has none
+        to give. Frames that are one object, or show the same memory, are one memory.
     """
-    apart: dict[int, memory.Sealed] = {}
+    numbers: dict[int, int] = {}
+    memories: dict[Sealed, int] = {}
+    seen: dict[int, Sealed] = {}
     for index, frame in enumerate(record.frames):
-        if len(apart) < _MOST_APART and (sealed := memory.seal(frame)) is not None:
-            apart[index] = sealed
-    return apart
+        if len(frame) < memory.LEAST_BYTES:
+            continue
+        sealed = seen.get(id(frame)) or held.sealed_in(frame)
+        if sealed not in memories:
+            sealed = held.seal(frame) if len(memories) < _MOST_APART else None
+        if sealed is not None:
+            seen[id(frame)] = sealed
+            numbers[index] = memories.setdefault(sealed, len(memories))
+    return Apart(numbers, tuple(memories))
 
 
-def send_with(
-    sock: socket.socket, part: Frame, apart: Collection[memory.Sealed]
-) -> int:
+def send_with(sock: socket.socket, part: Frame, memories: Collection[Sealed]) -> int:
     """Write the start of a part, with memory; return how many bytes were written.
 
     Raises:
         BlockingIOError: If nothing was, nor was the memory handed over.
     """
-    if not apart:
+    if not memories:
         return sock.send(part)
-    descriptors = [sealed.descriptor for sealed in apart]
+    descriptors = [sealed.descriptor for sealed in memories]
     packed = struct.pack(f"{len(descriptors)}i", *descriptors)
     return sock.sendmsg([part], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, packed)])
 
 
 def received(
-    ancillary: Sequence[tuple[int, int, bytes]],
-    flags: int,
-    take: Callable[[int], memoryview] = memory.take,
+    ancillary: Sequence[tuple[int, int, bytes]], flags: int
 ) -> list[memoryview]:
     """Return the memory that came along with bytes.
 
     Args:
         ancillary: As `socket.socket.recvmsg` returned it.
         flags: Likewise.
-        take: Makes memory of a descriptor: `memory.take` or `memory.relay`.
 
     Raises:
         OSError: If this process has no descriptors left to take it.
@@ -176,7 +202,7 @@ def received(
             size = struct.calcsize("i")
             count = len(data) // size
             descriptors = struct.unpack(f"{count}i", data[: count * size])
-            taken += map(take, descriptors)
+            taken += map(held.relay, descriptors)
     if flags & socket.MSG_CTRUNC:
         msg = "large data cannot be taken over: this process has too many open files"
         raise OSError(msg)
@@ -236,10 +262,11 @@ def _parse(
     start = at + _HEADER.size + _SIZE.size * len(sizes)
     if len(view) < start + _inline(sizes):
         return None
+    memories = _handed(sizes, apart)
     frames: list[Frame] = []
     for size in sizes:
         if size & _APART:
-            frames.append(_next(apart, size))
+            frames.append(_among(memories, size))
         else:
             frames.append(bytes(view[start : start + size]))
             start += size
@@ -250,11 +277,26 @@ def _parse(
     return record, start
 
 
-def _next(apart: deque[memoryview], size: int) -> memoryview:
-    """Return the memory of the next frame that came apart."""
-    frame = apart.popleft()
-    if len(frame) != size ^ _APART:
-        msg = f"a frame of {size ^ _APART} bytes came as {len(frame)}"
+def _handed(sizes: Sequence[int], apart: deque[memoryview]) -> list[memoryview]:
+    """Return the memory that came along with a record, of what has come."""
+    numbers = [_number(size) for size in sizes if size & _APART]
+    memories = [apart.popleft() for _ in range(max(numbers, default=-1) + 1)]
+    # What there was no room to hold is writable: it must not be two jobs' to write to.
+    return [
+        found if numbers.count(number) == 1 else found.toreadonly()
+        for number, found in enumerate(memories)
+    ]
+
+
+def _number(size: int) -> int:
+    return (size ^ _APART) >> _NUMBER_AT
+
+
+def _among(memories: Sequence[memoryview], size: int) -> memoryview:
+    """Return the memory that a frame is."""
+    frame, expected = memories[_number(size)], size & _MOST_BYTES
+    if len(frame) != expected:
+        msg = f"a frame of {expected} bytes came as {len(frame)}"
         raise OSError(msg)
     return frame
 
@@ -263,7 +305,7 @@ def send(sock: socket.socket, record: Record) -> None:
     """Write a record, blocking until it is written."""
     apart = put_apart(record)
     first, *rest = pack(record, apart)
-    sent = send_with(sock, first, apart.values())
+    sent = send_with(sock, first, apart.memories)
     sock.sendall(memoryview(first)[sent:])
     for part in rest:
         sock.sendall(part)
@@ -272,8 +314,7 @@ def send(sock: socket.socket, record: Record) -> None:
 def receive(sock: socket.socket) -> Record | None:
     """Read one record, blocking; None if the other end is gone.
 
-    Large frames are memory of their own and writable, so that arrays made from them
-    need no copy.
+    Large frames are memory that is held, of which `payload.load` gives each job its own.
 
     Raises:
         OSError: If large data cannot be taken over.
@@ -286,10 +327,12 @@ def receive(sock: socket.socket) -> Record | None:
     table = _read(sock, count * _SIZE.size)
     if table is None:
         return None
+    sizes = struct.unpack(f"<{count}Q", table)
+    memories = _handed(sizes, apart)
     frames: list[Frame] = []
-    for size in struct.unpack(f"<{count}Q", table):
+    for size in sizes:
         if size & _APART:
-            frames.append(_next(apart, size))
+            frames.append(_among(memories, size))
             continue
         frame = _read(sock, size)
         if frame is None:

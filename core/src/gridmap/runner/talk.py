@@ -130,7 +130,7 @@ class Talk:
             return None
         try:
             return payload.decode(
-                frames[1:], _MOST_PAYLOAD, neighbour.fetch, apart.take
+                frames[1:], _MOST_PAYLOAD, neighbour.fetch, apart.take, alike=True
             )
         except OSError as error:
             self._log(f"the driver's memory cannot be opened: {error}")

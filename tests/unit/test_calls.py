@@ -1,0 +1,84 @@
+"""What calls have of arrays that change after they were read or handed in."""
+
+import collections
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gridmap import payload
+from gridmap.calls import encode_all, encode_apart, is_still
+
+
+class Own:
+    """A sequence of the user's, which may do anything when it is read."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, number: int) -> int:
+        return [0][number]
+
+
+class OwnList(list[int]):
+    """A list that is read as any other."""
+
+
+class Counting(list[int]):
+    """A list that does something when it is read."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(())
+
+
+@pytest.mark.parametrize(
+    ("iterable", "still"),
+    [
+        ([1], True),
+        ((1,), True),
+        (range(3), True),
+        ({1: 2}.values(), True),
+        (collections.deque([1]), True),
+        (np.zeros(3), True),
+        (OwnList(), True),
+        (itertools.repeat(1), True),
+        ((n for n in [1]), False),
+        (map(abs, [1]), False),
+        (zip([1], [2], strict=True), False),
+        (Own(), False),
+        (Counting(), False),
+    ],
+    ids=lambda value: str(type(value).__name__),
+)
+def test_what_runs_code_of_the_users_is_not_still(iterable: Any, still: bool) -> None:
+    """Only what is still may be read as if nothing had changed between items."""
+    assert is_still(iterable) is still
+
+
+@pytest.mark.parametrize("still", [True, False])
+@pytest.mark.parametrize("length", [20_000, 200_000])
+def test_calls_have_what_their_arguments_were(length: int, still: bool) -> None:
+    """Whatever becomes of the arrays, be they large or very large."""
+    array, other = np.full(length, 1.0), np.full(length, 2.0)
+    calls = encode_all([(array, 0), (other, 1), (array, 2)], still=still)
+    alone = encode_apart((array,), {"other": other}, 0)
+    array[:] = other[:] = -1
+    loaded: list[Any] = [payload.load(call) for call in [*calls, alone]]
+    for ((first, *_), _), expected in zip(loaded, [1.0, 2.0, 1.0, 1.0], strict=True):
+        assert (first == expected).all()
+    assert (loaded[3][1]["other"] == 2.0).all()
+
+
+def test_a_generator_may_fill_its_array_again() -> None:
+    """Each call has what it was when it was read."""
+
+    def filled() -> Iterator[tuple[Any]]:
+        array = np.zeros(200_000)
+        for number in range(3):
+            array[:] = number
+            yield (array,)
+
+    loaded: list[Any] = [payload.load(c) for c in encode_all(filled(), still=False)]
+    assert [args[0][-1] for args, _ in loaded] == [0, 1, 2]
