@@ -46,8 +46,9 @@ def identify(backend: object, environ: Mapping[str, str]) -> Identity:
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception as one line: its type and its text."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    """Return an exception as one line: its type, and its text if it has one."""
+    name, text = type(error).__name__, " ".join(str(error).split())
+    return f"{name}: {text}" if text else name
 
 
 def resolve(text: str) -> Callable[[], Any]:
