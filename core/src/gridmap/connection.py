@@ -12,6 +12,7 @@ and owner and modes are checked on the opened file, not on its name.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import socket
@@ -251,7 +252,7 @@ class ConnectionFile(Concealing, msgspec.Struct, frozen=True, kw_only=True):
         with _directory(path, private=False) as directory:
             data = _read_private(directory, path)
         try:
-            file = msgspec.json.decode(data, type=cls)
+            file = _decoder().decode(data)
         except (msgspec.MsgspecError, ValueError, UnicodeDecodeError) as error:
             text = (
                 f"its content is damaged or of another version of gridmap ({error}); "
@@ -260,6 +261,16 @@ class ConnectionFile(Concealing, msgspec.Struct, frozen=True, kw_only=True):
             # The error of a validator holds the value, a damaged key perhaps.
             raise _refusal(path, text) from None
         return file
+
+
+def prepare() -> None:
+    """Make ready to read such a file: a runner that is a copy of another need not."""
+    _decoder()
+
+
+@functools.cache
+def _decoder() -> msgspec.json.Decoder[ConnectionFile]:
+    return msgspec.json.Decoder(ConnectionFile)
 
 
 def _matches(pattern: re.Pattern[str], text: object) -> bool:

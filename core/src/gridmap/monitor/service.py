@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+codec.prepare(m.FromRunner)  # while runners are being started
+
 _RESTLESS_S: Final = 0.1
 _CALM_S: Final = 0.5
 _PARTING_S: Final = 1.0

@@ -19,7 +19,16 @@ _QUOTED: Final = 300
 _encoder = msgspec.msgpack.Encoder()
 
 
-@functools.cache  # either end hears the other alone
+def prepare(kind: Any) -> None:
+    """Make ready to hear what either end says: the first message need not wait then.
+
+    Args:
+        kind: `FromRunner` or `FromMonitor`; whoever hears one does not hear the other.
+    """
+    _decoder(kind)
+
+
+@functools.cache
 def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
     return msgspec.msgpack.Decoder(kind)
 

@@ -11,6 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
+from gridmap import connection
 from gridmap.connection import ConnectionFile
 from gridmap.errors import GridMapError
 from gridmap.transport.dealer import RunnerSocket
@@ -35,6 +36,8 @@ _LONGEST_PAUSE_S: Final = 10.0
 
 _SILENT_BEATS: Final = 3.0
 """Heartbeats without an echo after which the monitor may be elsewhere."""
+
+connection.prepare()
 
 
 class Reach:

@@ -68,7 +68,18 @@ def _keep() -> None:
             _kept.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
 
 
+def _childless() -> bool:
+    """Whether there is no child at all, and so nothing below one."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False
+
+
 def _end(worker: int) -> None:
+    if _childless():
+        return  # psutil would read every process of the machine for it
     import psutil  # noqa: PLC0415 - the meter has imported it by then
 
     me = psutil.Process()

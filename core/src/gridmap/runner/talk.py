@@ -30,6 +30,8 @@ Heard: TypeAlias = "tuple[m.FromMonitor, list[payload.Frame]]"
 
 _MOST_PAYLOAD: Final = 2**34
 
+codec.prepare(m.FromMonitor)  # runners that are copies of one process have it then
+
 _AT_ONCE: Final = (m.Beat, m.Live, m.Echo, m.Ack, m.Refuse)
 """What passes by messages that wait for a large frame."""
 

@@ -56,6 +56,9 @@ class Setup(msgspec.Struct, frozen=True):
     warnings: tuple[int, ...] = ()
 
 
+_setups: Final = msgspec.msgpack.Decoder(Setup)
+
+
 def run(
     sock: socket.socket, outbox: Outbox, output_fd: int | None, stack_fd: int
 ) -> int:
@@ -162,7 +165,7 @@ class Worker:
         elif record.type is RecordType.CONTENT:
             self._learn(record)
         elif record.type is RecordType.SETUP:
-            _set_up(msgspec.msgpack.decode(record.frames[0], type=Setup))
+            _set_up(_setups.decode(record.frames[0]))
             records.send(self._sock, Record(RecordType.READY))
         elif record.type is RecordType.MARK:
             self._flush(time.monotonic())
