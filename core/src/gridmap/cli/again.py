@@ -6,8 +6,8 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import attrs
 import click
+import msgspec
 
 from gridmap.cli import joblog
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from gridmap.cli.joblog import JobLog, Line
 
 
-@attrs.frozen
-class Task:
+class Task(msgspec.Struct, frozen=True):
     """A command for one input.
 
     Attributes:
@@ -32,8 +31,7 @@ class Task:
     call: list[str]
 
 
-@attrs.frozen
-class Again:
+class Again(msgspec.Struct, frozen=True):
     """What the user said of a job log.
 
     Attributes:

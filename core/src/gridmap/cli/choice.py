@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from gridmap import plugins
 from gridmap.control.register import Register
 from gridmap.errors import BackendUnavailableError, GridMapError
-from gridmap.plugins import InstalledBackend
 
 if TYPE_CHECKING:
+    from gridmap.plugins import InstalledBackend
     from gridmap.settings import Origins, Settings
 
 
-@attrs.frozen
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """A backend.
 
     Attributes:

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-import attrs
 import click
+import msgspec
 
 from gridmap.cli import text
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@attrs.frozen
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """The arguments of one call.
 
     Attributes:
@@ -27,7 +26,7 @@ class Call:
     """
 
     args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = attrs.field(factory=dict)
+    kwargs: dict[str, Any] = {}
 
 
 def read_calls(path: str) -> list[Call]:

@@ -11,7 +11,7 @@ import shlex
 import threading
 from typing import TYPE_CHECKING, Final, TextIO
 
-import attrs
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,8 +28,7 @@ _COLUMNS: Final = 9
 _SHELL: Final = ("/bin/sh", "-c")
 
 
-@attrs.frozen
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """A line of the log.
 
     Attributes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 from gridmap import plugins
 from gridmap.backend import INTERFACE, Batch, Capabilities, Reach, RunContext
@@ -17,14 +17,13 @@ from gridmap.errors import BackendUnavailableError, GridMapError
 from gridmap.job import working_directory
 from gridmap.mapping import apply_settings
 from gridmap.monitor.opening import runner_command, safe_name
-from gridmap.plugins import RunPlugins
 from gridmap.rundir import RunDirectory, slug
-from gridmap.settings import Settings
 from gridmap.transport.addresses import choose_endpoints
 
 if TYPE_CHECKING:
-    from gridmap.plugins import InstalledBackend
+    from gridmap.plugins import InstalledBackend, RunPlugins
     from gridmap.resources import Resources
+    from gridmap.settings import Settings
 
 TOKEN: Final = "0123456789abcdef"  # noqa: S105 - a stand-in, and tokens are no secrets
 _DATE: Final = "YYYYMMDD-HHMMSS"
@@ -33,8 +32,7 @@ _STAND_INS: Final = (
 )
 
 
-@attrs.frozen(kw_only=True)
-class Rehearsal:
+class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     """A backend and what a run would tell it.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from gridmap.events import JobsDone, RunnerUp
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from gridmap.events import AnyEvent
 
 
-@attrs.define
-class Row:
+class Row(msgspec.Struct):
     """One runner.
 
     Attributes:

@@ -7,12 +7,10 @@ On a terminal lines are folded to its width. Elsewhere nothing is folded, so tha
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import textwrap
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import attrs
 import click
 
 if TYPE_CHECKING:
@@ -35,8 +33,7 @@ _STYLES: Final[dict[str, dict[str, object]]] = {
 }
 
 
-@attrs.frozen
-class Cell:
+class Cell(NamedTuple):
     """One entry of a table.
 
     Attributes:
@@ -58,7 +55,9 @@ def width(stream: TextIO | None = None) -> int:
     """Return how many columns there are to print in; None: on standard output."""
     if not (stream or sys.stdout).isatty():
         return _ENDLESS
-    return max(_NARROW, shutil.get_terminal_size().columns)
+    from shutil import get_terminal_size  # noqa: PLC0415 - only in a terminal
+
+    return max(_NARROW, get_terminal_size().columns)
 
 
 def paragraph(text: str, *, indent: int = 0, style: str = "") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-import attrs
+import msgspec
 
 from gridmap.lifecycle import JobState
 
@@ -17,8 +17,7 @@ _BARS: Final = " ▁▂▃▄▅▆▇█"
 _UNKNOWN: Final = "unknown"
 
 
-@attrs.define
-class Node:
+class Node(msgspec.Struct):
     """What ran on a node.
 
     Attributes:
@@ -34,7 +33,7 @@ class Node:
     failed: int = 0
     busy_s: float = 0.0
     bars: str = ""
-    _busy: list[float] = attrs.field(factory=lambda: [0.0] * _BINS)
+    _busy: list[float] = msgspec.field(default_factory=lambda: [0.0] * _BINS)
 
     def add(self, begin: float, end: float, width_s: float) -> None:
         """Count a job, of which these are the times since the run began."""

@@ -15,7 +15,7 @@ import re
 import socket
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-import attrs
+import msgspec
 import psutil
 
 from gridmap.errors import InvalidSettingError, RunError
@@ -40,8 +40,7 @@ _ANYWHERE: Final = (
 )
 
 
-@attrs.frozen(kw_only=True)
-class InterfaceAddress:
+class InterfaceAddress(msgspec.Struct, frozen=True, kw_only=True):
     """One address of one network interface of this host.
 
     Attributes:
@@ -55,8 +54,7 @@ class InterfaceAddress:
     up: bool = True
 
 
-@attrs.frozen(kw_only=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One place to listen at.
 
     Attributes:
@@ -69,8 +67,7 @@ class Endpoint:
     offer: str
 
 
-@attrs.frozen
-class PortRange:
+class PortRange(msgspec.Struct, frozen=True):
     """Ports that a site's firewall lets through; both ends belong to it.
 
     Example:
