@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from gridmap import GridExecutor, Retry, grid_map
+from gridmap.monitor.functions import IDLE_BYTES
 from gridmap.payload import held
 from gridmap.testing import eventually
 from gridmap.verdict import Cause
@@ -342,3 +343,20 @@ def test_a_run_with_a_name_writes_down_what_it_was_given(
             assert (result == 2 * array).all()
             result[0] = 0.0
     shutil.rmtree(runs / "named")
+
+
+def test_functions_that_no_job_needs_are_forgotten() -> None:
+    """A script may make a large one for each call, and hand them in for days."""
+    most = IDLE_BYTES // (8 * LENGTH) + 3
+    with GridExecutor(backend="local", max_workers=1) as executor:
+        for number in range(2 * most):
+            function = functools.partial(look_at, array=np.full(LENGTH, float(number)))
+            value, frames = executor.submit(function, 0).result()
+            assert value == number
+            assert len(frames) <= most
+        gc.collect()
+        eventually(
+            lambda: len(mapped()) <= most,
+            within_s=10,
+            what="the driver forgets them too",
+        )

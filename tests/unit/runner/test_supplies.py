@@ -78,3 +78,13 @@ def test_inputs_that_are_none_are_refused() -> None:
     """By the error that closes no session of ours."""
     with pytest.raises(RemoteProtocolError):
         Supplies().take(work(1, b"f"), [b"rubbish"])
+
+
+def test_a_function_is_forgotten_when_the_monitor_says_so() -> None:
+    """The worker is told, once; a fresh one never hears of it."""
+    supplies = Supplies()
+    list(supplies.learn(m.Content(digest=b"f"), STATE))
+    (told,) = supplies.discard(b"f")
+    assert (told.type, told.frames) == (RecordType.DISCARD, (b"f",))
+    assert not list(supplies.discard(b"f"))
+    assert not list(supplies.contents())

@@ -331,27 +331,32 @@ class JobMonitor:
             msg = "the monitor is not open: use it in a with statement"
             raise GridMapError(msg)
         resources = resources or Resources()
-        digest = engine.store.add_function(function)
         if resources not in self._checked:
             self._check(engine, resources)
+        digest = engine.store.functions.add(function)
         with self._lock:
             first = self._jobs
             self._jobs = stop = first + len(inputs)
             fresh = inputs
-            if self._resumption is not None:
-                fresh = self._resumption.fresh(first, function, inputs)
-            if len(fresh):
-                engine.store.called(stop - len(fresh), digest, surroundings)
-                engine.store.add_inputs(stop - len(fresh), fresh)
+            try:
+                if self._resumption is not None:
+                    fresh = self._resumption.fresh(first, function, inputs)
+                jobs = range(stop - len(fresh), stop)
+                engine.store.add_inputs(jobs.start, fresh)
+            except BaseException:
+                engine.store.functions.need(digest, -1)
+                raise
+            engine.store.called(jobs, digest, surroundings)
+            if jobs:
                 added = facts.JobsAdded(
-                    first=stop - len(fresh),
+                    first=jobs.start,
                     stop=stop,
                     function=digest,
                     resources=resources,
                     surroundings=surroundings,
                     more=more,
                     final=final,
-                    names=tuple(names[-len(fresh) :]),
+                    names=tuple(names[-len(jobs) :]),
                 )
                 if self._resumption is not None:
                     self._resumption.added(added, fresh)

@@ -277,7 +277,7 @@ class NamedRun:
     def supply(self, store: Store) -> None:
         """Put functions and inputs of what is not over into a store."""
         for digest, frames in self.past.contents.items():
-            store.keep_function(digest, list(frames))
+            store.functions.keep(digest, frames)
         for first, (added, frames) in self.past.inputs.items():
             parts = self.past.parts(first, added.stop)
             if not all(state.final for _, _, state, _ in parts):

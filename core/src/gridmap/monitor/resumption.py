@@ -149,7 +149,7 @@ class Resumption:
         planned = [
             (
                 call,
-                store.add_function(call.function),
+                store.functions.add(call.function),
                 surround(call.environment, call.directory),
             )
             for call in self._calls

@@ -190,13 +190,18 @@ class MonitorService:
             self._end_session(peer)
             self._feed(facts.Disconnected(peer=peer))
         while self._inbox:
-            self._feed(facts.take(self._inbox))
+            fact = facts.take(self._inbox)
+            self._feed(fact)
+            if isinstance(fact, facts.JobsCancelled):
+                self._drop(fact.first, fact.stop)
         now = time.monotonic()
         if now - self._ticked >= pause:
             self._ticked = now
             self._feed(facts.Tick())
             if warning := self._alarm.ring(now):
                 _log.warning("%s", warning)
+        for digest in self._store.functions.forget_idle():
+            self._discard(digest)
         self._gate.turn()
 
     def _feed(self, fact: facts.Fact) -> None:
@@ -324,6 +329,18 @@ class MonitorService:
         sendable = self._sendable(inputs, send.peer)
         if not self._socket.send(send.peer, [message, *sendable]):
             self._inbox.append(facts.Unsent(grant=work.grant))
+
+    def _drop(self, first: int, stop: int) -> None:
+        """Forget inputs, behind work that may be waiting to be sent."""
+        self._gate.do(lambda: self._store.drop(first, stop))
+
+    def _discard(self, digest: bytes) -> None:
+        """Have runners forget a function too: it may hold much of their memory."""
+        message = codec.encode(m.Discard(digest=digest))
+        for peer, sent in self._sent.items():
+            if digest in sent:
+                sent.discard(digest)
+                self._socket.send(peer, [message])
 
     def _sendable(
         self, frames: list[payload.Frame], peer: bytes

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import operator
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from gridmap import payload
 from gridmap.errors import UnpicklableError
-from gridmap.journal import entries as e
+from gridmap.monitor.functions import Functions
 from gridmap.payload import Parcel, held, memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from gridmap.control.kept import Keeper
+    from gridmap.journal import entries as e
     from gridmap.payload import Frame
+
+_FEW: Final = 1000
 
 
 def encode_call(
@@ -31,8 +37,22 @@ def encode_call(
     return plain or payload.dump((args, kwargs), what=f"input {number}")
 
 
+class _Calls(msgspec.Struct):
+    """Jobs in a row that call the same; ``open`` of them are not over."""
+
+    first: int
+    stop: int
+    digest: bytes
+    surroundings: int
+    open: int
+
+
 class Store:
-    """What the jobs of a run are made of. Filled by the user's threads, read by one."""
+    """What the jobs of a run are made of. Filled by the user's threads, read by one.
+
+    Attributes:
+        functions: What is called.
+    """
 
     def __init__(
         self,
@@ -53,71 +73,19 @@ class Store:
             neighbours: Whether all runners are on this host, so that large frames are
                 best put where they can be passed on as soon as they come.
         """
+        self.functions = Functions(
+            compression, self._check, journal, neighbours=neighbours
+        )
         self._keeper = keeper
-        self._calls: list[tuple[int, bytes, int]] = []
-        self._journal = journal
+        self._calls: list[_Calls] = []
+        self._living = 0
+        self._lock = threading.Lock()
         self._compression = compression
         self._largest = largest
         self._neighbours = neighbours
-        self._functions: dict[bytes, list[Frame]] = {}
-        self._encoded: dict[bytes, list[Frame]] = {}
-        self._alike: dict[bytes, list[bytes]] = {}
-        self._lock = threading.Lock()
         self._checkpoints: dict[bytes, list[Frame]] = {}
-        self._digests: dict[int, tuple[object, bytes]] = {}
         self._inputs: dict[int, bytes | Parcel] = {}
         self._large: set[int] = set()
-
-    def add_function(self, function: Callable[..., Any]) -> bytes:
-        """Take in a function and return its content address.
-
-        Raises:
-            UnpicklableError: If it cannot be sent; it names the part at fault.
-        """
-        known = self._digests.get(id(function))
-        if known is not None and known[0] is function:
-            return known[1]
-        what = payload.describe(function)
-        parcel = payload.dump(function, what=what)
-        self._check(parcel, what)
-        frames = [parcel.head, *parcel.buffers]
-        if self._neighbours:
-            frames = [held.hold(frame, lasting=True) for frame in frames]
-        with self._lock:
-            digest = self._address(frames)
-            self._functions.setdefault(digest, frames)
-        self._digests[id(function)] = (function, digest)
-        if self._journal is not None:
-            from gridmap.payload.fingerprint import fingerprint  # noqa: PLC0415 - few runs need it
-
-            content = e.Content(
-                digest=digest, name=what, fingerprint=fingerprint(function)
-            )
-            self._journal(content, frames)
-        return digest
-
-    def _address(self, frames: list[Frame]) -> bytes:
-        """Return what stands for frames within this run.
-
-        Reading 50 MB for their digest takes longer than all else that is done with
-        them. What is held, so that nobody changes it, is compared instead with what
-        looks the same. A journal outlives the run, and needs the digest.
-        """
-        loose = [frame for frame in frames if held.sealed_in(frame) is None]
-        light = sum(map(len, loose)) < memory.LEAST_BYTES
-        if self._journal is not None or len(loose) == len(frames) or not light:
-            return payload.digest(frames)
-        sketch = payload.sketch(frames)
-        alike = self._alike.setdefault(sketch, [])
-        for digest in alike:
-            if payload.same(self._functions[digest], frames):
-                return digest
-        alike.append(payload.digest([sketch, len(alike).to_bytes(8, "little")]))
-        return alike[-1]
-
-    def keep_function(self, digest: bytes, frames: Sequence[Frame]) -> None:
-        """Take in a function that is pickled already."""
-        self._functions[digest] = list(frames)
 
     def add_inputs(self, first: int, inputs: Sequence[bytes | Parcel]) -> None:
         """Take in the inputs of jobs from *first* on.
@@ -158,21 +126,12 @@ class Store:
         """
         if digest in self._checkpoints:
             return self._checkpoints[digest]
-        if not neighbour:
-            return self._plain(digest)
-        frames = self._functions[digest]
-        return payload.encode(frames, self._compression, neighbour=True)
-
-    def _plain(self, digest: bytes) -> list[Frame]:
-        """Return a function's frames for who cannot open our memory."""
-        if digest not in self._encoded:
-            frames = self._functions[digest]
-            self._encoded[digest] = payload.encode(frames, self._compression)
-        return self._encoded[digest]
+        functions = self.functions
+        return functions.shared(digest) if neighbour else functions.plain(digest)
 
     def is_checkpoint(self, digest: bytes) -> bool:
         """Return whether this is a checkpoint, and is no function besides."""
-        return digest in self._checkpoints and digest not in self._functions
+        return digest in self._checkpoints and digest not in self.functions
 
     def keep(self, digest: bytes, frames: list[Frame]) -> None:
         """Keep a checkpoint as it came, until `forget`."""
@@ -206,37 +165,73 @@ class Store:
         settled = payload.settle(list(calls.values()), put)
         self._inputs.update(zip(calls, settled, strict=True))
 
-    def called(self, first: int, digest: bytes, surroundings: int) -> None:
-        """Note what jobs from *first* on call, and where; in their order."""
-        if self._keeper is not None and (
-            not self._calls or self._calls[-1][1:] != (digest, surroundings)
-        ):
-            self._calls.append((first, digest, surroundings))
+    def called(self, jobs: range, digest: bytes, surroundings: int) -> None:
+        """Note what jobs call, and where; in their order.
+
+        Each of them needs the function until it is dropped, and the caller, who has
+        added it, needs it no more.
+        """
+        count = len(jobs)
+        self.functions.need(digest, count - 1)
+        if not jobs:
+            return
+        with self._lock:
+            calls = self._calls
+            last = calls[-1] if calls else None
+            alike = last and (last.digest, last.surroundings) == (digest, surroundings)
+            if last is not None and alike and last.stop == jobs.start:
+                last.stop, last.open = jobs.stop, last.open + count
+                return
+            if len(calls) > 2 * self._living + _FEW:
+                self._calls = calls = [one for one in calls if one.open]
+                self._living = len(calls)
+            one = _Calls(jobs.start, jobs.stop, digest, surroundings, count)
+            calls.append(one)
 
     def failed(self, job: int) -> None:
         """Have a job kept that failed, before it is dropped."""
         inputs = self._inputs.get(job)
         if self._keeper is None or self._keeper.full or inputs is None:
             return
-        place = bisect.bisect_right(self._calls, job, key=operator.itemgetter(0))
-        _, digest, surroundings = self._calls[place - 1]
-        function = self._plain(digest)
-        self._keeper.put(job, digest, function, surroundings, inputs)
+        with self._lock:
+            calls = next(self._calling(job, job + 1), None)
+        if calls is None:  # of a run that was resumed
+            return
+        function = self.functions.plain(calls.digest)
+        self._keeper.put(job, calls.digest, function, calls.surroundings, inputs)
 
     def drop(self, first: int, stop: int) -> None:
         """Forget the inputs of jobs that are final."""
-        for job in range(first, stop):
-            self._inputs.pop(job, None)
         if self._large:
             self._large.difference_update(range(first, stop))
+        with self._lock:
+            known = list(self._calling(first, stop))
+            gone = [
+                self._drop(range(max(first, c.first), min(stop, c.stop))) for c in known
+            ]
+            for calls, count in zip(known, gone, strict=True):
+                calls.open -= count
+                self.functions.need(calls.digest, -count)
+        if not known:  # of a run that was resumed
+            self._drop(range(first, stop))
+
+    def _drop(self, jobs: range) -> int:
+        dropped = self._inputs.pop
+        return sum(dropped(job, None) is not None for job in jobs)
+
+    def _calling(self, first: int, stop: int) -> Iterator[_Calls]:
+        """Yield the calls that jobs ``first`` to ``stop - 1`` are among."""
+        at = bisect.bisect_right(self._calls, first, key=operator.attrgetter("first"))
+        for calls in itertools.islice(self._calls, max(at - 1, 0), None):
+            if calls.first >= stop:
+                return
+            if calls.stop > first:
+                yield calls
 
     def clear(self) -> None:
         """Forget everything: the run is over, whoever still holds it."""
-        with self._lock:
-            for table in (self._functions, self._encoded, self._checkpoints):
-                table.clear()
-            self._alike.clear()
-        self._digests.clear()
+        self.functions.clear()
+        self._checkpoints.clear()
         self._inputs.clear()
         self._large.clear()
 

@@ -363,6 +363,12 @@ class Content(_Message, frozen=True, tag="content"):
     once: bool = False
 
 
+class Discard(_Message, frozen=True, tag="discard"):
+    """A function that no job needs any more; it is sent again if one does."""
+
+    digest: bytes
+
+
 class Work(_Message, frozen=True, tag="work"):
     """Jobs to run; their inputs follow, packed, in order.
 
@@ -458,6 +464,7 @@ FromMonitor: TypeAlias = (
     Welcome
     | Refuse
     | Content
+    | Discard
     | Work
     | Ack
     | Echo

@@ -170,7 +170,7 @@ class RunnerMachine:
             case m.Echo():
                 self._echo = max(self._echo, message.number)
             case _:
-                pass  # Content: the shell's
+                pass  # Content and Discard: the shell's
         self._go_if_done()
         return self._flush()
 

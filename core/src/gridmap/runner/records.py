@@ -73,6 +73,8 @@ class RecordType(enum.IntEnum):
     """Runner to worker: what was handed over before this and is not begun is withdrawn."""
     CLEARED = 8
     """Worker to runner: it has read the mark; all results of before came before this."""
+    DISCARD = 9
+    """Runner to worker: no job needs this function any more; frames: digest."""
 
 
 class Record(msgspec.Struct, frozen=True):

@@ -246,6 +246,8 @@ class RunnerService:
         try:
             if isinstance(message, m.Content):
                 self._hand(self._supplies.learn(message, content))
+            elif isinstance(message, m.Discard):
+                self._hand(self._supplies.discard(message.digest))
             elif isinstance(message, m.Work):
                 self._supplies.take(message, content)
         except RemoteProtocolError as error:

@@ -1,6 +1,6 @@
 """What a runner holds for its worker: functions, and the inputs of its grants.
 
-A function stays for good, since other grants will want it. A checkpoint is for one
+A function stays until the monitor says that no job needs it. A checkpoint is for one
 grant only, may be large, and is forgotten with it: the worker gets it just before its
 jobs, and once more if it has to begin again.
 """
@@ -37,6 +37,11 @@ class Supplies:
         else:
             self._contents[content.digest] = frames
             yield _content(content.digest, frames)
+
+    def discard(self, digest: bytes) -> Iterator[Record]:
+        """Forget a function; yield what the worker is to be told."""
+        if self._contents.pop(digest, None) is not None:
+            yield Record(RecordType.DISCARD, (digest,))
 
     def take(self, work: Work, frames: Frames) -> None:
         """Take in a grant's inputs, unless they are there.

@@ -164,12 +164,16 @@ class Worker:
             self._run_jobs(record)
         elif record.type is RecordType.CONTENT:
             self._learn(record)
+        elif record.type is RecordType.DISCARD:
+            self._forget(bytes(record.frames[0]))
         elif record.type is RecordType.SETUP:
             _set_up(_setups.decode(record.frames[0]))
             records.send(self._sock, Record(RecordType.READY))
         elif record.type is RecordType.MARK:
             self._flush(time.monotonic())
             records.send(self._sock, Record(RecordType.CLEARED))
+        if not self._poll.poll(0):  # nothing more to do: what is done must not wait
+            self._flush(time.monotonic())
 
     def _learn(self, record: Record) -> None:
         """Take in a function; what is known for good stays so."""
@@ -183,7 +187,7 @@ class Worker:
         self._parcels[digest] = payload.Parcel(bytes(head), tuple(buffers))
 
     def _forget(self, digest: bytes) -> None:
-        """Forget a function that was for these jobs alone."""
+        """Forget a function: it was for these jobs alone, or is not needed any more."""
         self._once.discard(digest)
         self._savers.discard(digest)
         self._parcels.pop(digest, None)
@@ -217,8 +221,6 @@ class Worker:
             self._forget(digest)
         if self._outbox.end():
             _flush_output()
-        if not self._poll.poll(0):  # nothing more to do: what is done must not wait
-            self._flush(now)
 
     def _heed(self, flags: int, job: int) -> bool:
         """Do what the runner wishes; tell whether the job may begin."""
