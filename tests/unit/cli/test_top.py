@@ -277,6 +277,15 @@ def test_rows_are_bounded_for_a_hundred_thousand_jobs() -> None:
     assert panels.counts(view) == "0 of 100,000 jobs done, 100,000 waiting"
 
 
+def test_why_a_runner_waits_is_cut_to_what_fits() -> None:
+    """All of it would have every screen scroll."""
+    view = Overview()
+    view.take(ev.RunnersSubmitted(run="r", at=0.0, runners=(1,), handles=("7.1",)))
+    why = "it waits for nodes to become free: there is nothing to do but to wait"
+    view.take(ev.RunnerPending(run="r", at=0.0, runner=1, handle="7.1", reason=why))
+    assert panels.runners(view, 1.0)[0][-1] == "it waits for nodes to b…"
+
+
 def test_without_textual_the_way_to_it_is_told(
     run: Register, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

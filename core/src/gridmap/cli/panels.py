@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from gridmap.cli.watching import span
+from gridmap.display.status import one_line
 from gridmap.lifecycle import JobState
 from gridmap.resources import format_memory
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 MOST_ROWS: Final = 300
 """Of a table: what nobody could read is not drawn every second."""
+_BRIEF: Final = 24
+"""Characters of why a runner waits, all of which is told behind Enter; with more the
+table would not fit a screen."""
 
 RUNNER_COLUMNS: Final = (
     "Runner",
@@ -27,7 +31,7 @@ RUNNER_COLUMNS: Final = (
     "Memory",
     "CPU",
     "Done",
-    "Progress, or why it waits",
+    "Progress",
 )
 JOB_COLUMNS: Final = ("Job", "State", "Node", "Runner", "Time", "Name")
 NODE_COLUMNS: Final = ("Node", "Runners", "Busy", "Memory", "CPU", "Done", "Worked")
@@ -91,7 +95,7 @@ def _runner(one: RunnerView, now: float) -> tuple[str, ...]:
         format_memory(one.rss) if one.rss else "",
         span(one.cpu_s) if one.cpu_s else "",
         f"{one.done:,}",
-        one.reason if one.state == "queued" else one.progress,
+        one_line(one.reason, _BRIEF) if one.state == "queued" else one.progress,
     )
 
 
