@@ -210,13 +210,15 @@ class ConnectionFile(Concealing, msgspec.Struct, frozen=True, kw_only=True):
         """Server public, client public and client secret key, or three None."""
         return self.server_public_key, self.client_public_key, self.client_secret_key
 
-    def write(self, path: Path, *, replace: bool = False) -> None:
-        """Write the file, readable by its owner alone, and wait for the disk.
+    def write(self, path: Path, *, replace: bool = False, durable: bool = True) -> None:
+        """Write the file, readable by its owner alone.
 
         Args:
             path: Where to; its directory must be the caller's own, mode 0700.
             replace: Put it in place of an older one, in one step, so that a reader
                 sees either of them whole.
+            durable: Wait for the disk, or the file server. Whoever reads it on this
+                machine need not; when that fails, he is gone as well.
 
         Raises:
             ConnectionFileError: If the directory is not safe, the file is there
@@ -226,12 +228,13 @@ class ConnectionFile(Concealing, msgspec.Struct, frozen=True, kw_only=True):
         with _directory(path, private=True) as directory:
             name = f".{path.name}.{os.urandom(4).hex()}" if replace else path.name
             try:
-                _write_new(directory, name, data)
+                _write_new(directory, name, data, durable=durable)
                 if replace:
                     os.replace(
                         name, path.name, src_dir_fd=directory, dst_dir_fd=directory
                     )
-                os.fsync(directory)
+                if durable:
+                    os.fsync(directory)
             except OSError as error:
                 if not isinstance(error, FileExistsError):
                     with contextlib.suppress(OSError):
@@ -314,14 +317,15 @@ def _directory(path: Path, *, private: bool) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _write_new(directory: int, name: str, data: bytes) -> None:
-    """Write a file that did not exist before and wait for the disk."""
+def _write_new(directory: int, name: str, data: bytes, *, durable: bool) -> None:
+    """Write a file that did not exist before; wait for the disk if told so."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(name, flags, 0o600, dir_fd=directory), "wb") as stream:
         os.fchmod(stream.fileno(), 0o600)
         stream.write(data)
         stream.flush()
-        os.fsync(stream.fileno())
+        if durable:
+            os.fsync(stream.fileno())
 
 
 def _read_private(directory: int, path: Path) -> bytes:

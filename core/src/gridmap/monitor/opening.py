@@ -219,7 +219,11 @@ def open_in(
             resumable=resumable,
             memory=evidence.reference.hex(),
             bulk=bulk.addresses if bulk else (),
-        ).write(directory.connection_file, replace=resumable)
+        ).write(
+            directory.connection_file,
+            replace=resumable,
+            durable=resumable or capabilities.reach is Reach.NETWORK,
+        )
         from gridmap.monitor.errands import Launch  # noqa: PLC0415 - see above
 
         launch = Launch(

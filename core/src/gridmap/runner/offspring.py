@@ -10,7 +10,6 @@ import gc
 import os
 import signal
 import socket
-import subprocess
 import sys
 from typing import NamedTuple
 
@@ -131,6 +130,8 @@ def spawn_worker() -> WorkerProcess:
     output, output_end = os.pipe()
     outbox, stack = Outbox(), shared_memory()
     fds = (theirs.fileno(), outbox.fd, output_end, stack)
+    import subprocess  # noqa: PLC0415 - only after a crash
+
     process = subprocess.Popen(
         [sys.executable, "-m", "gridmap.runner.worker", *map(str, fds)],
         pass_fds=fds,
