@@ -104,6 +104,10 @@ class ControlServer:
         self._ending = True
         self._wake()
         self._thread.join()
+        # Not by the thread, which may end before it is woken: the number would be
+        # another file's by then.
+        os.close(self._waker)
+        os.close(self._woken)
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):  # it is awake
@@ -129,9 +133,6 @@ class ControlServer:
             self._selector.close()
             self._listener.close()
             self._followed = False
-            if self._ending:
-                os.close(self._waker)
-                os.close(self._woken)
 
     def _turn(self, patience_s: float | None) -> None:
         for key, mask in self._selector.select(patience_s):
