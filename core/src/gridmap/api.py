@@ -116,8 +116,8 @@ def grid_map(
         progress: Whether to show progress on standard error, and at the end what the
             map came to: two lines at the bottom of a terminal, a cell's output in a
             notebook, a line now and then elsewhere. A function is called with every
-            event instead. None: as *quiet*, else the settings say, else in a notebook
-            and if standard error is a terminal.
+            event instead. None: as *quiet*, else the settings say, else True, but
+            quick maps end without a word: see the how-to page on progress.
         live_output: Whether what jobs print is shown on standard error, within a
             second and with the job's name before each line; too much is cut. None: as
             the settings say, by default not.

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gridmap.display.observing import fold, is_wanted, make_progress
-from gridmap.events import RunEnded, RunnersSubmitted
+from gridmap.events import RunEnded, RunnersSubmitted, RunStarted
 
 
 def told(capsys: pytest.CaptureFixture[str], *, quiet: bool) -> str:
@@ -46,14 +46,14 @@ def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
         (None, False, False, True),
         (None, None, True, True),
         (None, None, False, False),
-        (None, None, None, False),  # standard error is no terminal here
+        (None, None, None, True),
         (print, None, True, False),
     ],
 )
 def test_who_speaks_first_decides(
     progress: Any, quiet: bool | None, setting: bool | None, wanted: bool
 ) -> None:
-    """The argument, GridMap's word, the settings; then where it is."""
+    """The argument, GridMap's word, the settings."""
     assert is_wanted(progress, setting, quiet) is wanted
 
 
@@ -66,3 +66,16 @@ def test_a_summary_is_folded_between_words() -> None:
         "    longest 16 s",
     ]
     assert fold([line], 80) == [line]
+
+
+@pytest.mark.parametrize("brief", [True, False])
+def test_a_quick_map_leaves_nothing_in_a_log_unless_asked(
+    capsys: pytest.CaptureFixture[str], *, brief: bool
+) -> None:
+    """Not even of what went wrong, which the script hears of."""
+    ((_, observer),), end = make_progress(True, 1, name="sums", brief=brief)
+    started = RunStarted(run="1", at=0.0, name="sums", backend="local", directory="")
+    observer(started)
+    observer(RunEnded(run="1", at=1.0, error="KeyError: 1"))
+    end()
+    assert ("sums" in capsys.readouterr().err) is not brief

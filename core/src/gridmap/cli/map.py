@@ -171,7 +171,6 @@ def _run(
         backend=backend,
         max_workers=max_workers,
         return_exceptions=True,
-        progress=sys.stderr.isatty(),
         resume=resume,
         speculate=speculate,
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from gridmap.display import notebook
 from gridmap.display.printed import Printed
-from gridmap.display.screen import can_draw, is_terminal, screen
+from gridmap.display.screen import can_draw, screen
 from gridmap.display.status import lines, log_line
 from gridmap.display.summary import summary
 from gridmap.display.tally import Tally
@@ -48,7 +48,7 @@ def is_wanted(
     for said in (progress, None if quiet is None else not quiet, setting):
         if said is not None:
             return said
-    return is_terminal(sys.stderr) or notebook.in_notebook()
+    return True
 
 
 def make_progress(
@@ -70,7 +70,8 @@ def make_progress(
         name: What the map is called.
         printed: How a job is called before the lines it prints; None: they are not
             shown.
-        brief: Whether a map of less than two seconds ends without a word.
+        brief: Whether a map of less than two seconds ends without a word unless
+            something went wrong, and one of less than ten without any in a log.
     """
     observers: Observers = [("submissions", _tell_submission)] if quiet is False else []
     if printed is not None:
@@ -155,8 +156,12 @@ class Display:
             if closed or not self._open:
                 return
             text = summary(self._tally, self._name, queries=self._queries)
-        short = self._brief and len(text) == 1 and time.monotonic() - self._began < 2  # noqa: PLR2004 - as a summary has it
-        self.end([] if short else text)
+        took_s = time.monotonic() - self._began
+        self.end([] if self._brief and self.is_minor(text, took_s) else text)
+
+    def is_minor(self, text: list[str], took_s: float) -> bool:
+        """Tell whether a summary may be left out."""
+        return len(text) == 1 and took_s < 2  # noqa: PLR2004 - as a summary has it
 
 
 class Bar(Display):
@@ -244,6 +249,11 @@ class Log(_Ticking):
                 return
             line = log_line(self._tally, self._name)
         screen.write(f"{line}\n")
+
+    def is_minor(self, text: list[str], took_s: float) -> bool:
+        """Tell whether it may be left out: a log need not have every map in it."""
+        del text
+        return took_s < _FIRST_LINE_S
 
     def end(self, text: list[str]) -> None:
         """Write the summary."""

@@ -114,7 +114,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             put to the scheduler at most, those that start or end runners not counted;
             the site's file sets the highest value there is.
         nested: Whether a job may begin a run of its own.
-        progress: Whether progress is shown; None: where a person is watching.
+        progress: Whether progress is shown; None: it is, but quick maps end without
+            a word.
         live_output: Whether what jobs print is shown where the map was called.
         python: Interpreter on the nodes; None: the same path as here.
         keep_logs: Whose logs outlive the run.
