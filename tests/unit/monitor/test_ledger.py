@@ -540,6 +540,21 @@ def test_failures_without_end_do_not_break_the_arithmetic() -> None:
     assert desk.books.jobs.group(PLAIN).hire_at < desk.now + 60.0
 
 
+def test_who_hangs_up_without_goodbye_may_be_there_still() -> None:
+    """A process that hangs loses its connection too, and keeps its slot."""
+    desk = Desk(max_workers=1)
+    desk.add(1)
+    (peer,) = desk.start()
+    (work,) = desk.work()
+    desk.report(peer, work)
+    desk.tick()
+    assert len(desk.take(m.Stop)) == 1
+    desk.tell(f.Disconnected(peer=peer))
+    desk.tick()
+    desk.looked(h1=b.SeenState.RUNNING)
+    assert len(desk.take(i.KillRunners)) == 1
+
+
 def test_who_outlived_a_kill_and_dies_later_was_not_killed() -> None:
     """No person ended every runner there was, so another comes."""
     desk = Desk(BOOKS, max_workers=2)

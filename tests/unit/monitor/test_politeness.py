@@ -7,6 +7,7 @@ from tests.unit.monitor.desk import Desk
 from gridmap import backend as b
 from gridmap.monitor import facts as f
 from gridmap.monitor import instructions as i
+from gridmap.protocol import messages as m
 
 WAITS = b.Seen(state=b.SeenState.QUEUED)
 
@@ -66,6 +67,7 @@ def test_new_runners_do_not_start_the_questions_again() -> None:
         desk.tick(1.0)
         peer, work = working.pop(0)
         desk.report(peer, work)
+        desk.hear(peer, m.Goodbye(number=2, reason="stopped", text="as it was told"))
         desk.tell(f.Disconnected(peer=peer))
         waiting += desk.accept()
         working.append((desk.hello(waiting.pop(0)), desk.work()[-1]))

@@ -343,15 +343,11 @@ class Ledger:
         if runner is None or runner.over:
             return
         runner.connection = 0
-        if runner.state is RunnerState.STOPPING and runner.kill_sent is None:
-            self._staffing.remove(runner, "ended")
-            self._staffing.staff_all()
-        else:
-            runner.broke_at = now = self._books.now
-            left, back = self._away
-            runner.broke_after = left if now - back < _HICCUP_S else now
-            self._inquest.doubt(runner)
-            self._succeed(runner)
+        runner.broke_at = now = self._books.now
+        left, back = self._away
+        runner.broke_after = left if now - back < _HICCUP_S else now
+        self._inquest.doubt(runner)
+        self._succeed(runner)
 
     def _succeed(self, runner: Runner) -> None:
         """Let the next life of a runner in, if it waits for this one to have spoken."""
