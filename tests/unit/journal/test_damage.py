@@ -136,6 +136,7 @@ def test_flipped_bytes_take_only_what_they_hit(
 @settings(max_examples=60, deadline=None)
 @given(places=HEADS)
 @example(places=[(2 * PAGE_BYTES, 1), (2 * PAGE_BYTES + 8, 1)])
+@example(places=[(3 * PAGE_BYTES + 4, 4)])  # it says 9 rows then, and has 13
 def test_a_hit_at_the_head_of_a_page_does_not_take_the_page(
     closed: Template, places: list[tuple[int, int]]
 ) -> None:

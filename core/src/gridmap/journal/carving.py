@@ -105,22 +105,23 @@ def _rows(page: bytes, *views: PageReader) -> Iterator[tuple[int, bytes]]:
 def _cells(page: bytes) -> Iterator[tuple[int, int, bytes, int]]:
     """Return number, size, first bytes and overflow page of the rows in a page.
 
-    A page that does not say it is a leaf may be one whose header was hit: its cells
-    are tried one after the other until several in a row make no sense.
+    What a page says of itself may have been hit, that it is a leaf and how many rows it
+    has: beyond that, cells are tried until several in a row make no sense. Rows are
+    never taken out, so what is found there is at worst another page's as well.
     """
     if len(page) < PAGE_BYTES:
         page = page.ljust(PAGE_BYTES, b"\0")
     count = int.from_bytes(page[3:5], "big")
     most = (PAGE_BYTES - _LEAF_HEADER_BYTES) // 2
     misses = 0
-    trusted = page[0] == _LEAF and count <= most
-    for index in range(count if trusted else most):
+    known = count if page[0] == _LEAF and count <= most else 0
+    for index in range(most):
         place = _LEAF_HEADER_BYTES + 2 * index
         cell = _cell(page, int.from_bytes(page[place : place + 2], "big"))
         misses = 0 if cell is not None else misses + 1
         if cell is not None:
             yield cell
-        elif not trusted and misses > _MOST_MISSES:
+        elif index >= known and misses > _MOST_MISSES:
             return
 
 
