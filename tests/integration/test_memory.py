@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import importlib
 import itertools
 import os
 import resource
@@ -287,6 +288,7 @@ def test_results_are_memory_that_is_the_users_own(
 
 def test_a_driver_without_descriptors_gets_all_in_full(executor: GridExecutor) -> None:
     """It says so, and the result comes within the message."""
+    importlib.import_module("zstandard")  # or it would need a descriptor for that
     assert is_mapped(executor.submit(np.arange, LENGTH).result())
     with one_descriptor(os.getpid()):
         result = executor.submit(np.arange, LENGTH).result()
