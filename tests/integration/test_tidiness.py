@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -172,9 +173,14 @@ with GridExecutor(1, backend="local") as executor:
 
 def test_a_first_result_waits_for_no_module_that_it_does_without() -> None:
     """In the user's process, what runners wait for there, and in a worker."""
-    done = subprocess.run(
-        [sys.executable, "-c", FIRST], check=True, capture_output=True, text=True
-    )
+    with tempfile.TemporaryDirectory(prefix="gm") as state:  # with no leftovers in it
+        done = subprocess.run(
+            [sys.executable, "-c", FIRST],
+            env={**os.environ, "XDG_STATE_HOME": state},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
     before_runners, first, worker = map(set, json.loads(done.stdout))
     never = {"attr", "email", "importlib.metadata", "platformdirs", "rich", "click"}
     never |= {"numpy", "sqlite3", "asyncio", "multiprocessing"}
