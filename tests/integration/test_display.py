@@ -119,7 +119,7 @@ def test_an_interrupted_map_leaves_the_terminal_as_it_was(tmp_path: Path) -> Non
         path = os.path.abspath("begun")
         threading.Thread(target=interrupt, args=(path,)).start()
         try:
-            gridmap.grid_map(run, [path], name="long", backend="local")
+            gridmap.grid_map(run, [path], name="long", backend="local", progress=True)
         except KeyboardInterrupt:
             print("interrupted")
         """,

@@ -1,8 +1,11 @@
 """Jobs that hold up the others are begun a second time, on this machine."""
 
+import collections
 import functools
 import os
+import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from gridmap.events import (
     JobSpeculated,
     SpeculationEnded,
 )
+from gridmap.journal.log import JournalLog
 from gridmap.testing import eventually
 
 COUNT = 8
@@ -102,3 +106,31 @@ def test_it_has_to_be_yes_or_no() -> None:
         grid_map(abs, [1], backend="local", speculate=3)  # type: ignore[arg-type]
     with pytest.raises(InvalidRequestError, match="speculate"):
         process_jobs([Job(abs, [1])], backend="local", speculate="may")  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_work_that_waits_for_a_slow_disk_may_be_needless_when_it_is_sent(
+    monkeypatch: pytest.MonkeyPatch, runs: Path
+) -> None:
+    """The first attempt returns while the second is being written down."""
+    committed = vars(JournalLog)["committed"].fget
+    seen = collections.deque[tuple[float, int]]()
+    known = 0
+
+    def late(log: JournalLog) -> int:
+        nonlocal known
+        now = time.monotonic()
+        seen.append((now, committed(log)))
+        while seen and seen[0][0] <= now - 1.0:
+            known = seen.popleft()[1]
+        return known
+
+    monkeypatch.setattr(JournalLog, "committed", property(late))
+    lengths = [*[0.05] * 8, 2.7]
+    slept = grid_map(
+        jobs.last, lengths, backend="local", max_workers=2, speculate=True,
+        resume="a-slow-disk",
+    )  # fmt: skip
+    assert slept == lengths
+    shutil.rmtree(runs / "named")

@@ -6,6 +6,7 @@ import decimal
 import enum
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pandas as pd
 import pytest
 from tests import jobs
 
-from gridmap import Job, grid_map, process_jobs
+from gridmap import Job, JobMonitor, grid_map, process_jobs
 from gridmap.errors import JobException, UnpicklableError
 from gridmap.verdict import Cause
 
@@ -237,3 +238,34 @@ def test_a_result_larger_than_a_message_may_be_is_told_of() -> None:
     job = Job(os.urandom, [3 * 2**20])
     with pytest.raises(UnpicklableError, match="max_message_bytes"):
         process_jobs([job], backend="local", settings={"max_message_bytes": 2 * 2**20})
+
+
+def test_small_inputs_may_be_more_than_one_of_them_may_be() -> None:
+    """`max_message_bytes` is about each; many of them travel together."""
+    inputs = [[os.urandom(60_000)] for _ in range(60)]
+    results = grid_map(
+        len,
+        inputs,
+        backend="local",
+        max_workers=1,
+        settings={"max_message_bytes": "1M"},
+    )
+    assert results == [60_000] * 60
+
+
+def test_calls_that_are_handed_in_are_what_they_were_then() -> None:
+    """A generator may fill the same array again, and the user change it later."""
+    array = np.zeros(100_000)
+
+    def refilled() -> Iterator[tuple[list[Any], None]]:
+        for number in range(3):
+            array[:] = number
+            yield [array], None
+
+    with JobMonitor(backend="local", max_workers=1) as monitor:
+        monitor.add(np.max, refilled(), final=True)
+        array[:] = 99
+        found: dict[int, Any] = {}
+        while len(found) < 3:
+            found |= {one.job: one.value for one in monitor.outcomes.take()}
+    assert found == {0: 0, 1: 1, 2: 2}

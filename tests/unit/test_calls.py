@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from gridmap import payload
-from gridmap.calls import encode_all, encode_apart, is_still
+from gridmap.calls import encode_all, is_still
+from gridmap.monitor.store import encode_apart
 
 
 class Own:

@@ -12,7 +12,7 @@ import types
 from typing import TYPE_CHECKING, Any
 
 from gridmap import payload
-from gridmap.monitor.store import encode_call
+from gridmap.monitor.store import encode_apart, encode_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,18 +31,6 @@ def is_still(iterable: object) -> bool:
         return True
     reading = getattr(kind, "__iter__", None) or getattr(kind, "__getitem__", None)
     return hasattr(kind, "__len__") and not isinstance(reading, types.FunctionType)
-
-
-def encode_apart(
-    args: tuple[Any, ...], kwargs: dict[str, Any] | None, number: int
-) -> bytes | Parcel:
-    """Return one call's arguments as they are now, whatever becomes of them.
-
-    Raises:
-        UnpicklableError: If one of them cannot be sent; it names which.
-    """
-    call = encode_call(args, kwargs, number)
-    return call.detach() if isinstance(call, payload.Parcel) else call
 
 
 def encode_all(

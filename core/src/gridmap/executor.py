@@ -13,9 +13,10 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gridmap.arguments import settings_with
-from gridmap.calls import encode_all, encode_apart, is_still
+from gridmap.calls import encode_all, is_still
 from gridmap.job import bind_shared
 from gridmap.monitor.monitor import JobMonitor
+from gridmap.monitor.store import encode_apart
 from gridmap.resources import make_resources
 
 if TYPE_CHECKING:

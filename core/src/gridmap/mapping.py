@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from gridmap.calls import encode_apart
 from gridmap.display.observing import is_wanted, make_progress
 from gridmap.monitor.expectation import Call
 from gridmap.monitor.monitor import JobMonitor
-from gridmap.monitor.store import encode_call
+from gridmap.monitor.store import encode_apart, encode_call
 from gridmap.settings import load_settings
 
 if TYPE_CHECKING:

@@ -75,10 +75,11 @@ def test_a_quarter_at_a_time_and_one_at_least(still: int) -> None:
 
 def test_a_job_is_as_old_as_is_known() -> None:
     """By its runner's word; else since it was given, if it was given by itself."""
-    assert doubles.age_s(grant(1), 103.0, 110.0) == 7.0
-    assert doubles.age_s(grant(1), None, 110.0) == 10.0
-    assert doubles.age_s(grant(2), 103.0, 110.0) == 7.0
-    assert doubles.age_s(grant(2), None, 110.0) is None
+    assert doubles.age_s(grant(1), 0, 0, 103.0, 110.0) == 7.0
+    assert doubles.age_s(grant(1), 0, None, None, 110.0) == 10.0
+    assert doubles.age_s(grant(2), 1, 1, 103.0, 110.0) == 7.0
+    assert doubles.age_s(grant(2), 1, None, None, 110.0) is None
+    assert doubles.age_s(grant(1), 0, 7, 103.0, 110.0) is None, "it is at another job"
 
 
 @given(st.integers(1, 9), st.lists(st.booleans(), max_size=20))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import pytest
 
 from gridmap import payload
@@ -95,6 +96,18 @@ def test_equal_functions_are_one() -> None:
     digests = {called(functions, holding(1)) for _ in range(20)}
     assert len(digests) == 1
     assert len(functions._objects) == 1
+
+
+def test_a_function_is_what_it_was_when_it_was_added() -> None:
+    """An array that it holds may be changed, and be in the next one."""
+    functions, array = make(), np.zeros(100_000)
+    before = functions.add(partial(np.dot, array))
+    array[777] = 1.0
+    after = functions.add(partial(np.dot, array))
+    assert before != after
+    array[:] = 2.0
+    assert functions.plain(before) != functions.plain(after)
+    assert array.tobytes() not in b"".join(map(bytes, functions.plain(after)))
 
 
 def test_what_cannot_be_sent_leaves_nothing() -> None:

@@ -141,6 +141,34 @@ def test_failures_within_a_report_are_delivered_apart() -> None:
     ]
 
 
+def test_a_job_behind_a_long_one_is_asked_back_for_an_idle_runner() -> None:
+    """Also where it came by itself, as the last ones do."""
+    desk = Desk(max_workers=2)
+    desk.add(40)
+    one, two = desk.start()
+    held: dict[bytes, list[m.Work]] = {one: [], two: []}
+
+    def take() -> bool:
+        for send in desk.take(i.SendWork):
+            held[send.peer].append(send.work)
+        return not any(group.queued for group in desk.books.jobs.groups.values())
+
+    while not (take() and len(held[one]) > 1):
+        for peer, works in held.items():
+            if works and not (take() and len(held[one]) > 1):
+                desk.report(peer, works.pop(0), seconds=0.01)
+    while held[two]:
+        desk.report(two, held[two].pop(0), seconds=0.01)
+    running, *behind = held[one]
+    assert {work.count for work in behind} == {1}
+    for number in range(1, 4):
+        desk.tick(1.0)
+        holds = tuple(work.grant for work in held[one])
+        desk.hear(one, m.Beat(number=number, holds=holds, job=running.first))
+    asked = {recall.grant for recall in desk.take(m.Recall)}
+    assert asked >= {work.grant for work in behind}
+
+
 # Connections --------------------------------------------------------------------------
 
 

@@ -86,6 +86,16 @@ def test_the_first_of_two_on_the_path_counts(
     assert "old" not in {name for name, *_ in found()}
 
 
+def test_what_is_no_text_on_the_path_is_ignored(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As imports ignore it; people put a pathlib.Path there."""
+    install(place, "one-1.dist-info", "[gridmap]\none = a\n")
+    monkeypatch.setattr(sys, "path", [place / "more", *sys.path])
+    assert found() == standard()
+    assert "one" in {name for name, *_ in found()}
+
+
 def test_what_is_in_an_archive_is_found_too(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,8 +141,17 @@ def test_what_is_named_is_loaded(place: Path) -> None:
     assert loaded == {"whole": sys.modules.pop("shelved"), "part": 5}
 
 
-def test_a_value_that_names_nothing_says_so(place: Path) -> None:
+def test_a_value_that_names_nothing_says_so(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the entry point's name, so that it can be found."""
+    own = "_frozen_importlib_external"  # a backport's would be asked instead of files
+    finders = [
+        one
+        for one in sys.meta_path
+        if not hasattr(one, "find_distributions") or one.__module__ == own
+    ]
+    monkeypatch.setattr(sys, "meta_path", finders)
     install(place, "mine-1.dist-info", "[gridmap]\nbad = one two\n")
     (bad,) = [e for e in entries("gridmap") if e.name == "bad"]
     with pytest.raises(ValueError, match=r"bad = one two: expected module:attribute"):

@@ -24,11 +24,12 @@ sys.stdin.readline()
 """
 
 GREEDY = """
-import os, sys
+import os, sys, time
 held = b"x" * (64 << 20)
 with open(os.devnull, "wb") as sink:
     sink.write(held)
-total = sum(range(3_000_000))
+while time.process_time() < 0.2:
+    sum(range(100_000))
 sys.stdin.read()
 """
 

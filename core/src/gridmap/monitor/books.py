@@ -136,7 +136,12 @@ class Books(msgspec.Struct):
     def give(self, runner: Runner, span: Span) -> Grant:
         """Give jobs that were taken off the queue to a runner."""
         grant = self.jobs.grant(
-            span, runner.group, runner=runner.number, now=self.now, beat=runner.beat
+            span,
+            runner.group,
+            runner=runner.number,
+            now=self.now,
+            beat=runner.beat,
+            behind=runner.left > 0,
         )
         runner.grants[grant.number] = grant
         self.granted(grant)

@@ -78,21 +78,25 @@ def at_once(still: int) -> int:
     return max(1, int(AT_ONCE * still)) if still else 0
 
 
-def age_s(grant: Grant, began: float | None, now: float) -> float | None:
+def age_s(
+    grant: Grant, job: int, told: int | None, since: float | None, now: float
+) -> float | None:
     """Return how long the one job has been run that a grant still answers for.
 
     Args:
         grant: The grant.
-        began: When the job began, as its runner's last heartbeat told; None if that
-            told of no job, or of another.
+        job: The job.
+        told: The job that its runner's last heartbeat told of; None if of none.
+        since: When that one began; None likewise.
         now: The present.
 
     Returns:
-        Seconds; since it was given where nothing is known of its beginning. None where
-        that says nothing either, since others were given along with it.
+        Seconds; since it was given where nothing was told yet. None where that says
+        nothing either, since others were given along with it, or its runner is at
+        another job.
     """
-    if began is not None:
-        return now - began
+    if told is not None:
+        return now - since if told == job and since is not None else None
     return now - grant.at if len(grant.span) == 1 else None
 
 

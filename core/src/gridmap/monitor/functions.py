@@ -101,6 +101,7 @@ class Functions:
         frames = [parcel.head, *parcel.buffers]
         if self._neighbours:
             frames = [held.hold(frame, lasting=True) for frame in frames]
+        frames = [_kept(frame) for frame in frames]
         with self._lock:
             digest = self._enter(frames)
             self._use(digest, 1)
@@ -219,3 +220,9 @@ class Functions:
             alike.remove(digest)
             if not alike:
                 del self._alike[one.sketch]
+
+
+def _kept(frame: Frame) -> Frame:
+    """Return a frame that is ours: the user may change what he captured in a function."""
+    lent = isinstance(frame, memoryview) and held.sealed_in(frame) is None
+    return bytes(frame) if lent else frame

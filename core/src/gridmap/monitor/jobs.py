@@ -293,7 +293,14 @@ class JobTable(msgspec.Struct):
         return None
 
     def grant(
-        self, span: Span, group: Group, *, runner: int, now: float, beat: int
+        self,
+        span: Span,
+        group: Group,
+        *,
+        runner: int,
+        now: float,
+        beat: int,
+        behind: bool = False,
     ) -> Grant:
         """Give jobs that were taken to a runner."""
         move_jobs(self.states, span.first, span.stop, JobStep.GRANT)
@@ -302,7 +309,7 @@ class JobTable(msgspec.Struct):
         number, mean_s = self.number(), group.mean_s
         grant = Grant(number, runner, group, span, now, beat, count, held, mean_s)
         self.grants[number] = grant
-        if count > 1:
+        if count > 1 or behind:
             group.loaded[grant.number] = grant
         return grant
 

@@ -21,7 +21,7 @@ from gridmap.monitor.opening import (
 )
 from gridmap.monitor.outcomes import Outcomes, Sink
 from gridmap.monitor.plan import RunPlan
-from gridmap.monitor.store import encode_call
+from gridmap.monitor.store import encode_apart
 from gridmap.monitor.surroundings import Surroundings
 from gridmap.resources import Resources
 from gridmap.retry import RetryRules, make_rules
@@ -290,7 +290,7 @@ class JobMonitor:
             GridMapError: If the run is not open.
         """
         encoded = [
-            encode_call(tuple(args), dict(kwargs) if kwargs else None, number)
+            encode_apart(tuple(args), dict(kwargs) if kwargs else None, number)
             for number, (args, kwargs) in enumerate(calls)
         ]
         return self.add_encoded(function, encoded, resources, final=final)

@@ -83,7 +83,8 @@ class MonitorService:
         self._woken = False
         self._sessions: dict[bytes, SessionState] = {}
         self._connections: dict[bytes, int] = {}
-        self._sent: dict[bytes, set[bytes]] = {}
+        # Functions by peer, and whether it is sure to have them.
+        self._sent: dict[bytes, dict[bytes, bool]] = {}
         self._batch: payload.Batch | None = None
         self._first = 0
         self._content: list[payload.Frame] | None = None
@@ -101,7 +102,9 @@ class MonitorService:
             i.Note: lambda act: self._gate.note(act.entry),
             i.Deliver: self._deliver,
             i.KeepContent: self._keep_content,
-            i.DropContent: lambda drop: self._store.forget(drop.digest),
+            i.DropContent: lambda drop: self._gate.do(
+                lambda: self._store.forget(drop.digest)
+            ),
             i.DeliverVerdict: self._deliver_verdict,
             i.Publish: self._publish,
             i.SubmitRunners: self._errand,
@@ -154,7 +157,7 @@ class MonitorService:
             _log.critical("the monitor failed: this is a bug in gridmap", exc_info=True)
             self._give_up(error)
         finally:
-            self._gate.drain(_WRITING_S)
+            self._drain()
             self._part()
             self._socket.close()
             self._store.clear()
@@ -164,6 +167,14 @@ class MonitorService:
     def _give_up(self, error: Exception) -> None:
         self._sink.broken(error)
         self._errand(i.KillRunners(handles=self._ledger.handles))
+
+    def _drain(self) -> None:
+        """See what is written out; whatever is wrong with it, the rest has to end."""
+        try:
+            self._gate.drain(_WRITING_S)
+        except Exception as error:  # noqa: BLE001 - see above
+            _log.critical("what was written is not told", exc_info=True)
+            self._sink.broken(error)
 
     def _part(self) -> None:
         """Let runners that said goodbye, or were refused, hang up first.
@@ -302,7 +313,8 @@ class MonitorService:
     def _send(self, send: i.Send) -> None:
         message = send.message
         if isinstance(message, m.Welcome):
-            self._sent[send.peer] = set()
+            known = self._sent.setdefault(send.peer, {})
+            known.update(dict.fromkeys(known, False))
             message = msgspec.structs.replace(
                 message,
                 memory=send.peer in self._neighbours,
@@ -314,15 +326,18 @@ class MonitorService:
 
     def _send_work(self, send: i.SendWork) -> None:
         work = send.work
-        sent = self._sent.setdefault(send.peer, set())
+        sent = self._sent.setdefault(send.peer, {})
         neighbour = send.peer in self._neighbours
-        if work.function not in sent:
+        if not sent.get(work.function):
             once = self._store.is_checkpoint(work.function)
-            if not once:
-                sent.add(work.function)
             content = codec.encode(m.Content(digest=work.function, once=once))
             frames = self._store.function(work.function, neighbour=neighbour)
-            self._socket.send(send.peer, [content, *self._sendable(frames, send.peer)])
+            sendable = self._sendable(frames, send.peer)
+            if not self._socket.send(send.peer, [content, *sendable]):
+                self._inbox.append(facts.Unsent(grant=work.grant))
+                return
+            if not once:
+                sent[work.function] = True
         stop = work.first + work.count
         inputs = self._store.inputs(work.first, stop, neighbour=neighbour)
         message = codec.encode(work)
@@ -338,8 +353,7 @@ class MonitorService:
         """Have runners forget a function too: it may hold much of their memory."""
         message = codec.encode(m.Discard(digest=digest))
         for peer, sent in self._sent.items():
-            if digest in sent:
-                sent.discard(digest)
+            if sent.pop(digest, None) is not None:
                 self._socket.send(peer, [message])
 
     def _sendable(
@@ -366,7 +380,7 @@ class MonitorService:
         self._gate.note(_result(deliver), self._batch.take(deliver.offset, stop))
         if deliver.verdict is not None:
             self._store.failed(deliver.first)
-        self._store.drop(deliver.first, deliver.stop)
+        self._drop(deliver.first, deliver.stop)
         self._gate.do(
             lambda: self._sink.results(
                 deliver.first, parcels, deliver.failures, deliver.verdict
@@ -385,7 +399,7 @@ class MonitorService:
     def _deliver_verdict(self, deliver: i.DeliverVerdict) -> None:
         if deliver.verdict.cause is not Cause.CANCELLED:
             self._store.failed(deliver.job)
-        self._store.drop(deliver.job, deliver.job + 1)
+        self._drop(deliver.job, deliver.job + 1)
         self._gate.note(e.Ended(job=deliver.job, verdict=deliver.verdict))
         self._gate.do(lambda: self._sink.verdict(deliver.job, deliver.verdict))
 

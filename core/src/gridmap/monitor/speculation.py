@@ -102,8 +102,8 @@ class Speculation:
             left = jobs.checkpoints.left(job, grant.span.attempt)
             if left or runner.state not in _SPEAKING:
                 continue  # it is about to end, and will be run again
-            began = runner.job_since if runner.job == job else None
-            age = doubles.age_s(grant, began, books.now)
+            since = runner.job_since
+            age = doubles.age_s(grant, job, runner.job, since, books.now)
             if age is not None:
                 yield age, job, grant
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import itertools
 import operator
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -35,6 +34,18 @@ def encode_call(
     """
     plain = payload.dump_call(args, kwargs)
     return plain or payload.dump((args, kwargs), what=f"input {number}")
+
+
+def encode_apart(
+    args: tuple[Any, ...], kwargs: dict[str, Any] | None, number: int
+) -> bytes | Parcel:
+    """Return one call's arguments as they are now, whatever becomes of them.
+
+    Raises:
+        UnpicklableError: If one of them cannot be sent; it names which.
+    """
+    call = encode_call(args, kwargs, number)
+    return call.detach() if isinstance(call, Parcel) else call
 
 
 class _Calls(msgspec.Struct):
@@ -222,7 +233,9 @@ class Store:
     def _calling(self, first: int, stop: int) -> Iterator[_Calls]:
         """Yield the calls that jobs ``first`` to ``stop - 1`` are among."""
         at = bisect.bisect_right(self._calls, first, key=operator.attrgetter("first"))
-        for calls in itertools.islice(self._calls, max(at - 1, 0), None):
+        for calls in map(
+            self._calls.__getitem__, range(max(at - 1, 0), len(self._calls))
+        ):
             if calls.first >= stop:
                 return
             if calls.stop > first:

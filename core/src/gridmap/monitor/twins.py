@@ -99,8 +99,8 @@ def take_over(
 def win(books: Books, second: Grant, first: Grant) -> None:
     """Close the first attempt's grant: the second has returned a value."""
     job, runner = second.span.first, books.fleet.runners[first.runner]
-    began = runner.job_since if runner.job == job else None
-    lost_s = doubles.age_s(first, began, books.now) or 0.0
+    since = runner.job_since
+    lost_s = doubles.age_s(first, job, runner.job, since, books.now) or 0.0
     _part(books, second)
     books.settle(first, job, job + 1)
     books.revoked.append(first)

@@ -137,13 +137,19 @@ def _only_folders() -> bool:
         return False
     return not any(
         os.path.isfile(place) or place.lower().rstrip("/").endswith(".egg")  # noqa: PTH113 - a hundred of them may be on the path
-        for place in sys.path
+        for place in _places()
     )
+
+
+def _places() -> list[str]:
+    """Return where imports look; what else than text is on the path they ignore."""
+    path: list[object] = list(sys.path)
+    return [place for place in path if isinstance(place, str)]
 
 
 def _distributions() -> Iterator[tuple[str, str]]:
     """Yield the folder of each distribution, and by what it is known as the same."""
-    for place in sys.path:
+    for place in _places():
         try:
             names = os.listdir(place or ".")  # noqa: PTH208 - thousands of names
         except OSError:

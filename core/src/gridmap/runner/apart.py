@@ -101,7 +101,7 @@ class Apart:
     """A runner's end. Used in the runner's thread.
 
     Attributes:
-        agreed: Whether frames are brought apart.
+        agreed: Whether frames travel apart.
         deaf: Whether something could not be fetched, so that what follows may build on
             it: nothing is taken in until the monitor has heard of that.
     """
@@ -228,6 +228,14 @@ class Apart:
 
     # Bringing -----------------------------------------------------------------------
 
+    @property
+    def brings(self) -> bool:
+        """Whether frames are to be brought apart; fetching ends with the next greeting.
+
+        The monitor goes on offering them until it has heard that they do not get through.
+        """
+        return self.agreed and self._failures < _MOST_FAILURES
+
     def pack(self, frame: Frame) -> bytes:
         """Take a frame to be brought by `bring`; return how to refer to it."""
         ticket = fresh_ticket()
@@ -257,7 +265,6 @@ class Apart:
         self._going = None
         if errand.error is not None:
             self._failures += 1
-            self.agreed = self.agreed and self._failures < _MOST_FAILURES
         return errand.error is None
 
 

@@ -15,7 +15,7 @@ from gridmap import connection
 from gridmap.connection import ConnectionFile
 from gridmap.errors import GridMapError
 from gridmap.transport.dealer import RunnerSocket
-from gridmap.transport.limits import Limits
+from gridmap.transport.limits import BATCH_BYTES, Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,6 +124,6 @@ class Reach:
 
 
 def _limits(file: ConnectionFile) -> Limits:
-    """Return what the monitor may send: as much as it takes in itself."""
-    size = file.max_frame_bytes
+    """Return what the monitor may send: as much as it takes in, or a batch of inputs."""
+    size = max(file.max_frame_bytes, BATCH_BYTES)
     return Limits(frame_bytes=size, message_bytes=4 * size, message_frames=65_536)

@@ -61,6 +61,7 @@ class Talk:
         self._held: list[tuple[m.FromMonitor, Sequence[payload.Frame]]] = []
         self._ready: tuple[list[Any], list[Any]] | None = None
         self._unsaid: list[Say] = []
+        self._numbers: set[int] = set()
         self.misheard = False
 
     def introduce(self, hello: m.Hello, file: ConnectionFile) -> m.Hello:
@@ -78,6 +79,7 @@ class Talk:
         """Forget what waits: the monitor will be told, and will tell, all again."""
         self._apart.give_up()
         self._held, self._ready, self._unsaid = [], None, []
+        self._numbers.clear()
         self.misheard = False
 
     # Hearing ------------------------------------------------------------------------
@@ -152,6 +154,7 @@ class Talk:
         if self._ready is not None and (brought := self._apart.brought()) is not None:
             self._socket.send(self._ready[brought])
             unsaid, self._ready, self._unsaid = self._unsaid, None, []
+            self._numbers.clear()
             for say in unsaid:
                 self.say(say)
         if self._held and self._apart.fetched:
@@ -165,17 +168,28 @@ class Talk:
     def say(self, say: Say) -> None:
         """Send a message. One that must arrive is kept elsewhere, and said again."""
         if self._ready is not None and not isinstance(say.message, _AT_ONCE):
-            self._unsaid.append(say)
+            if self._is_news(say.message):
+                self._unsaid.append(say)
             return
         frames: list[Any] = [codec.encode(say.message)]
         if say.frames:
             encoded = payload.encode(
                 say.frames, self._compression, neighbour=self._neighbour.agreed
             )
-            if self._apart.agreed:
+            if self._apart.brings:
                 referring = payload.refer(encoded, self._apart.pack)
                 if self._apart.bring():
+                    self._is_news(say.message)
                     self._ready = ([*frames, *encoded], [*frames, *referring])
                     return
             frames += encoded
         self._socket.send(frames)
+
+    def _is_news(self, message: m.FromRunner) -> bool:
+        """Note what waits; say whether it did not wait already, to be said again."""
+        number = getattr(message, "number", None)
+        if number is None:
+            return True
+        new = number not in self._numbers
+        self._numbers.add(number)
+        return new

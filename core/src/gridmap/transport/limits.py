@@ -13,6 +13,10 @@ from gridmap.connection import MAX_FRAME_BYTES
 LARGE_FRAME_BYTES: Final = 64 * 1024
 """From here on a frame is handed over without copying it; copying less is faster."""
 
+BATCH_BYTES: Final = 4096 * LARGE_FRAME_BYTES
+"""What the small inputs of one grant come to at most, which travel in one frame: as
+many as there may be, each shorter than what has a frame of its own."""
+
 _SPARE_DESCRIPTORS: Final = 512
 _ENDLESS: Final = 65_536
 # CURVE wraps a frame of n bytes into a command of n + 33 (RFC 26, MESSAGE command);

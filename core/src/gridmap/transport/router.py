@@ -33,6 +33,7 @@ from gridmap.transport.binding import bind_ipc, bind_tcp
 from gridmap.transport.crowd import Crowd
 from gridmap.transport.frames import Frame, prepared
 from gridmap.transport.limits import (
+    BATCH_BYTES,
     LARGE_FRAME_BYTES,
     Limits,
     apply_limits,
@@ -282,7 +283,7 @@ class MonitorSocket:
         Raises:
             LocalProtocolError: If there is no frame, or one is too long.
         """
-        parts = prepared(frames, self._limits.frame_bytes)
+        parts = prepared(frames, max(self._limits.frame_bytes, BATCH_BYTES))
         send = self._router.send
         try:
             send(peer, _SENDING)

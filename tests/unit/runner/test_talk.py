@@ -1,0 +1,128 @@
+"""What a runner says and hears while a large frame is on its way."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from gridmap import payload
+from gridmap.protocol import codec
+from gridmap.protocol import messages as m
+from gridmap.runner import apart
+from gridmap.runner.actions import Say
+from gridmap.runner.talk import Talk
+from gridmap.transport.bulk import client
+from gridmap.transport.bulk.requests import REFERENCE
+from gridmap.transport.bulk.sealing import fresh_key, fresh_ticket
+
+LARGE = bytes(range(256)) * 8192
+WELCOME = m.Welcome(
+    version=m.VERSION, interval=10.0, orphan=600.0, compression="none", upload=b"k" * 32
+)
+
+
+class Line:
+    """What is sent to the monitor, in place of a connection."""
+
+    address = "tcp://127.0.0.1:1"
+
+    def __init__(self) -> None:
+        self.sent: list[m.FromRunner] = []
+
+    def send(self, frames: Sequence[Any]) -> None:
+        """Take a message."""
+        self.sent.append(codec.decode_from_runner(bytes(frames[0])))
+
+
+class Network:
+    """What becomes of large frames: each waits until it is let through or refused."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun = 0
+        self.refuses = False
+        self._through, self._over = threading.Semaphore(0), threading.Event()
+        monkeypatch.setattr(client, "upload", self._upload)
+
+    def _upload(self, *_: object) -> None:
+        self.begun += 1
+        assert self._through.acquire(timeout=20)
+        if self.refuses:
+            raise ConnectionRefusedError
+
+    def let_through(self, talk: Talk, woken: threading.Event) -> None:
+        """Have the frame under way arrive, or fail; let the runner's thread see that."""
+        woken.clear()
+        self._through.release()
+        assert woken.wait(20)
+        assert not list(talk.awaited())
+
+
+class Bench:
+    """A runner's end of the talk."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.line, self.woken = Line(), threading.Event()
+        self.network = Network(monkeypatch)
+        self.talk = Talk(self.line, "nonce", self.woken.set, print)  # type: ignore[arg-type] # it has what is used
+        way = apart.Way("tcp://127.0.0.1:9", b"s" * 32, open=True)
+        self.talk._apart._way = way
+        self.talk.hear([codec.encode(WELCOME)])
+
+    def report(self, number: int) -> None:
+        """Say that a job returned something large."""
+        message = m.Report(number=number, grant=1, first=number, count=1, seconds=1.0)
+        frames = payload.pack([payload.Parcel(b"x", (LARGE,))])
+        self.talk.say(Say(message=message, frames=frames))
+
+    def arrive(self) -> None:
+        """Let what is under way be over."""
+        self.network.let_through(self.talk, self.woken)
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return Bench(monkeypatch)
+
+
+def test_a_result_under_way_is_not_brought_once_more(bench: Bench) -> None:
+    """What is not acknowledged is said again, and may only be slow."""
+    for _ in range(3):
+        bench.report(1)
+        bench.report(2)
+    bench.arrive()
+    bench.report(2)
+    bench.arrive()
+    assert bench.network.begun == 2
+    assert [said.number for said in bench.line.sent] == [1, 2]  # type: ignore[union-attr] # reports
+    bench.report(1)  # it arrived, and its acknowledgement was lost
+    bench.arrive()
+    assert bench.network.begun == 3
+
+
+def test_heartbeats_do_not_wait(bench: Bench) -> None:
+    """For a result, that is; other words do, in their order."""
+    bench.report(1)
+    bench.talk.say(Say(message=m.Returned(number=2, grant=1, first=5, count=1)))
+    bench.talk.say(Say(message=m.Beat(number=1, holds=(1,))))
+    assert [type(said) for said in bench.line.sent] == [m.Beat]
+    bench.arrive()
+    assert [type(said) for said in bench.line.sent] == [m.Beat, m.Report, m.Returned]
+
+
+def test_who_cannot_bring_large_frames_still_takes_them(bench: Bench) -> None:
+    """The monitor does not know, and goes on offering them until the next greeting."""
+    bench.network.refuses = True
+    for number in range(1, 4):
+        bench.report(number)
+        bench.arrive()
+    bench.report(4)
+    assert len(bench.line.sent) == 4, "it travels with the message"
+    offered = payload.refer(
+        payload.encode([b"head", LARGE], "none"),
+        lambda frame: REFERENCE.pack(fresh_ticket(), fresh_key(), len(frame)),
+    )
+    content = m.Content(digest=b"d" * 20)
+    bench.woken.clear()
+    assert bench.talk.hear([codec.encode(content), *offered]) is None
+    assert bench.woken.wait(20), "it is being fetched"
