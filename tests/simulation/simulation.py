@@ -277,6 +277,9 @@ class Simulation:
         closed = world.run(PARTING_S, lambda: self.monitor.closed)
         assert closed, f"the run never ends: {list(self.books.fleet)}"
         world.run(ORPHAN_S + 60.0)
+        # A driver that died as it ended may have come back only now.
+        closed = world.run(PARTING_S, lambda: self.monitor.closed)
+        assert closed, f"the run never ends again: {list(self.books.fleet)}"
         left = [str(t.handle) for t in self.scheduler.tasks.values() if not t.over]
         assert not left, f"still in the queue: {left}"
         processes = [p.task.handle for node in self.nodes for p in node.processes]
