@@ -152,11 +152,18 @@ def test_the_names_of_gridmap_import_no_more_than_they_need() -> None:
 
 FIRST = """
 import json, sys
-before_runners = []
+before_runners, why = [], {}
 
 def look(event, arguments):
     if event == "subprocess.Popen" and not before_runners:
         before_runners.extend(sys.modules)
+    if event == "import" and arguments[0] not in why:
+        frame, chain = sys._getframe(1), []
+        while frame is not None:
+            if "importlib" not in frame.f_code.co_filename:
+                chain.append(f"{frame.f_code.co_filename}:{frame.f_lineno}")
+            frame = frame.f_back
+        why[arguments[0]] = chain[:6]
 
 def loaded():
     import sys
@@ -167,7 +174,7 @@ from gridmap import GridExecutor
 with GridExecutor(1, backend="local") as executor:
     executor.submit(abs, -1).result()
     first = list(sys.modules)
-    print(json.dumps([before_runners, first, executor.submit(loaded).result()]))
+    print(json.dumps([before_runners, first, executor.submit(loaded).result(), why]))
 """
 
 
@@ -176,19 +183,22 @@ def test_a_first_result_waits_for_no_module_that_it_does_without() -> None:
     with tempfile.TemporaryDirectory(prefix="gm") as state:  # with no leftovers in it
         done = subprocess.run(
             [sys.executable, "-c", FIRST],
-            env={**os.environ, "XDG_STATE_HOME": state},
+            env={"PATH": os.environ["PATH"], "HOME": state, "XDG_STATE_HOME": state},
+            cwd=state,
             check=True,
             capture_output=True,
             text=True,
         )
-    before_runners, first, worker = map(set, json.loads(done.stdout))
+    *loaded, why = json.loads(done.stdout)
+    before_runners, first, worker = map(set, loaded)
     never = {"attr", "email", "importlib.metadata", "platformdirs", "rich", "click"}
     never |= {"numpy", "sqlite3", "asyncio", "multiprocessing"}
     assert never & first == set()
     assert never & worker == set()
     later = {"zmq", "hashlib", "ctypes", "secrets", "random", "difflib", "psutil"}
     later |= {"tempfile", "shutil"}  # bring archives and compression along
-    assert (later | never) & before_runners == set()
+    early = (later | never) & before_runners
+    assert not early, {name: why.get(name) for name in early}
     assert "subprocess" in before_runners  # so this has seen a runner being started
 
 
