@@ -82,7 +82,10 @@ def test_joblib_knows_how_many_jobs_there_are() -> None:
         elsewhere.effective_n_jobs(0)
 
 
-def test_joblib_takes_the_name_without_a_context() -> None:
+def test_joblib_takes_the_name_without_a_context(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """`Parallel(backend="gridmap", …)` works by itself, and hands its options on."""
+    monkeypatch.setenv("GRIDMAP_BACKEND", "none-such")  # which would else be taken
     parallel = Parallel(n_jobs=2, backend="gridmap", scheduler="local")
     assert parallel(delayed(pow)(n, 2) for n in range(5)) == [0, 1, 4, 9, 16]

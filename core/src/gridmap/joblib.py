@@ -34,6 +34,15 @@ MANY: Final = 100
 ahead; how many runners there are is decided as for `gridmap.grid_map`."""
 
 
+_JOBLIBS: Final = frozenset(
+    {
+        *("max_nbytes", "temp_folder", "mmap_mode", "prefer", "require", "verbose"),
+        *("context", "idle_worker_timeout", "inner_max_num_threads"),
+    }
+)
+"""What joblib tells every backend: of memory maps, which do not leave this machine."""
+
+
 class GridmapBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc] # joblib has no types
     """Runs joblib's batches on a scheduler; made by joblib, used from its threads.
 
@@ -65,7 +74,7 @@ class GridmapBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         self._scheduler = scheduler
         self._options = {"name": "joblib", **options}
         self._executor: GridExecutor | None = None
-        self._workers: int | None = None
+        self._wanted: dict[str, Any] = {}
         self._waiting: set[Future[Any]] = set()
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
@@ -81,21 +90,36 @@ class GridmapBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
             return n_jobs
         most = self._options.get("max_workers")
         if most is None:
-            most = len(os.sched_getaffinity(0)) if self._scheduler == "local" else MANY
+            local = self._wanted.get("backend", self._scheduler) == "local"
+            most = len(os.sched_getaffinity(0)) if local else MANY
         return max(1, int(most) + 1 + (n_jobs or -1))
 
     def configure(
-        self, n_jobs: int | None = 1, parallel: Any = None, **ignored: object
+        self,
+        n_jobs: int | None = 1,
+        parallel: Any = None,
+        *,
+        scheduler: str | None = None,
+        **options: Any,
     ) -> int:
-        """Get ready for a `joblib.Parallel`; return how many batches run at a time."""
-        del ignored  # about memory maps, which do not leave this machine
+        """Get ready for a `joblib.Parallel`; return how many batches run at a time.
+
+        What `Parallel` was given for its backend comes here and not to the constructor,
+        among what joblib has to say itself.
+        """
         self.parallel = parallel
         workers = n_jobs if n_jobs is not None and n_jobs > 0 else None
-        if self._executor is None or workers != self._workers:
+        given = {name: value for name, value in options.items() if name not in _JOBLIBS}
+        wanted = {
+            "max_workers": workers,
+            **self._options,
+            "backend": scheduler or self._scheduler,
+            **given,
+        }
+        if self._executor is None or wanted != self._wanted:
             self._let_go()
-            options = {"max_workers": workers, **self._options}
-            self._executor = GridExecutor(backend=self._scheduler, **options)
-            self._workers = workers
+            self._executor = GridExecutor(**wanted)
+            self._wanted = wanted
         return self.effective_n_jobs(n_jobs)
 
     def submit(
