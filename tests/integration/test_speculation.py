@@ -53,18 +53,28 @@ def test_a_map_does_not_wait_for_a_job_that_hangs(slow: int, tmp_path: Path) -> 
     assert first.runner != second.runner
 
 
-def test_the_second_goes_on_where_the_firsts_runner_is_killed(tmp_path: Path) -> None:
-    """The job fails once and is not begun a third time."""
-    function = functools.partial(jobs.meet_one, str(tmp_path), 0)
-    running = BackgroundMap(
+def both_wait(place: Path) -> BackgroundMap:
+    """Begin a map whose first job waits in both its attempts, and may not be retried."""
+    function = functools.partial(jobs.meet_one, str(place), 0)
+    return BackgroundMap(
         function, range(COUNT), backend="local", max_workers=2, speculate=True,
         settings={**OFTEN, "num_resubmits": 0},
     )  # fmt: skip
-    first, _ = traces.await_marks(tmp_path, "job0", 2)
-    os.kill(first.runner, signal.SIGKILL)
+
+
+def strike(process: int, running: BackgroundMap, place: Path) -> None:
+    """Kill a process of one attempt; let the other one go on, to the map's end."""
+    os.kill(process, signal.SIGKILL)
     eventually(lambda: running.of(SpeculationEnded), within_s=20, what="its end")
-    (tmp_path / "go").touch()
+    (place / "go").touch()
     assert running.wait(60.0) == SQUARES
+
+
+def test_the_second_goes_on_where_the_firsts_runner_is_killed(tmp_path: Path) -> None:
+    """The job fails once and is not begun a third time."""
+    running = both_wait(tmp_path)
+    first, _ = traces.await_marks(tmp_path, "job0", 2)
+    strike(first.runner, running, tmp_path)
     (failed,), (ended,) = running.of(JobFailed), running.of(SpeculationEnded)
     assert (failed.job, failed.again, failed.verdict.attempt) == (0, True, 1)
     assert (ended.outcome, ended.attempt) == ("took over", 2)
@@ -74,16 +84,9 @@ def test_the_second_goes_on_where_the_firsts_runner_is_killed(tmp_path: Path) ->
 
 def test_the_first_goes_on_where_the_second_is_killed(tmp_path: Path) -> None:
     """That is no failure of the job's."""
-    function = functools.partial(jobs.meet_one, str(tmp_path), 0)
-    running = BackgroundMap(
-        function, range(COUNT), backend="local", max_workers=2, speculate=True,
-        settings={**OFTEN, "num_resubmits": 0},
-    )  # fmt: skip
+    running = both_wait(tmp_path)
     _, second = traces.await_marks(tmp_path, "job0", 2)
-    os.kill(second.worker, signal.SIGKILL)
-    eventually(lambda: running.of(SpeculationEnded), within_s=20, what="its end")
-    (tmp_path / "go").touch()
-    assert running.wait(60.0) == SQUARES
+    strike(second.worker, running, tmp_path)
     (ended,) = running.of(SpeculationEnded)
     assert (ended.outcome, ended.attempt) == ("failed", 2)
     assert "SIGKILL" in ended.text

@@ -215,15 +215,15 @@ class Store:
         """Forget the inputs of jobs that are final."""
         if self._large:
             self._large.difference_update(range(first, stop))
+        dropped = 0
         with self._lock:
-            known = list(self._calling(first, stop))
-            gone = [
-                self._drop(range(max(first, c.first), min(stop, c.stop))) for c in known
-            ]
-            for calls, count in zip(known, gone, strict=True):
-                calls.open -= count
-                self.functions.need(calls.digest, -count)
-        if not known:  # of a run that was resumed
+            for calls in self._calling(first, stop):
+                jobs = range(max(first, calls.first), min(stop, calls.stop))
+                gone = self._drop(jobs)
+                dropped += gone
+                calls.open -= gone
+                self.functions.need(calls.digest, -gone)
+        if dropped < stop - first:  # some are of a run that was resumed, perhaps
             self._drop(range(first, stop))
 
     def _drop(self, jobs: range) -> int:

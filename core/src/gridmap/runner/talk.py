@@ -168,7 +168,7 @@ class Talk:
     def say(self, say: Say) -> None:
         """Send a message. One that must arrive is kept elsewhere, and said again."""
         if self._ready is not None and not isinstance(say.message, _AT_ONCE):
-            if self._is_news(say.message):
+            if self._note(say.message):
                 self._unsaid.append(say)
             return
         frames: list[Any] = [codec.encode(say.message)]
@@ -179,13 +179,13 @@ class Talk:
             if self._apart.brings:
                 referring = payload.refer(encoded, self._apart.pack)
                 if self._apart.bring():
-                    self._is_news(say.message)
+                    self._note(say.message)
                     self._ready = ([*frames, *encoded], [*frames, *referring])
                     return
             frames += encoded
         self._socket.send(frames)
 
-    def _is_news(self, message: m.FromRunner) -> bool:
+    def _note(self, message: m.FromRunner) -> bool:
         """Note what waits; say whether it did not wait already, to be said again."""
         number = getattr(message, "number", None)
         if number is None:
