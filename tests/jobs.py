@@ -1,6 +1,7 @@
 """What the tests' jobs do. Workers import this, so it needs the standard library only."""
 
 import ctypes
+import hashlib
 import os
 import resource
 import signal
@@ -188,6 +189,26 @@ def meet(place: str, number: int) -> int:
     mark(place, f"job{number}")
     await_file(Path(place, "go"))
     return number * number
+
+
+def await_marks(place: str, count: int) -> None:
+    """Wait until so many jobs have said that they run."""
+    deadline = time.monotonic() + PATIENCE_S
+    while len(list(Path(place).glob("job*"))) < count:
+        if time.monotonic() > deadline:
+            raise TimeoutError(place)
+        threading.Event().wait(0.02)
+
+
+def share(
+    place: str, count: int, number: int, table: Any
+) -> tuple[str, int, str, set[str]]:
+    """Meet others; return node, runner, what is shared, and the memory frames are in."""
+    mark(place, f"job{number}")
+    await_marks(place, count)
+    maps = Path("/proc/self/maps").read_text().splitlines()
+    frames = {line.split()[4] for line in maps if "gridmap-frame" in line}
+    return socket.gethostname(), os.getppid(), hashlib.sha256(table).hexdigest(), frames
 
 
 def meet_after(place: str, quick: int, number: int) -> int:

@@ -136,6 +136,13 @@ def test_importing_gridmap_is_light() -> None:
     assert len(modules) < 40, sorted(modules)  # most of them for typing
 
 
+def test_a_runner_of_small_functions_imports_nothing_for_large_ones() -> None:
+    """What a node's runners share is a matter of those who are sent something large."""
+    modules = modules_of("import gridmap.runner.service")
+    assert "gridmap.runner.talk" in modules
+    assert not {name for name in modules if name.startswith("gridmap.runner.node")}
+
+
 def test_the_names_of_gridmap_import_no_more_than_they_need() -> None:
     """`from gridmap import grid_map, Job` needs neither a display nor numpy nor drmaa."""
     modules = modules_of("from gridmap import grid_map, Job")

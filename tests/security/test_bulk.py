@@ -6,16 +6,19 @@ Whatever that is, the run comes to its right end.
 """
 
 import contextlib
+import functools
 import hashlib
 import itertools
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
 import numpy as np
 import pytest
+from tests import jobs
 from tests.security import loopback
 
 from gridmap import GridExecutor, grid_map
@@ -275,3 +278,28 @@ def test_an_answer_of_the_driver_that_is_lost_loses_no_result(relay: Relay) -> N
     relay.meddle = lose
     carried(relay)
     assert lost.is_set()
+
+
+@pytest.mark.parametrize("part", [SIZE, SIZE // 2], ids=["as it is", "compressed"])
+def test_what_jobs_share_crosses_once_for_a_node(
+    relay: Relay, part: int, tmp_path: Path
+) -> None:
+    """Each of its runners has it, in the same memory."""
+    count = 4
+    table = np.zeros(SIZE, np.uint8)
+    table[:part] = np.frombuffer(lengthen(b"random"), np.uint8)[:part]
+    values = grid_map(
+        functools.partial(jobs.share, str(tmp_path), count),
+        range(count),
+        shared={"table": table},
+        backend=loopback.NAME,
+        max_workers=count,
+        jobs_per_runner=1,
+        settings={"host": "127.0.0.1"},
+    )
+    _, runners, digests, memories = zip(*values, strict=True)
+    assert len(set(runners)) == count
+    assert set(digests) == {hashlib.sha256(bytes(table)).hexdigest()}
+    assert part < relay.carried < part * 1.5
+    if part == SIZE:
+        assert set.intersection(*memories)

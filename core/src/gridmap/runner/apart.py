@@ -1,11 +1,14 @@
 """A runner's large frames, which travel on connections of their own.
 
 They are fetched and brought in threads, one frame at a time in either direction, while
-the runner goes on with all else. What does not get through travels over CURVE.
+the runner goes on with all else. What does not get through travels over CURVE. What
+jobs share may be had from another runner on the node instead.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import threading
 from typing import TYPE_CHECKING, Final
@@ -16,9 +19,11 @@ from gridmap.concealing import Concealing
 from gridmap.connection import split_tcp_address
 from gridmap.errors import RemoteProtocolError
 from gridmap.payload import held
+from gridmap.runner.common import Common, for_itself
 from gridmap.transport.bulk import client
 from gridmap.transport.bulk.requests import (
     REFERENCE,
+    node_secret,
     reference_to,
     secret,
     upload_key,
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from gridmap.connection import ConnectionFile
     from gridmap.payload import Frame
     from gridmap.protocol import messages as m
+    from gridmap.runner.node.sharing import Obtain
 
 _MOST_FAILURES: Final = 3
 """After so many frames that did not get through, all travel over CURVE."""
@@ -43,25 +49,31 @@ class Way(Concealing, msgspec.Struct):
         address: ``tcp://host:port``.
         secret: What requests are proven with.
         open: Whether the driver answers there.
+        node_secret: What runners of one node prove to each other with; empty: nothing
+            is had from others.
     """
 
-    concealed = frozenset({"secret"})
+    concealed = frozenset({"secret", "node_secret"})
 
     address: str
     secret: bytes
     open: bool = False
+    node_secret: bytes = b""
 
 
 class _Errand:
     """Frames being fetched or brought. What comes of it is read once `over`."""
 
     def __init__(
-        self, work: Callable[[_Errand], None], wake: Callable[[], None]
+        self,
+        work: Callable[[_Errand], None],
+        wake: Callable[[], None],
+        afterwards: Callable[[], None] = lambda: None,
     ) -> None:
         self.over = False
         self.error: Exception | None = None
         self.fetched: dict[bytes, int] = {}
-        self._work, self._wake = work, wake
+        self._work, self._wake, self._afterwards = work, wake, afterwards
         self._lock, self._left = threading.Lock(), False
         thread = threading.Thread(target=self._run, name="gridmap-bulk", daemon=True)
         try:
@@ -76,6 +88,7 @@ class _Errand:
             self._end(error)
         else:
             self._end(None)
+            self._afterwards()
 
     def _end(self, error: Exception | None) -> None:
         self.error = error
@@ -106,15 +119,17 @@ class Apart:
             it: nothing is taken in until the monitor has heard of that.
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], log: Callable[[str], None]) -> None:
         """Begin knowing nothing.
 
         Args:
             wake: Wakes the runner's thread; called in others.
+            log: Writes a line for people.
         """
         self.agreed = False
         self.deaf = False
-        self._wake = wake
+        self._wake, self._log = wake, log
+        self._common = Common()
         self._way: Way | None = None
         self._upload_key = b""
         self._failures = 0
@@ -168,13 +183,17 @@ class Apart:
 
     # Fetching -----------------------------------------------------------------------
 
-    def here(self, references: Sequence[Frame], limit_bytes: int) -> bool:
+    def here(
+        self, references: Sequence[Frame], limit_bytes: int, shared: bytes | None = None
+    ) -> bool:
         """Say whether frames that a message refers to are here; fetch them if not.
 
         Args:
             references: As in the message; one that stands there several times is
                 fetched once.
             limit_bytes: How large they may be together.
+            shared: The content address of what they are, for which others on this node
+                may have them, or want them; None if they are for this runner alone.
 
         Returns:
             Whether they are; if not, ask again when woken.
@@ -195,20 +214,50 @@ class Apart:
             if not self.agreed or way is None:
                 msg = "large frames apart are referred to, and that was not agreed"
                 raise RemoteProtocolError(msg)
-
-            def fetch(errand: _Errand) -> None:
-                for ticket, key, size in wanted:
-                    errand.fetched[ticket] = client.download(
-                        way.address, way.secret, ticket, key, size
-                    )
-
-            self._coming = _Errand(fetch, self._wake)
+            self._coming = self._fetch(way, wanted, shared)
         if not self._coming.over:
             return False
         errand, self._coming = self._coming, None
         errand.leave()
         msg = f"{errand.error}"
         raise ConnectionError(msg)
+
+    def _fetch(
+        self, way: Way, wanted: list[tuple[bytes, bytes, int]], shared: bytes | None
+    ) -> _Errand:
+        """Begin to fetch frames, or to have them from others on this node."""
+        obtain: Obtain = for_itself
+        if shared is not None:
+            sizes = [size for _, _, size in wanted]
+            obtain = self._common.among(way.node_secret, shared, sizes)
+        spared = {ticket: size for ticket, _, size in wanted}
+
+        def download(ticket: bytes, key: bytes, size: int) -> int:
+            del spared[ticket]
+            return client.download(way.address, way.secret, ticket, key, size)
+
+        def fetch(errand: _Errand) -> None:
+            for number, (ticket, key, size) in enumerate(wanted):
+                itself = functools.partial(download, ticket, key, size)
+                errand.fetched[ticket] = obtain(number, itself)
+
+        def decline() -> None:
+            if spared:
+                size = sum(spared.values())
+                self._log(f"{size:,} bytes came from another runner on this node")
+            for ticket in spared:
+                with contextlib.suppress(OSError, RemoteProtocolError):
+                    client.decline(way.address, way.secret, ticket)
+
+        return _Errand(fetch, self._wake, decline)
+
+    def forget(self, shared: bytes) -> None:
+        """Hand on no more what was `shared`."""
+        self._common.forget(shared)
+
+    def close(self) -> None:
+        """End all that others on this node have from here."""
+        self._common.close()
 
     def take(self, reference: Frame, _: int) -> Frame:
         """Return a frame that is `here`."""
@@ -282,7 +331,8 @@ def _way(file: ConnectionFile, address: str) -> Way:
     if not address or not client_key:
         return Way(address, b"")
     proof = secret(client_key, file.token)
-    return Way(address, proof, client.prove(address, proof))
+    among = node_secret(client_key, file.token)
+    return Way(address, proof, client.prove(address, proof), among)
 
 
 def _wanted(

@@ -118,6 +118,7 @@ class RunnerService:
                 self._turn(wake)
         finally:
             self._worker.kill()
+            self._talk.close()
             strays.end(self._worker.pid)
             self._socket.close(2.0)
             self._park()

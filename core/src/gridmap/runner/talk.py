@@ -56,7 +56,7 @@ class Talk:
         """
         self._socket, self._log = socket, log
         self._neighbour = Neighbour(nonce)
-        self._apart = Apart(wake)
+        self._apart = Apart(wake, log)
         self._compression = "auto"
         self._held: list[tuple[m.FromMonitor, Sequence[payload.Frame]]] = []
         self._ready: tuple[list[Any], list[Any]] | None = None
@@ -82,6 +82,10 @@ class Talk:
         self._numbers.clear()
         self.misheard = False
 
+    def close(self) -> None:
+        """End what other runners on this node have from here. Idempotent."""
+        self._apart.close()
+
     # Hearing ------------------------------------------------------------------------
 
     def hear(self, frames: Sequence[payload.Frame]) -> Heard | None:
@@ -106,7 +110,9 @@ class Talk:
         except RemoteProtocolError as error:
             self._log(f"the monitor is not understood: {error}")
             return None
-        if isinstance(message, m.Welcome):
+        if isinstance(message, m.Discard):
+            self._apart.forget(message.digest)
+        elif isinstance(message, m.Welcome):
             self._compression = message.compression
             self._neighbour.welcomed(message)
             self._apart.welcomed(message)
@@ -123,8 +129,11 @@ class Talk:
         neighbour, apart = self._neighbour, self._apart
         if neighbour.deaf or apart.deaf:
             return None
+        shared = None
+        if isinstance(message, m.Content) and not message.once:
+            shared = message.digest
         try:
-            if not apart.here(payload.references(frames[1:]), _MOST_PAYLOAD):
+            if not apart.here(payload.references(frames[1:]), _MOST_PAYLOAD, shared):
                 self._held = [(message, frames)]
                 return None
         except OSError as error:

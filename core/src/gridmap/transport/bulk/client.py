@@ -63,6 +63,16 @@ def download(address: str, secret: bytes, ticket: bytes, key: bytes, size: int) 
         return memory.gather(size, stream.opened(sock, key, ticket, size))
 
 
+def decline(address: str, secret: bytes, ticket: bytes) -> None:
+    """Say that a frame is not to be fetched, so that it need not be kept.
+
+    Raises:
+        OSError: If that does not get through.
+        RemoteProtocolError: If the driver is none.
+    """
+    _connected(address, Request(Want.DECLINE, ticket, 0), secret, PROOF_S).close()
+
+
 def upload(
     address: str, secret: bytes, ticket: bytes, key: bytes, frame: Frame
 ) -> None:

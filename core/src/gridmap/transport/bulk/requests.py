@@ -34,6 +34,8 @@ class Want(enum.IntEnum):
     PROOF = 1
     DOWNLOAD = 2
     UPLOAD = 3
+    DECLINE = 4
+    """Not to fetch a frame after all, which need not lie there any longer."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -42,7 +44,7 @@ class Request(msgspec.Struct, frozen=True):
     Attributes:
         want: What.
         ticket: Of the frame; for a proof, random.
-        size: Of the frame, in plain bytes; 0 for a proof.
+        size: Of the frame, in plain bytes; 0 for a proof, or where it is not to come.
     """
 
     want: Want
@@ -58,7 +60,7 @@ class Request(msgspec.Struct, frozen=True):
                 heard it can say it again on another.
         """
         head = _HEAD.pack(_MAGIC, self.want, self.ticket, self.size)
-        return head + _keyed(secret, challenge + head)
+        return head + keyed(secret, challenge + head)
 
     @classmethod
     def decode(cls, data: bytes, secret: bytes, challenge: bytes) -> Request:
@@ -69,7 +71,7 @@ class Request(msgspec.Struct, frozen=True):
                 another connection.
         """
         head, proof = data[: _HEAD.size], data[_HEAD.size :]
-        if not same(proof, _keyed(secret, challenge + head)):
+        if not same(proof, keyed(secret, challenge + head)):
             msg = "a connection for large frames without the run's secret"
             raise RemoteProtocolError(msg)
         _, want, ticket, size = _HEAD.unpack(head)
@@ -81,7 +83,7 @@ class Request(msgspec.Struct, frozen=True):
 
     def answer(self, secret: bytes) -> bytes:
         """Return what only one who knows *secret* can answer."""
-        return _keyed(secret, b"heard" + self.ticket)
+        return keyed(secret, b"heard" + self.ticket)
 
 
 def secret(client_key: str, token: str) -> bytes:
@@ -95,7 +97,17 @@ def secret(client_key: str, token: str) -> bytes:
         token: The run's token.
     """
     what = b"gridmap large frames " + token.encode()
-    return _keyed(client_key.encode(), what)
+    return keyed(client_key.encode(), what)
+
+
+def node_secret(client_key: str, token: str) -> bytes:
+    """Return what the runners of a node prove to each other with.
+
+    Args:
+        client_key: The run's secret client key.
+        token: The run's token.
+    """
+    return keyed(client_key.encode(), b"gridmap one node " + token.encode())
 
 
 def upload_key(key: bytes, ticket: bytes) -> bytes:
@@ -105,7 +117,7 @@ def upload_key(key: bytes, ticket: bytes) -> bytes:
         key: What the runner was given over CURVE when it was let in.
         ticket: The frame's, never used before.
     """
-    return _keyed(key, b"gridmap upload " + ticket)
+    return keyed(key, b"gridmap upload " + ticket)
 
 
 def reference_to(ticket: bytes, size: int) -> bytes:
@@ -120,7 +132,8 @@ def same(proof: bytes | bytearray, expected: bytes) -> bool:
     return hmac.compare_digest(proof, expected)
 
 
-def _keyed(key: bytes, text: bytes) -> bytes:
+def keyed(key: bytes, text: bytes) -> bytes:
+    """Return the HMAC-SHA256 of a text."""
     import hmac  # noqa: PLC0415 - likewise
 
     return hmac.digest(key, text, "sha256")

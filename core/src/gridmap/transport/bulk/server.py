@@ -249,7 +249,7 @@ class BulkServer:
             return
         with contextlib.suppress(OSError):  # 32 bytes, which fit into any buffer
             sock.sendall(request.answer(self._secret))
-        if request.want is Want.PROOF:
+        if request.want in (Want.PROOF, Want.DECLINE):
             sock.close()
             return
         if len(self._threads) < _AT_ONCE:
@@ -283,7 +283,9 @@ class BulkServer:
     def _agree(self, request: Request) -> Callable[[socket.socket], None] | None:
         """Return what is to be done on this connection; None if that cannot be."""
         ticket, size = request.ticket, request.size
-        if request.want is Want.PROOF:
+        if request.want is Want.DECLINE:
+            self.depot.collect(ticket)
+        if request.want in (Want.PROOF, Want.DECLINE):
             return lambda _: None
         if request.want is Want.DOWNLOAD:
             offer = self.depot.collect(ticket)
