@@ -11,13 +11,14 @@ import pytest
 
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
+from gridmap.protocol.messages import fields
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "protocol.md"
 TEXT = PAGE.read_text()
 
 ALIASES = {
     str(alias): name.lower()
-    for name, alias in vars(m).items()
+    for name, alias in vars(fields).items()
     if typing.get_origin(alias) is typing.Annotated
 }
 MESSAGES = (*typing.get_args(m.FromRunner), *typing.get_args(m.FromMonitor))

@@ -1,37 +1,24 @@
-"""What runner and monitor say to each other, as small typed values.
-
-Control messages only: payloads are opaque frames that follow a message and are
-never looked into here. Jobs travel as ranges within a *grant*: the monitor numbers
-each grant once, and a result counts only while its grant is open. That is the
-fence: a runner that was given up on can say what it likes.
-
-Messages that change something carry a ``number``, are kept by the runner until the
-monitor acknowledges it, and are sent again after a lost connection; hearing one
-twice changes nothing.
-"""
+"""What a runner says."""
 
 from __future__ import annotations
 
 import enum
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, TypeAlias
 
-import msgspec
 from msgspec import Meta
 
-VERSION: Final = 1
-"""Version of the wire protocol. Both sides must have the same."""
-
-Count = Annotated[int, Meta(ge=0, le=2**53)]
-Seconds = Annotated[float, Meta(ge=0, le=1e15)]  # bounds keep out inf and nan
-Moment = Annotated[float, Meta(ge=-1e15, le=1e15)]
-Amount = Annotated[float, Meta(ge=-1e300, le=1e300)]
-Word = Annotated[str, Meta(max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
-"""One line without control characters: words end up in logs and on terminals."""
-Text = Annotated[str, Meta(max_length=65_536)]
-Path = Annotated[str, Meta(max_length=4_096)]
-Holdings = Annotated[tuple[Count, ...], Meta(max_length=4_096)]
-Short = Annotated[bytes, Meta(max_length=256)]
-Status = Annotated[int, Meta(ge=-(2**31), lt=2**32)]
+from gridmap.protocol.messages.fields import (
+    Amount,
+    Count,
+    Holdings,
+    Message,
+    Moment,
+    Seconds,
+    Short,
+    Status,
+    Text,
+    Word,
+)
 
 
 class Kind(enum.IntEnum):
@@ -43,11 +30,7 @@ class Kind(enum.IntEnum):
     """It raised SystemExit; ``status`` is what it asked for."""
 
 
-class _Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    pass
-
-
-class Failure(_Message, frozen=True):
+class Failure(Message, frozen=True):
     """One job of a report that did not return a value.
 
     Its payload is the pickled exception.
@@ -67,7 +50,7 @@ class Failure(_Message, frozen=True):
     text: Word = ""
 
 
-class Hello(_Message, frozen=True, tag="hello"):
+class Hello(Message, frozen=True, tag="hello"):
     """A runner is up and asks to be let in. Always its first message.
 
     Attributes:
@@ -109,7 +92,7 @@ class Hello(_Message, frozen=True, tag="hello"):
     apart: bool = False
 
 
-class Progress(_Message, frozen=True):
+class Progress(Message, frozen=True):
     """How far a job says it is.
 
     Attributes:
@@ -123,7 +106,7 @@ class Progress(_Message, frozen=True):
     text: Word = ""
 
 
-class Beat(_Message, frozen=True, tag="beat"):
+class Beat(Message, frozen=True, tag="beat"):
     """A heartbeat, with the vitals of the worker's whole process tree.
 
     Attributes:
@@ -158,7 +141,7 @@ class Beat(_Message, frozen=True, tag="beat"):
     tail: Text = ""
 
 
-class Printed(_Message, frozen=True):
+class Printed(Message, frozen=True):
     """What a job printed.
 
     Attributes:
@@ -170,7 +153,7 @@ class Printed(_Message, frozen=True):
     text: Text
 
 
-class Live(_Message, frozen=True, tag="live"):
+class Live(Message, frozen=True, tag="live"):
     """What a watched runner has to show between its heartbeats. It may be lost.
 
     Attributes:
@@ -186,7 +169,7 @@ class Live(_Message, frozen=True, tag="live"):
     lost: Count = 0
 
 
-class Stack(_Message, frozen=True, tag="stack"):
+class Stack(Message, frozen=True, tag="stack"):
     """Where a job is: the answer to `Examine`. It may be lost.
 
     Attributes:
@@ -198,11 +181,11 @@ class Stack(_Message, frozen=True, tag="stack"):
     text: Text
 
 
-class Report(_Message, frozen=True, tag="report"):
+class Report(Message, frozen=True, tag="report"):
     """Jobs ended; as many payloads follow, packed, in order.
 
     Attributes:
-        number: See the module's text.
+        number: See the package's text.
         grant: The grant they belong to.
         first: Their first job.
         count: How many, without a gap.
@@ -221,11 +204,11 @@ class Report(_Message, frozen=True, tag="report"):
     peak: Count = 0
 
 
-class WorkerLost(_Message, frozen=True, tag="worker-lost"):
+class WorkerLost(Message, frozen=True, tag="worker-lost"):
     """The worker's process ended in the middle of a job; the runner lives on.
 
     Attributes:
-        number: See the module's text.
+        number: See the package's text.
         grant: The job's grant.
         job: The job it was running.
         status: Its exit status; None if a signal ended it.
@@ -247,7 +230,7 @@ class WorkerLost(_Message, frozen=True, tag="worker-lost"):
     tail: Text = ""
 
 
-class Returned(_Message, frozen=True, tag="returned"):
+class Returned(Message, frozen=True, tag="returned"):
     """Jobs of a grant are handed back, not started."""
 
     number: Count
@@ -256,11 +239,11 @@ class Returned(_Message, frozen=True, tag="returned"):
     count: Annotated[int, Meta(ge=1)]
 
 
-class Warned(_Message, frozen=True, tag="warned"):
+class Warned(Message, frozen=True, tag="warned"):
     """The runner's end is near, or it is to be suspended; it says what it does then.
 
     Attributes:
-        number: See the module's text.
+        number: See the package's text.
         text: In words.
         signal: The signal that warned it; None if its own clock did.
         job: The job it was running; None if none.
@@ -274,11 +257,11 @@ class Warned(_Message, frozen=True, tag="warned"):
     ending: bool = False
 
 
-class Checkpoint(_Message, frozen=True, tag="checkpoint"):
+class Checkpoint(Message, frozen=True, tag="checkpoint"):
     """What a job that was interrupted is to go on with; its payload follows.
 
     Attributes:
-        number: See the module's text.
+        number: See the package's text.
         grant: The job's grant.
         job: The job.
         digest: Content address of the payload, which takes the place of the job's
@@ -293,11 +276,11 @@ class Checkpoint(_Message, frozen=True, tag="checkpoint"):
     seconds: Seconds = 0.0
 
 
-class Goodbye(_Message, frozen=True, tag="goodbye"):
+class Goodbye(Message, frozen=True, tag="goodbye"):
     """The runner ends. Its last message.
 
     Attributes:
-        number: See the module's text.
+        number: See the package's text.
         reason: ``"stopped"`` (the monitor said so), ``"signal"`` (somebody told it
             to end), ``"preempted"`` (it gave way), ``"orphaned"``, ``"deadline"`` or
             ``"broken"``.
@@ -315,139 +298,6 @@ class Goodbye(_Message, frozen=True, tag="goodbye"):
     tail: Text = ""
 
 
-class Welcome(_Message, frozen=True, tag="welcome"):
-    """The runner is let in; what it needs to be like the user's process.
-
-    Attributes:
-        version: The monitor's protocol version.
-        interval: Seconds between heartbeats.
-        orphan: Seconds without the monitor after which a runner ends itself.
-        environment: Variables to set, and (None) to unset.
-        directory: Working directory of the functions; kept if it cannot be entered.
-        path: Entries for ``sys.path``, after JOB_PATH.
-        compression: How results are to be compressed.
-        grace: Seconds a checkpoint may take, at most.
-        memory: Whether each side can open the other's memory, so that large frames
-            are only referred to.
-        upload: What keys of large frames that the runner brings apart are made of;
-            empty: it is to bring none.
-    """
-
-    version: Count
-    interval: Seconds
-    orphan: Seconds
-    environment: dict[str, str | None] = {}
-    directory: Path = ""
-    path: tuple[Path, ...] = ()
-    compression: Word = "auto"
-    grace: Seconds = 60.0
-    memory: bool = False
-    upload: Short = b""
-
-
-class Refuse(_Message, frozen=True, tag="refuse"):
-    """The runner is not let in, or is thrown out; it ends at once."""
-
-    text: Text
-
-
-class Content(_Message, frozen=True, tag="content"):
-    """A function, or whatever else several jobs share; its payload follows.
-
-    Attributes:
-        digest: Its content address.
-        once: Whether it is for the work that follows at once, and for no other.
-    """
-
-    digest: bytes
-    once: bool = False
-
-
-class Discard(_Message, frozen=True, tag="discard"):
-    """A function that no job needs any more; it is sent again if one does."""
-
-    digest: bytes
-
-
-class Work(_Message, frozen=True, tag="work"):
-    """Jobs to run; their inputs follow, packed, in order.
-
-    Attributes:
-        grant: The grant. Hearing of one twice changes nothing.
-        first: The first job.
-        count: How many, without a gap.
-        attempt: Which attempt this is, from 1.
-        function: Content address of their function, sent before.
-    """
-
-    grant: Count
-    first: Count
-    count: Annotated[int, Meta(ge=1, le=2**20)]
-    attempt: Annotated[int, Meta(ge=1)]
-    function: bytes
-
-
-class Ack(_Message, frozen=True, tag="ack"):
-    """These numbered messages arrived and count; the runner can forget them."""
-
-    numbers: tuple[Count, ...]
-
-
-class Echo(_Message, frozen=True, tag="echo"):
-    """A heartbeat arrived: the monitor lives."""
-
-    number: Count
-
-
-class Recall(_Message, frozen=True, tag="recall"):
-    """Hand back what is not started of this grant."""
-
-    grant: Count
-
-
-class Cancel(_Message, frozen=True, tag="cancel"):
-    """Jobs of a grant are no longer wanted; one that runs is ended."""
-
-    grant: Count
-    first: Count
-    count: Annotated[int, Meta(ge=1)]
-
-
-class Examine(_Message, frozen=True, tag="examine"):
-    """Say where this job is, if it is the one being run. The answer is `Stack`."""
-
-    job: Count
-
-
-class Watch(_Message, frozen=True, tag="watch"):
-    """Somebody looks, or looks no more: say `Live` when there is something new.
-
-    Attributes:
-        period: Seconds between two of them, at least; 0: nobody looks.
-        output: Whether what jobs print is wanted too.
-    """
-
-    period: Seconds
-    output: bool = False
-
-
-class Plain(_Message, frozen=True, tag="plain"):
-    """Memory that was referred to could not be opened: refer to none any more.
-
-    The runner says hello again, and all that is not acknowledged, in full.
-    """
-
-
-class Stop(_Message, frozen=True, tag="stop"):
-    """There is no more work; the runner ends.
-
-    Attributes:
-        now: Whether a job that runs is ended too.
-    """
-
-    now: bool = False
-
-
 FromRunner: TypeAlias = (
     Hello
     | Beat
@@ -459,19 +309,4 @@ FromRunner: TypeAlias = (
     | Warned
     | Checkpoint
     | Goodbye
-)
-FromMonitor: TypeAlias = (
-    Welcome
-    | Refuse
-    | Content
-    | Discard
-    | Work
-    | Ack
-    | Echo
-    | Recall
-    | Cancel
-    | Examine
-    | Watch
-    | Plain
-    | Stop
 )
