@@ -164,7 +164,7 @@ class Faults:
     def runner_hangs(self) -> None:
         """A runner's process waits for a disk that never answers."""
         process = self._process()
-        if process is not None and not process.machine._goodbye:
+        if process is not None and not process.machine.departure.said:
             self._world.tell(f"{process}: hangs")
             process.struck(Fault.HUNG)
             process.freeze(float("inf"))

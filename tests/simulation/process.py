@@ -413,11 +413,14 @@ class SimRunner:
         job = worker.job if worker.alive else None
         if job is not None and job.deed is not Deed.STALL:
             self._cpu = now
-        running = (job.number, self.world.now - worker.since) if job else (None, 0.0)
-        vitals = ra.Vitals(cpu=self._cpu, rss=1, peak=2)
-        saves = worker.saves
-        actions = self.machine.tick(vitals, running, "", now, can_save=saves)
-        if self.machine.orphaned(now):
+        seen = ra.Glance(
+            vitals=ra.Vitals(cpu=self._cpu, rss=1, peak=2),
+            job=job.number if job else None,
+            seconds=self.world.now - worker.since if job else 0.0,
+            can_save=worker.saves,
+        )
+        actions = self.machine.tick(seen, now)
+        if self.machine.presence.orphaned(now):
             self.world.tell(f"{self}: orphaned")
             self.struck(Fault.ORPHANED)
             self.machine.phase = rm.Phase.GONE

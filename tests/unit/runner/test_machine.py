@@ -9,6 +9,7 @@ from gridmap.backend import Coming, Notice
 from gridmap.protocol import messages as m
 from gridmap.runner import actions as ra
 from gridmap.runner import machine as rm
+from gridmap.runner.departure import LAST_WORDS_S
 from gridmap.runner.interruption import AskCheckpoint
 
 HELLO = m.Hello(
@@ -16,7 +17,6 @@ HELLO = m.Hello(
     gridmap="1",
 )  # fmt: skip
 WELCOME = m.Welcome(version=1, interval=10.0, orphan=60.0)
-VITALS = ra.Vitals()
 IDLE = (None, 0.0)
 
 _T = TypeVar("_T")
@@ -80,7 +80,8 @@ class Bench:
 
     def tick(self, seconds: float = 0.0, running: Any = IDLE) -> None:
         self.now += seconds
-        self.do(self.machine.tick(VITALS, running, "", self.now))
+        job, seconds = running
+        self.do(self.machine.tick(ra.Glance(job=job, seconds=seconds), self.now))
 
     def beat(self) -> m.Beat:
         self.take(m.Beat)
@@ -483,8 +484,22 @@ def test_last_words_are_not_waited_for_long() -> None:
     """A scheduler follows its first signal by SIGKILL."""
     bench = Bench()
     bench.do(bench.machine.depart("signal", "told to end", bench.now, signal=15))
-    bench.tick(rm.LAST_WORDS_S + 0.1)
+    bench.tick(LAST_WORDS_S + 0.1)
     assert bench.take(ra.Leave) == [ra.Leave(status=1)]
+
+
+def test_last_words_have_their_time_however_long_nothing_was_heard() -> None:
+    """It counts from when the runner leaves: a job was finished before."""
+    bench = Bench()
+    bench.hear(work(1, 0, 1), m.Stop())
+    bench.now += 9.0
+    bench.result(0)
+    bench.worker_ends(None)
+    assert bench.take(m.Goodbye)
+    bench.tick(LAST_WORDS_S - 0.1)
+    assert not bench.take(ra.Leave)
+    bench.tick(0.2)
+    assert bench.take(ra.Leave)
 
 
 def test_who_was_not_let_in_leaves_without_a_word() -> None:
@@ -528,7 +543,7 @@ def test_a_second_welcome_does_not_set_up_again() -> None:
     bench.take(ra.SetUp)
     bench.hear(replace(WELCOME, interval=3.0))
     assert not bench.take(ra.SetUp)
-    assert bench.machine.interval == 3.0
+    assert bench.machine.presence.interval == 3.0
 
 
 def test_what_is_not_acknowledged_is_said_again_with_the_beats() -> None:
@@ -572,7 +587,7 @@ def test_a_runner_alone_for_too_long_is_an_orphan(heard: bool) -> None:
     if heard:
         bench.hear(m.Echo(number=1))
     bench.now += 20.0
-    assert bench.machine.orphaned(bench.now) is not heard
+    assert bench.machine.presence.orphaned(bench.now) is not heard
 
 
 def test_a_broken_connection_ends_who_has_said_all() -> None:
@@ -673,8 +688,8 @@ def test_the_deadline_asks_once() -> None:
     bench.hear(work(1, 0, 1))
     for can_save, expected in [(False, 0), (True, 1), (True, 0)]:
         bench.now = 176.0
-        running = (0, 1.0)
-        bench.do(bench.machine.tick(VITALS, running, "", bench.now, can_save=can_save))
+        seen = ra.Glance(job=0, seconds=1.0, can_save=can_save)
+        bench.do(bench.machine.tick(seen, bench.now))
         assert len(bench.take(AskCheckpoint)) == expected
     save(bench, 0)
     bench.worker_ends(0)

@@ -25,6 +25,26 @@ class Vitals(msgspec.Struct, frozen=True, kw_only=True):
     processes: int = 0
 
 
+class Glance(msgspec.Struct, frozen=True, kw_only=True):
+    """What was seen of the worker at one time.
+
+    Attributes:
+        vitals: Of its process tree; measured where a heartbeat is due.
+        job: The job it runs; None if none.
+        seconds: For how long it has.
+        can_save: Whether that job can be asked for a checkpoint.
+        progress: How far it says it is; looked at where the rules show it.
+        tail: The last that was printed since the heartbeat before.
+    """
+
+    vitals: Vitals = Vitals()
+    job: int | None = None
+    seconds: float = 0.0
+    can_save: bool = False
+    progress: m.Progress | None = None
+    tail: str = ""
+
+
 class WorkerEnd(msgspec.Struct, frozen=True, kw_only=True):
     """How a worker ended, and what it was doing.
 

@@ -22,6 +22,7 @@ from gridmap.runner.actions import (
     DropGrant,
     Examine,
     Feed,
+    Glance,
     KillWorker,
     Leave,
     Say,
@@ -256,8 +257,9 @@ class RunnerService:
             return
         now = time.monotonic()
         if isinstance(message, m.Stop):
-            doing = self._worker.outbox.doing()
-            self._do(self._machine.last_beat(self._measured(), doing, now))
+            job, seconds = self._worker.outbox.doing()
+            seen = Glance(vitals=self._measured(), job=job, seconds=seconds)
+            self._do(self._machine.last_beat(seen, now))
         self._do(self._machine.heard(message, now))
         if isinstance(message, m.Watch):
             self._mind_watchers()
@@ -419,23 +421,27 @@ class RunnerService:
         if not self._dead:
             self._collected(self._collector.early(), now)
         outbox = self._worker.outbox
-        doing, can_save = outbox.doing(), outbox.can_save()
-        self._machine.coming = self._talk.coming
-        said = self._said(doing[0]) if self._machine.shows_progress(now) else None
-        self._do(
-            self._machine.tick(
-                vitals, doing, tail, now, can_save=can_save, progress=said
-            )
+        job, seconds = outbox.doing()
+        seen = Glance(
+            vitals=vitals,
+            job=job,
+            seconds=seconds,
+            can_save=outbox.can_save(),
+            progress=self._said(job) if self._machine.shows_progress(now) else None,
+            tail=tail,
         )
+        self._machine.coming = self._talk.coming
+        self._do(self._machine.tick(seen, now))
         if (answer := self._examiner.answer(self._worker, now)) is not None:
             self._do(self._machine.examined(*answer))
         if now - self._asked_for > _DRIVER_S:
             self._asked_for = now
             self._look_after_children()  # should their signals not get through
             self._orphan = self._reach.deserted()
-            if self._reach.seek(self._machine.silence(now), self._machine.interval):
+            presence = self._machine.presence
+            if self._reach.seek(presence.silence(now), presence.interval):
                 self._greet()
-        if self._orphan or self._machine.orphaned(now):
+        if self._orphan or self._machine.presence.orphaned(now):
             self._mourn(now)
 
     def _said(self, job: int | None) -> m.Progress | None:
