@@ -2,7 +2,8 @@
 
 The ledger knows no socket, clock or thread. What it is told is true in the order it
 is told; what it asks for is carried out in the order it asks. `Books` holds the
-state, `Staffing` decides how many runners there are, `Greeting` lets them in, `Supply`
+state, `Room` says how many runners there may be, `Staffing` sees to it that there are
+as many as are needed, `Greeting` lets them in, `Supply`
 decides which jobs they get, `Hearing` takes in what they say, and `Inquest` finds out
 what became of them.
 """
@@ -32,6 +33,7 @@ from gridmap.monitor.instructions import (
     Publish,
     Send,
 )
+from gridmap.monitor.room import Room
 from gridmap.monitor.speculation import Speculation
 from gridmap.monitor.staffing import Staffing
 from gridmap.monitor.succession import Succession
@@ -58,11 +60,12 @@ class Ledger:
 
     def __init__(self, policy: Policy, now: float = 0.0) -> None:
         self._books = Books(policy, now=now)
-        self._staffing = Staffing(self._books)
+        room = Room(self._books)
+        self._staffing = Staffing(self._books, room)
         self._inquest = Inquest(self._books, self._staffing)
-        self._supply = Supply(self._books, self._staffing)
+        self._supply = Supply(self._books, room, self._staffing)
         self._succession = Succession(self._books)
-        self._speculation = Speculation(self._books, self._staffing, self._supply)
+        self._speculation = Speculation(self._books, room, self._supply)
         self._hearing = Hearing(
             self._books, self._staffing, self._inquest, self._supply, self._speculation
         )

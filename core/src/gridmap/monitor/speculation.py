@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gridmap.monitor.books import Books
     from gridmap.monitor.fleet import Runner
     from gridmap.monitor.jobs import Grant, Group
-    from gridmap.monitor.staffing import Staffing
+    from gridmap.monitor.room import Room
     from gridmap.monitor.supply import Supply
 
 _HIRE_AGAIN_S: Final = 60.0
@@ -32,9 +32,9 @@ _SPEAKING: Final = (RunnerState.UP, RunnerState.SUSPECT)
 class Speculation:
     """Decides which jobs are begun a second time, and hears of those attempts."""
 
-    def __init__(self, books: Books, staffing: Staffing, supply: Supply) -> None:
+    def __init__(self, books: Books, room: Room, supply: Supply) -> None:
         self._books = books
-        self._staffing = staffing
+        self._room = room
         self._supply = supply
 
     # When ---------------------------------------------------------------------------
@@ -47,7 +47,7 @@ class Speculation:
         books = self._books
         if group.queued or books.closing or not group.open:
             return
-        if self._staffing.starving(group) is not None:
+        if self._room.starving(group) is not None:
             for second in books.seconds_of(group):
                 twins.drop(books, second, "dropped", "other jobs wait for its runner")
             return
@@ -86,7 +86,7 @@ class Speculation:
         early = books.now < max(group.hire_at, group.second_at)
         if early or known is None or group.dismissed or group.crew.awaited:
             return
-        if self._staffing.free(group) > 0:
+        if self._room.free(group) > 0:
             group.second_at = books.now + _HIRE_AGAIN_S
             books.hire(group, 1)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gridmap.monitor.books import Books
     from gridmap.monitor.fleet import Runner
     from gridmap.monitor.jobs import Group
+    from gridmap.monitor.room import Room
 
 FIRST_LOOK_S: Final = 3.0
 """How long runners may take to say hello before the scheduler is asked."""
@@ -36,9 +37,6 @@ MOST_REJECTIONS: Final = 10
 IDLE_S: Final = 30.0
 """How long a runner may be idle while its group only waits for its last jobs."""
 
-STARVING_S: Final = 60.0
-"""How long a group may lack runners before another group gives one up for it."""
-
 _KILLED_SOON_S: Final = 5.0
 """How long a runner that was told to end may take before it is killed."""
 
@@ -49,8 +47,9 @@ MOST_DOUBLINGS: Final = 7
 class Staffing:
     """Asks for runners and takes the superfluous out of the queue."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Books, room: Room) -> None:
         self._books = books
+        self._room = room
 
     def expect(self, group: Group) -> None:
         """Jobs were added; where more may follow, let them come before asking.
@@ -69,7 +68,7 @@ class Staffing:
             if group.queued:
                 self.staff(group)
             else:
-                self._fed(group)
+                self._room.fed(group)
 
     def let_go(self, group: Group) -> None:
         """Let runners go that have nothing to do and will have nothing.
@@ -156,101 +155,24 @@ class Staffing:
         crew = group.crew
         wanted = math.ceil(group.open / share) - crew.living
         waiting = math.ceil(group.queued / share) - crew.awaited
-        free = self.free(group)
+        free = self._room.free(group)
         full = free <= 0
         if (full and not crew.living) or (crew.awaited and not crew.up):
             self._make_room(group, full=full)
-            free = self.free(group)
-        lacking = min(wanted, waiting, free)
+            free = self._room.free(group)
         if crew.up:
-            self._fed(group)
-        return lacking
-
-    def may_grow(self, group: Group) -> bool:
-        """Tell whether there may be more runners than there are, and jobs for them."""
-        return group.crew.living < group.open and self.free(group) > 0
-
-    def _fed(self, group: Group) -> None:
-        if group.starved_since is not None:
-            group.starved_since = None
-            if group in self._books.starving:
-                self._books.starving.remove(group)
-
-    def free(self, group: Group) -> int:
-        """Return how many more runners there may be for a group."""
-        policy, capabilities = self._books.policy, self._books.capabilities
-        fleet, starving = self._books.fleet, self.starving(group)
-        taken, cores = fleet.crew.living, fleet.cores.living
-        if starving is not None:
-            # What becomes free is kept, lest cores that go one by one never suffice.
-            taken, cores = taken + 1, cores + starving.resources.cores
-        if policy.max_workers is not None:
-            return policy.max_workers - taken
-        free = policy.most_workers - taken
-        largest = capabilities.largest_fleet if capabilities else None
-        if largest is None:
-            return free
-        room = (largest - cores) // group.resources.cores
-        # One that asks for more than there is has to be tried all the same.
-        return min(free, room if cores else max(room, 1))
-
-    def starving(self, group: Group) -> Group | None:
-        """Return another group that runners of this one are to make room for.
-
-        It is the one that has lacked a runner longest, and for long. One whose runner is
-        in the scheduler's queue, or that is not to ask again yet, has no use for more.
-        """
-        books = self._books
-        for other in books.starving:  # the longest first
-            since = other.starved_since
-            long = since is not None and books.now - since > STARVING_S
-            asks = not other.crew.living and other.hire_at <= books.now
-            if long and asks and other.queued:
-                return None if other is group else other
-        return None
+            self._room.fed(group)
+        return min(wanted, waiting, free)
 
     def _make_room(self, group: Group, *, full: bool) -> None:
-        """Let another group's runner go for a group that has none: one not missed.
-
-        Args:
-            group: The group.
-            full: Whether the run has all the runners it may have; else it is the
-                scheduler that may have no room for more.
-        """
-        books = self._books
-        if group.starved_since is None:
-            group.starved_since = books.now
-        if full and not group.crew.living and group not in books.starving:
-            books.starving.append(group)
-        if not full and books.now - group.starved_since < STARVING_S:
+        """Let another group's runner go for a group that has none; see `Room`."""
+        spare = self._room.give_up(group, full=full)
+        if spare is None:
             return
-        for other in books.jobs.groups.values():
-            if other is not group and other.idle and not other.queued:
-                self.dismiss(books.fleet.runners[next(iter(other.idle))])
-                return
-        if not full or group.crew.living:
-            return
-        others = [r for r in books.fleet if r.group is not group]
-        queued = [r for r in others if r.state is RunnerState.QUEUED]
-        # The newest of them: the others may be about to come.
-        spare = max(queued, key=lambda r: (r.group.crew.living, r.number), default=None)
-        if spare is None or spare.group.crew.living <= 1:
-            return
-        if self._fits(group, instead=spare):
+        if spare.state is RunnerState.QUEUED:
             self.kill([spare])
-
-    def _fits(self, group: Group, *, instead: Runner) -> bool:
-        """Tell whether a runner finds room where another one goes.
-
-        If it did not, that one's own group would ask for another in its place, which
-        would be killed likewise, and so for ever.
-        """
-        policy, capabilities = self._books.policy, self._books.capabilities
-        largest = capabilities.largest_fleet if capabilities else None
-        if policy.max_workers is not None or largest is None:
-            return True
-        left = largest - self._books.fleet.cores.living
-        return group.resources.cores <= left + instead.group.resources.cores
+        else:
+            self.dismiss(spare)
 
     def dismiss(self, runner: Runner, *, now: bool = False) -> None:
         """Tell a runner that is up to end itself."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gridmap.monitor.books import Books
     from gridmap.monitor.fleet import Runner
     from gridmap.monitor.jobs import Grant, Group, Span
+    from gridmap.monitor.room import Room
     from gridmap.monitor.staffing import Staffing
 
 _ALL: Final = 2**53
@@ -34,8 +35,9 @@ _MARGIN_S: Final = 5.0
 class Supply:
     """Who gets which jobs, and when."""
 
-    def __init__(self, books: Books, staffing: Staffing) -> None:
+    def __init__(self, books: Books, room: Room, staffing: Staffing) -> None:
         self._books = books
+        self._room = room
         self._staffing = staffing
 
     def dispatch(self, group: Group, *, evenly: bool = False) -> None:
@@ -66,7 +68,7 @@ class Supply:
         if runner.second is not None:
             return
         # A runner that waited long in the queue is not let go before its first job.
-        starving = self._staffing.starving(group) if runner.given else None
+        starving = self._room.starving(group) if runner.given else None
         while (
             not starving
             and group.queued
@@ -194,7 +196,7 @@ class Supply:
         if not group.loaded or group.queued or books.closing:
             return
         patience_s = 0.0 if group.idle else _HIRE_S
-        if not group.idle and not self._staffing.may_grow(group):
+        if not group.idle and not self._room.may_grow(group):
             return
         for grant in list(group.loaded.values()):  # the oldest first
             late_s = books.now - grant.at - patience_s
