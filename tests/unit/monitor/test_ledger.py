@@ -542,31 +542,6 @@ def test_a_runner_that_is_absent_but_speaks_is_alive() -> None:
     assert desk.ledger.settled
 
 
-def test_a_worker_that_dies_after_hello_is_a_failed_start() -> None:
-    """However often runners say hello: when none ever works, it is over."""
-    desk = Desk(max_workers=1, resubmits=3)
-    desk.add(2)
-    for _ in range(20):
-        desk.tick(31.0)
-        for peer in desk.start():
-            desk.hear(peer, m.Goodbye(number=1, reason="broken", text="no memory"))
-        if desk.ledger.settled:
-            break
-    assert desk.verdicts() == dict.fromkeys((0, 1), "environment broken")
-
-
-def test_failures_without_end_do_not_break_the_arithmetic() -> None:
-    """One node of many is broken for years while others work."""
-    desk = Desk(max_workers=2)
-    desk.add(9)
-    for _ in range(1100):
-        desk.books.jobs.group(PLAIN).start_failures += 1
-    desk.start()
-    peer = desk.hello(b.Handle("2"))
-    desk.hear(peer, m.Goodbye(number=1, reason="broken"))
-    assert desk.books.jobs.group(PLAIN).hire_at < desk.now + 60.0
-
-
 def test_who_hangs_up_without_goodbye_may_be_there_still() -> None:
     """A process that hangs loses its connection too, and keeps its slot."""
     desk = Desk(max_workers=1)
@@ -709,27 +684,6 @@ def test_a_rejection_that_we_brought_about_is_mended() -> None:
     desk.reject(transient=False)
     desk.tick(1.0)
     assert not desk.verdicts()
-    (submission,) = desk.take(i.SubmitRunners)
-    assert not submission.avoid
-
-
-def test_waiting_for_nodes_that_are_avoided_has_an_end() -> None:
-    """It may be that there is no other."""
-    desk = Desk(max_workers=1)
-    desk.books.jobs.group(PLAIN).avoid = frozenset({"node1"})
-    desk.add(1)
-    (handle,) = desk.accept()
-    for _ in range(40):
-        desk.tick(10.0)
-        if desk.take(i.Look):
-            seen = {handle: b.Seen(state=b.SeenState.QUEUED)}
-            observed = b.Observed(seen=seen)
-            asked = frozenset({handle})
-            desk.tell(f.Looked(asked=asked, observation=observed, at=desk.now))
-        if desk.take(i.KillRunners):
-            break
-    desk.tell(f.KillAnswered(results={handle: b.Killed.KILLED}))
-    desk.tick(1.0)
     (submission,) = desk.take(i.SubmitRunners)
     assert not submission.avoid
 

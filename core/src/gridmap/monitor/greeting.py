@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gridmap.monitor.fleet import Runner
     from gridmap.monitor.inquest import Inquest
     from gridmap.monitor.jobs import Group
+    from gridmap.monitor.starting import Starting
     from gridmap.monitor.succession import Succession
     from gridmap.monitor.supply import Supply
 
@@ -32,9 +33,15 @@ class Greeting:
     """Answers hellos."""
 
     def __init__(
-        self, books: Books, inquest: Inquest, supply: Supply, succession: Succession
+        self,
+        books: Books,
+        starting: Starting,
+        inquest: Inquest,
+        supply: Supply,
+        succession: Succession,
     ) -> None:
         self._books = books
+        self._starting = starting
         self._inquest = inquest
         self._supply = supply
         self._succession = succession
@@ -78,7 +85,7 @@ class Greeting:
                 statement = Statement(
                     witness=Witness.RUNNER, text=text, cause=Cause.ENVIRONMENT_BROKEN
                 )
-                self._inquest.broken(runner, statement)
+                self._starting.broken(runner, statement)
         else:
             self._admit(runner, peer, hello)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gridmap.monitor.jobs import Grant
     from gridmap.monitor.speculation import Speculation
     from gridmap.monitor.staffing import Staffing
+    from gridmap.monitor.starting import Starting
     from gridmap.monitor.supply import Supply
 
 _ASK_WHERE: Final = 0.75
@@ -45,12 +46,14 @@ class Hearing:
         self,
         books: Books,
         staffing: Staffing,
+        starting: Starting,
         inquest: Inquest,
         supply: Supply,
         speculation: Speculation,
     ) -> None:
         self._books = books
         self._staffing = staffing
+        self._starting = starting
         self._inquest = inquest
         self._supply = supply
         self._speculation = speculation
@@ -129,7 +132,7 @@ class Hearing:
             return
         if runner.job is None:
             if idle > policy.stall_s:
-                self._inquest.idles(runner, idle)
+                self._starting.idles(runner, idle)
                 self._supply.dispatch(runner.group)
         elif runner.asked_at is None:
             self._ask_where(runner)
@@ -335,7 +338,7 @@ class Hearing:
         statement = diagnosis.from_goodbye(goodbye)
         self._keep_only(runner, goodbye.job)
         if goodbye.reason == "broken":
-            self._inquest.broken(runner, statement)
+            self._starting.broken(runner, statement)
             return
         stopping = runner.state is RunnerState.STOPPING
         if runner.restarting is not None or (

@@ -3,7 +3,7 @@
 The ledger knows no socket, clock or thread. What it is told is true in the order it
 is told; what it asks for is carried out in the order it asks. `Books` holds the
 state, `Room` says how many runners there may be, `Staffing` sees to it that there are
-as many as are needed, `Greeting` lets them in, `Supply`
+as many as are needed, `Starting` that they start, `Greeting` lets them in, `Supply`
 decides which jobs they get, `Hearing` takes in what they say, and `Inquest` finds out
 what became of them.
 """
@@ -36,6 +36,7 @@ from gridmap.monitor.instructions import (
 from gridmap.monitor.room import Room
 from gridmap.monitor.speculation import Speculation
 from gridmap.monitor.staffing import Staffing
+from gridmap.monitor.starting import Starting
 from gridmap.monitor.succession import Succession
 from gridmap.monitor.supply import Supply
 from gridmap.protocol import messages as m
@@ -60,18 +61,17 @@ class Ledger:
 
     def __init__(self, policy: Policy, now: float = 0.0) -> None:
         self._books = Books(policy, now=now)
-        room = Room(self._books)
-        self._staffing = Staffing(self._books, room)
-        self._inquest = Inquest(self._books, self._staffing)
-        self._supply = Supply(self._books, room, self._staffing)
-        self._succession = Succession(self._books)
-        self._speculation = Speculation(self._books, room, self._supply)
+        books, room = self._books, Room(self._books)
+        self._staffing = staffing = Staffing(books, room)
+        starting = Starting(books, staffing)
+        self._inquest = inquest = Inquest(books, staffing, starting)
+        self._supply = supply = Supply(books, room, staffing)
+        self._succession = Succession(books)
+        self._speculation = Speculation(books, room, supply)
         self._hearing = Hearing(
-            self._books, self._staffing, self._inquest, self._supply, self._speculation
+            books, staffing, starting, inquest, supply, self._speculation
         )
-        self._greeting = Greeting(
-            self._books, self._inquest, self._supply, self._succession
-        )
+        self._greeting = Greeting(books, starting, inquest, supply, self._succession)
         self._ticked = now
         self._away = (now, now)
         self._restored = False
