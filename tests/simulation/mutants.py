@@ -17,6 +17,7 @@ from gridmap.lifecycle import JobStep
 from gridmap.monitor import diagnosis, testimony, twins
 from gridmap.monitor import instructions as i
 from gridmap.monitor.books import Books
+from gridmap.monitor.cancellation import Cancellation
 from gridmap.monitor.doubles import Doubles
 from gridmap.monitor.fleet import Runner
 from gridmap.monitor.hearing import Hearing
@@ -208,7 +209,7 @@ MUTANTS = (
     Mutant("hold a stop of our own against runners", Ledger, "_tick", _no_hiccup, 1500),
     Mutant("a person's kill is a crash", diagnosis, "_ENDINGS", _person_unknown),
     Mutant("forget earlier lives", Runner, "begin_again", _no_past, 1500),
-    Mutant("cancel only what waits", Ledger, "_cancel_granted", _never),
+    Mutant("cancel only what waits", Cancellation, "_end_granted", _never),
     Mutant("do not kill what lingers", Parting, "linger", _never),
     Mutant("runners do not keep what they said", Outbox, "keep", _never),
     Mutant("jobs of a dead worker are lost", Workload, "_take_back", _never),

@@ -13,12 +13,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from gridmap.backend import Handle, NotAsked
-from gridmap.events import JobsCancelled, JobsQueued, JobsRestored
+from gridmap.events import JobsQueued, JobsRestored
 from gridmap.journal import entries as e
-from gridmap.lifecycle import JobState, JobStep, RunnerState, RunnerStep
+from gridmap.lifecycle import JobState, RunnerState, RunnerStep
 from gridmap.monitor import facts as f
-from gridmap.monitor import killing, restoration
+from gridmap.monitor import restoration
 from gridmap.monitor.books import Books
+from gridmap.monitor.cancellation import Cancellation
 from gridmap.monitor.greeting import Greeting
 from gridmap.monitor.hearing import Hearing
 from gridmap.monitor.inquest import DOUBTFUL_BEATS, Inquest
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gridmap.monitor.fleet import Runner
-    from gridmap.monitor.jobs import Grant
     from gridmap.monitor.past import Restored
     from gridmap.monitor.policy import Policy
 
@@ -66,6 +66,7 @@ class Ledger:
         starting = Starting(books, staffing)
         self._inquest = inquest = Inquest(books, staffing, starting)
         self._supply = supply = Supply(books, room, staffing)
+        self._cancellation = Cancellation(books, staffing, supply)
         self._succession = Succession(books)
         self._speculation = Speculation(books, room, supply)
         self._hearing = Hearing(
@@ -79,8 +80,8 @@ class Ledger:
         self._facts: dict[type[f.Fact], Callable[[Any], None]] = {
             f.BackendReady: self._backend_ready,
             f.JobsAdded: self._jobs_added,
-            f.JobsCancelled: self._jobs_cancelled,
-            f.JobsKilled: self._jobs_killed,
+            f.JobsCancelled: self._cancellation.cancel,
+            f.JobsKilled: self._cancellation.kill,
             f.Watched: self._watched,
             f.Sealed: self._sealed,
             f.Heard: self._heard,
@@ -203,39 +204,6 @@ class Ledger:
         self._staffing.expect(group)
         if not fact.more:
             self._staffing.staff_all()
-
-    def _jobs_cancelled(self, fact: f.JobsCancelled) -> None:
-        jobs, first, stop = self._books.jobs, fact.first, fact.stop
-        self._books.publish(JobsCancelled, first=first, stop=stop)
-        for job in range(first, stop):  # first those that a runner could be given
-            state = JobState(jobs.states[job])
-            if state in (JobState.QUEUED, JobState.DELAYED):
-                group = jobs.group_of(job)
-                group.queued -= state is JobState.QUEUED
-                jobs.end(group, job, job + 1, JobStep.CANCEL)
-        if jobs.states.count(JobState.GRANTED, first, stop):
-            grants = jobs.grants.values()
-            for grant in [g for g in grants if g.span.meets(first, stop)]:
-                self._cancel_granted(grant, first, stop)
-        for group in jobs.groups.values():
-            if not group.queued:
-                group.waiting.clear()
-            self._staffing.drop_surplus(group)
-
-    def _jobs_killed(self, fact: f.JobsKilled) -> None:
-        killing.kill_jobs(self._books, self._supply, fact)
-        for group in self._books.jobs.groups.values():
-            self._staffing.drop_surplus(group)
-
-    def _cancel_granted(self, grant: Grant, first: int, stop: int) -> None:
-        books, runner = self._books, self._books.fleet.runners[grant.runner]
-        runs = list(grant.runs(first, stop))
-        for run_first, run_stop in runs:
-            books.settle(grant, run_first, run_stop)
-            books.jobs.end(grant.group, run_first, run_stop, JobStep.CANCEL)
-            self._supply.revoke(runner, grant.number, run_first, run_stop)
-        if runs:
-            self._supply.supply(runner)
 
     def _watched(self, fact: f.Watched) -> None:
         books = self._books
