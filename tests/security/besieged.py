@@ -50,9 +50,9 @@ class Siege:
     @property
     def directory(self) -> Path:
         """The run's directory."""
-        opened = self.monitor._opened
-        assert opened is not None
-        return opened.directory.path
+        engine = self.monitor._engine
+        assert engine is not None
+        return engine.opened.directory.path
 
     @property
     def file(self) -> ConnectionFile:

@@ -114,7 +114,9 @@ def test_another_user_finds_no_secret(
 def check_texts(run: Siege, key: str) -> None:
     """Look at what a person might print, and at what lies in the run's directory."""
     settings, _ = load_settings({})
-    opened = run.monitor._opened
+    engine = run.monitor._engine
+    assert engine is not None
+    opened = engine.opened
     for thing in (run.file, opened, run.monitor.settings, settings, run.events):
         assert key not in f"{thing!r}{thing}"
     for path in run.directory.rglob("*"):

@@ -249,20 +249,21 @@ def working_directory() -> str:
         return str(Path.home())
 
 
-def job_path(function: Callable[..., Any]) -> str:
+def job_path(function: Callable[..., Any] | None) -> str:
     """Return the directory from which a function's module can be imported.
 
     Args:
-        function: The function; partials are looked through.
+        function: The function; partials are looked through. None: one of ``__main__``.
 
     Returns:
         The directory of its top-level module, if that is the user's own; that of the
         script, or the working directory, for functions of ``__main__`` and for
         installed packages, which every node has to have anyway.
     """
-    while hasattr(function, "func"):
-        function = function.func
-    name = getattr(function, "__module__", None) or "__main__"
+    called: Any = function
+    while hasattr(called, "func"):
+        called = called.func
+    name = getattr(called, "__module__", None) or "__main__"
     module = sys.modules.get(name)
     file = getattr(module, "__file__", None)
     if name != "__main__" and file is not None:

@@ -6,6 +6,7 @@ those take as long to import what they need.
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 import time
@@ -20,6 +21,7 @@ from gridmap.monitor import facts
 from gridmap.monitor.apart import Apart
 from gridmap.monitor.errands import ErrandRunner
 from gridmap.monitor.instructions import SubmitRunners
+from gridmap.monitor.intake import Intake
 from gridmap.monitor.keeping import make_keeper
 from gridmap.monitor.ledger import Ledger
 from gridmap.monitor.neighbours import Neighbours
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from gridmap.monitor.plan import RunPlan
     from gridmap.monitor.resumption import Resumption
     from gridmap.monitor.surroundings import Surroundings
+    from gridmap.plugins import RunPlugins
     from gridmap.resources import Resources
 
 _log = logging.getLogger(__name__)
@@ -49,7 +52,9 @@ class Engine:
     """The parts of one open run, put together.
 
     Attributes:
+        opened: The run.
         store: What its jobs are made of.
+        intake: Where jobs are handed in.
     """
 
     def __init__(
@@ -68,7 +73,7 @@ class Engine:
             resumption: What is to be done besides, if it has a name to resume it by.
         """
         settings = plan.settings
-        self._opened, self._plan, self._resumption = opened, plan, resumption
+        self.opened, self._plan, self._resumption = opened, plan, resumption
         keeper = None
         if resumption is None:  # a journal has all inputs
             keeper = make_keeper(settings, surroundings, plan.job_path)
@@ -101,6 +106,13 @@ class Engine:
             resumption.log if resumption else None,
         )
         self._errands = ErrandRunner(opened.plugins, opened.launch, self._service.tell)
+        self.intake = Intake(
+            self.store,
+            self._service.tell,
+            functools.partial(_check, opened.plugins, self._errands),
+            plan.rules,
+            resumption,
+        )
 
     def start(
         self,
@@ -113,7 +125,7 @@ class Engine:
             surround: See `JobMonitor.surround`.
             watch: See `JobMonitor.watch`.
         """
-        opened, plan = self._opened, self._plan
+        opened, plan = self.opened, self._plan
         parked: Sequence[Parked] = ()
         if self._resumption is not None:
             parked = self._resumption.restore(
@@ -140,15 +152,6 @@ class Engine:
         """Tell the rules something, from any thread; returns at once."""
         self._service.tell(fact)
 
-    def check(self, resources: Resources) -> None:
-        """Let the backend refuse what it cannot put to its scheduler.
-
-        Raises:
-            InvalidRequestError: If it cannot.
-        """
-        probe = SubmitRunners(runners=(1,), resources=resources, avoid=frozenset())
-        self._opened.plugins.render(self._errands.batch(probe, probe.runners))
-
     # The end ------------------------------------------------------------------------
 
     def end_runners(self, *, kill: bool) -> None:
@@ -161,7 +164,7 @@ class Engine:
             _log.error(
                 "runners of run %s may still be there: the scheduler did not "
                 "confirm their end within %g s",
-                self._opened.directory.name,
+                self.opened.directory.name,
                 _FORCED_S,
             )
 
@@ -177,7 +180,7 @@ class Engine:
         finally:
             self._watch.tell(
                 RunEnded(
-                    run=self._opened.token,
+                    run=self.opened.token,
                     at=_now(),
                     error=None if error is None else plugins.describe(error),
                     queries=queries,
@@ -190,6 +193,12 @@ class Engine:
     def failed(self) -> bool:
         """Whether a job ended badly for good."""
         return self._recorder.failed
+
+
+def _check(run: RunPlugins, errands: ErrandRunner, resources: Resources) -> None:
+    """Let the backend refuse what it cannot put to its scheduler."""
+    probe = SubmitRunners(runners=(1,), resources=resources, avoid=frozenset())
+    run.render(errands.batch(probe, probe.runners))
 
 
 def _policy(

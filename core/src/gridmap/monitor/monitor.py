@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from typing import TYPE_CHECKING, Any
 
 from gridmap.arguments import check_count, check_mapping, check_text
@@ -20,12 +19,12 @@ from gridmap.monitor.opening import (
     refuse_nested,
 )
 from gridmap.monitor.outcomes import Outcomes, Sink
-from gridmap.monitor.plan import RunPlan
+from gridmap.monitor.plan import RunPlan, settings_for
 from gridmap.monitor.store import encode_apart
 from gridmap.monitor.surroundings import Surroundings
+from gridmap.monitor.watchers import Watchers
 from gridmap.resources import Resources
 from gridmap.retry import RetryRules, make_rules
-from gridmap.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from gridmap.monitor.resumption import Resumption
     from gridmap.payload import Parcel
     from gridmap.plugins import InstalledBackend
+    from gridmap.settings import Settings
 
 
 class JobMonitor:
@@ -118,15 +118,12 @@ class JobMonitor:
         max_workers = check_count("max_workers", max_workers)
         jobs_per_runner = check_count("jobs_per_runner", jobs_per_runner)
         named = backend if isinstance(backend, str) else None
-        given = {"backend": named, "temp_dir": temp_dir, **(settings or {})}
-        if max_workers is not None:
-            given["max_workers"] = max_workers
-        if temp_dir is not None and given.get("run_directory") is None:
-            # An argument comes before a run_directory from elsewhere.
-            given["run_directory"] = load_settings(
-                {"temp_dir": temp_dir}, environ={}, directory="/"
-            )[0].runs()
-        self.settings: Settings = load_settings(given)[0]
+        self.settings: Settings = settings_for(
+            backend=named,
+            temp_dir=temp_dir,
+            max_workers=max_workers,
+            settings=settings or {},
+        )
         refuse_nested(self.settings)
         self._backend = choose_backend(
             self.settings.backend if named or backend is None else backend,
@@ -137,7 +134,7 @@ class JobMonitor:
         self._plan = RunPlan(
             name=name,
             settings=self.settings,
-            job_path=job_path(function or _nothing),
+            job_path=job_path(function),
             jobs_per_runner=jobs_per_runner,
             rules=make_rules(retry),
             sink=sink or self.outcomes,
@@ -147,14 +144,11 @@ class JobMonitor:
         )
         self._resumption = _resumption(resume, keep_failures, terms)
         self._surroundings: list[Surroundings] = []
-        self._jobs = 0
-        self._lock = threading.Lock()
-        # Who opens a page wants to see it move.
-        self._looks = [_Look(output=False)] if self.settings.dashboard else []
-        self._checked: set[Resources] = set()
-        self._opened: Opened | None = None
+        self._watchers = Watchers()
         self._engine: Engine | None = None
         self._desk: Desk | None = None
+        if self.settings.dashboard:  # who opens a page wants to see it move
+            self.watch()
 
     # Opening and closing ------------------------------------------------------------
 
@@ -182,32 +176,24 @@ class JobMonitor:
         try:
             engine = self._start(opened)
         except BaseException:
-            opened.socket.close(0.0)
-            if opened.bulk is not None:
-                opened.bulk.close()
-            opened.plugins.close()
+            opened.abandon()
             self._leave(opened, keep_logs=False)
             raise
-        self._opened, self._engine = opened, engine
+        self._engine = engine
         self._desk = opened.plugins.context.desk
-        if self._looks:
-            self._tell_watched()
+        self._watchers.open(engine.tell)
 
     def _open(self) -> Opened:
         self._surroundings.clear()
-        if self._resumption is not None:
-            return self._resumption.open(
-                self._backend,
-                self.settings,
-                name=self._plan.name,
-                job_path=self._plan.job_path,
-                surroundings=self._surroundings,
-            )
-        return open_run(
-            self._backend,
+        backend, name, job_path = self._backend, self._plan.name, self._plan.job_path
+        if self._resumption is None:
+            return open_run(backend, self.settings, name=name, job_path=job_path)
+        return self._resumption.open(
+            backend,
             self.settings,
-            name=self._plan.name,
-            job_path=self._plan.job_path,
+            name=name,
+            job_path=job_path,
+            surroundings=self._surroundings,
         )
 
     def _start(self, opened: Opened) -> Engine:
@@ -240,10 +226,10 @@ class JobMonitor:
                 letting runners end by themselves.
             error: What the run ended with, for observers.
         """
-        opened, self._opened = self._opened, None
         engine, self._engine = self._engine, None
-        if opened is None or engine is None:
+        if engine is None:
             return
+        self._watchers.close()
         # Whoever cannot wait and interrupts one of these comes to the next.
         try:
             engine.end_runners(kill=kill)
@@ -254,7 +240,7 @@ class JobMonitor:
                 keep = self.settings.keep_logs
                 failed = engine.failed or error is not None
                 logs = keep == "always" or (keep == "failed" and failed)
-                self._leave(opened, keep_logs=logs)
+                self._leave(engine.opened, keep_logs=logs)
 
     def _leave(self, opened: Opened, *, keep_logs: bool) -> None:
         """Take away what the run kept, if nobody is to resume it."""
@@ -326,52 +312,18 @@ class JobMonitor:
             InvalidRequestError: If the scheduler cannot be asked for the resources.
             GridMapError: If the run is not open.
         """
-        engine = self._engine
-        if self._opened is None or engine is None:
+        if (engine := self._engine) is None:
             msg = "the monitor is not open: use it in a with statement"
             raise GridMapError(msg)
-        resources = resources or Resources()
-        if resources not in self._checked:
-            self._check(engine, resources)
-        digest = engine.store.functions.add(function)
-        with self._lock:
-            first = self._jobs
-            self._jobs = stop = first + len(inputs)
-            fresh = inputs
-            try:
-                if self._resumption is not None:
-                    fresh = self._resumption.fresh(first, function, inputs)
-                jobs = range(stop - len(fresh), stop)
-                engine.store.add_inputs(jobs.start, fresh)
-            except BaseException:
-                engine.store.functions.need(digest, -1)
-                raise
-            engine.store.called(jobs, digest, surroundings)
-            if jobs:
-                added = facts.JobsAdded(
-                    first=jobs.start,
-                    stop=stop,
-                    function=digest,
-                    resources=resources,
-                    surroundings=surroundings,
-                    more=more,
-                    final=final,
-                    names=tuple(names[-len(jobs) :]),
-                )
-                if self._resumption is not None:
-                    self._resumption.added(added, fresh)
-                engine.tell(added)
-            elif final:
-                engine.tell(facts.Sealed())
-        return range(first, stop)
-
-    def _check(self, engine: Engine, resources: Resources) -> None:
-        """Let the backend refuse what it cannot put to its scheduler, once a kind."""
-        engine.check(resources)
-        for rule in self._plan.rules:
-            for request in rule.requests(resources):
-                engine.check(request)
-        self._checked.add(resources)
+        return engine.intake.add(
+            function,
+            inputs,
+            resources or Resources(),
+            surroundings=surroundings,
+            more=more,
+            final=final,
+            names=names,
+        )
 
     def surround(self, environment: Mapping[str, str], directory: str) -> int:
         """Return the number of these surroundings, for `add`.
@@ -381,7 +333,8 @@ class JobMonitor:
             directory: Working directory.
         """
         variables: dict[str, str | None] = {**encodable(environment)}
-        if self._opened is not None and self._opened.capabilities.reach is Reach.HOST:
+        engine = self._engine
+        if engine is not None and engine.opened.capabilities.reach is Reach.HOST:
             variables |= not_inherited(os.environ, environment)
         around = Surroundings(variables, directory, own_path())
         if around not in self._surroundings:
@@ -400,8 +353,8 @@ class JobMonitor:
 
     def _tell(self, fact: facts.Fact) -> None:
         """Tell the rules something, if the run is open."""
-        if self._opened is not None and self._engine is not None:
-            self._engine.tell(fact)
+        if (engine := self._engine) is not None:
+            engine.tell(fact)
 
     def watch(self, *, output: bool = False) -> Callable[[], None]:
         """Have runners say within a second what else they say with heartbeats.
@@ -416,24 +369,7 @@ class JobMonitor:
         Returns:
             What is to be called when one looks no more.
         """
-        look = _Look(output)
-        with self._lock:
-            self._looks.append(look)
-        self._tell_watched()
-
-        def look_no_more() -> None:
-            with self._lock:
-                if look in self._looks:
-                    self._looks.remove(look)
-            self._tell_watched()
-
-        return look_no_more
-
-    def _tell_watched(self) -> None:
-        with self._lock:
-            live = bool(self._looks)
-            output = any(look.output for look in self._looks)
-            self._tell(facts.Watched(live=live, output=output))
+        return self._watchers.watch(output=output)
 
     @property
     def known(self) -> int:
@@ -451,13 +387,6 @@ class JobMonitor:
         return {} if self._desk is None else self._desk.counts
 
 
-class _Look:
-    """One who watches the run."""
-
-    def __init__(self, output: bool) -> None:
-        self.output = output
-
-
 def _resumption(
     name: str | None, keep_failures: bool, terms: object
 ) -> Resumption | None:
@@ -468,10 +397,3 @@ def _resumption(
     )
 
     return Resumption(name, keep_failures=keep_failures, terms=terms)
-
-
-def _nothing() -> None:
-    """Stand for a function of the script's own."""
-
-
-_nothing.__module__ = "__main__"

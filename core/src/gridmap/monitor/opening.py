@@ -69,6 +69,13 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     evidence: Evidence
     bulk: BulkServer | None
 
+    def abandon(self) -> None:
+        """Let go of what was opened, where there will be no monitor; files stay."""
+        self.socket.close(0.0)
+        if self.bulk is not None:
+            self.bulk.close()
+        self.plugins.close()
+
 
 def refuse_nested(settings: Settings) -> None:
     """Refuse a run inside of a job, unless the user asked for it.
