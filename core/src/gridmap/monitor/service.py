@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from gridmap import payload
-from gridmap.errors import LocalProtocolError, RemoteProtocolError
+from gridmap.errors import RemoteProtocolError
 from gridmap.events import JobFailed, RunnerPending, RunnersRejected
 from gridmap.journal import entries as e
 from gridmap.monitor import facts
 from gridmap.monitor import instructions as i
 from gridmap.monitor.alarm import Alarm
 from gridmap.monitor.gate import Gate
+from gridmap.monitor.incoming import Incoming
+from gridmap.monitor.outgoing import Outgoing
 from gridmap.monitor.shortage import shortage
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
@@ -53,8 +55,6 @@ _PARTING_S: Final = 1.0
 _WRITING_S: Final = 10.0
 """How long the end of a run waits for its journal."""
 
-_TRACEBACK_CHARACTERS: Final = 10_000
-
 
 class MonitorService:
     """The monitor's thread."""
@@ -83,11 +83,11 @@ class MonitorService:
         self._woken = False
         self._sessions: dict[bytes, SessionState] = {}
         self._connections: dict[bytes, int] = {}
-        # Functions by peer, and whether it is sure to have them.
-        self._sent: dict[bytes, dict[bytes, bool]] = {}
-        self._batch: payload.Batch | None = None
-        self._first = 0
-        self._content: list[payload.Frame] | None = None
+        self._outgoing = Outgoing(socket, store, neighbours, apart)
+        # What the journal may still be writing is not the user's to write to.
+        self._incoming = Incoming(
+            neighbours, apart, socket.message_bytes, writable=journal is None
+        )
         self._parting: set[bytes] = set()
         self._alarm = Alarm(socket.counters, journal, apart)
         self._ticked = 0.0
@@ -212,7 +212,7 @@ class MonitorService:
             if warning := self._alarm.ring(now):
                 _log.warning("%s", warning)
         for digest in self._store.functions.forget_idle():
-            self._discard(digest)
+            self._outgoing.discard(digest)
         self._gate.turn()
 
     def _feed(self, fact: facts.Fact) -> None:
@@ -223,15 +223,12 @@ class MonitorService:
         """Take in what a runner left behind, by the rules for what it says."""
         try:
             for message, frames in parked.messages:
-                if isinstance(message, m.Report):
-                    self._batch = payload.Batch.read(frames)
-                    self._first = message.first
-                elif isinstance(message, m.Checkpoint):
-                    self._content = payload.encode(frames, "none")
+                self._incoming.unpark(frames, message)
                 self._feed(facts.Parked(nonce=parked.nonce, message=message))
-                self._batch = self._content = None
         except RemoteProtocolError as error:
             _log.warning("what runner %s left is not usable: %s", parked.nonce, error)
+        finally:
+            self._incoming.clear()
         self._gate.turn()
         self._gate.do(parked.drop)
 
@@ -270,10 +267,10 @@ class MonitorService:
             self._socket.send(peer, [codec.encode(refusal)])
             self._feed(facts.Disconnected(peer=peer))
         finally:
-            self._batch = self._content = None
+            self._incoming.clear()
 
     def _open(self, received: Received, message: m.Report | m.Checkpoint) -> bool:
-        """Decompress a payload, if its sender holds the jobs that it is of.
+        """Open a payload, if its sender holds the jobs that it is of.
 
         Returns:
             Whether the message can be heard; else it will be said again in full.
@@ -281,24 +278,14 @@ class MonitorService:
         peer = received.peer
         if not self._ledger.expects(peer, message):
             return True
-        # What the journal may still be writing is not the user's to write to.
-        writable = not self._gate.journaled
-        fetch = self._neighbours.fetching(peer, writable=writable)
-        bring = self._apart.bringing(peer, writable=writable)
-        most = self._socket.message_bytes
         try:
-            frames = payload.decode(received.frames[1:], most, fetch, bring)
+            self._incoming.open(received, message)
         except OSError as error:
             _log.info("a frame that a runner refers to cannot be had: %s", error)
             self._neighbours.part(peer)
             self._apart.part(peer)
             self._socket.send(peer, [codec.encode(m.Plain())])
             return False
-        if isinstance(message, m.Report):
-            self._batch = _opened(frames, message.count)
-            self._first = message.first
-        else:
-            self._content = _checked(received, frames, message.digest)
         return True
 
     def _end_session(self, peer: bytes) -> SessionState | None:
@@ -311,73 +298,29 @@ class MonitorService:
     # Acts ---------------------------------------------------------------------------
 
     def _send(self, send: i.Send) -> None:
-        message = send.message
-        if isinstance(message, m.Welcome):
-            known = self._sent.setdefault(send.peer, {})
-            known.update(dict.fromkeys(known, False))
-            message = msgspec.structs.replace(
-                message,
-                memory=send.peer in self._neighbours,
-                upload=self._apart.upload_key(send.peer),
-            )
-        if isinstance(message, m.Refuse):
+        if isinstance(send.message, m.Refuse):
             self._parting.add(send.peer)
-        self._socket.send(send.peer, [codec.encode(message)])
+        self._outgoing.say(send.peer, send.message)
 
     def _send_work(self, send: i.SendWork) -> None:
-        work = send.work
-        sent = self._sent.setdefault(send.peer, {})
-        neighbour = send.peer in self._neighbours
-        if not sent.get(work.function):
-            once = self._store.is_checkpoint(work.function)
-            content = codec.encode(m.Content(digest=work.function, once=once))
-            frames = self._store.function(work.function, neighbour=neighbour)
-            sendable = self._sendable(frames, send.peer)
-            if not self._socket.send(send.peer, [content, *sendable]):
-                self._inbox.append(facts.Unsent(grant=work.grant))
-                return
-            if not once:
-                sent[work.function] = True
-        stop = work.first + work.count
-        inputs = self._store.inputs(work.first, stop, neighbour=neighbour)
-        message = codec.encode(work)
-        sendable = self._sendable(inputs, send.peer)
-        if not self._socket.send(send.peer, [message, *sendable]):
-            self._inbox.append(facts.Unsent(grant=work.grant))
+        if not self._outgoing.work(send.peer, send.work):
+            self._inbox.append(facts.Unsent(grant=send.work.grant))
 
     def _drop(self, first: int, stop: int) -> None:
         """Forget inputs, behind work that may be waiting to be sent."""
         self._gate.do(lambda: self._store.drop(first, stop))
 
-    def _discard(self, digest: bytes) -> None:
-        """Have runners forget a function too: it may hold much of their memory."""
-        message = codec.encode(m.Discard(digest=digest))
-        for peer, sent in self._sent.items():
-            if sent.pop(digest, None) is not None:
-                self._socket.send(peer, [message])
-
-    def _sendable(
-        self, frames: list[payload.Frame], peer: bytes
-    ) -> list[bytes | memoryview]:
-        """Return encoded frames as they are sent to a peer."""
-        offer = self._apart.offering(peer)
-        if offer is not None:
-            frames = payload.refer(frames, offer)
-        return [memoryview(f) if isinstance(f, bytearray) else f for f in frames]
-
     def _forget(self, forget: i.Forget) -> None:
         # An unknown peer's next word must be Hello, so forgetting it shuts it out.
         if self._end_session(forget.peer) is SessionState.CLOSED:
             self._parting.add(forget.peer)
-        self._sent.pop(forget.peer, None)
+        self._outgoing.forget(forget.peer)
 
     def _deliver(self, deliver: i.Deliver) -> None:
-        if self._batch is None:
-            msg = f"jobs {deliver.first}-{deliver.stop - 1} delivered without a report"
-            raise LocalProtocolError(msg)
+        results = self._incoming.results
         stop = deliver.offset + deliver.stop - deliver.first
-        parcels = self._batch.pieces(deliver.offset, stop)
-        self._gate.note(_result(deliver), self._batch.take(deliver.offset, stop))
+        parcels = results.pieces(deliver.offset, stop)
+        self._gate.note(_result(deliver), results.take(deliver.offset, stop))
         if deliver.verdict is not None:
             self._store.failed(deliver.first)
         self._drop(deliver.first, deliver.stop)
@@ -388,12 +331,10 @@ class MonitorService:
         )
 
     def _keep_content(self, keep: i.KeepContent) -> None:
-        if self._content is None:
-            msg = "a checkpoint is to be kept that was not heard"
-            raise LocalProtocolError(msg)
-        self._store.keep(keep.digest, self._content)
+        content = self._incoming.checkpoint
+        self._store.keep(keep.digest, content)
         if self._gate.journaled:
-            frames = payload.decode(self._content, self._socket.message_bytes)
+            frames = payload.decode(content, self._socket.message_bytes)
             self._gate.note(e.Saved(job=keep.job, digest=keep.digest), frames)
 
     def _deliver_verdict(self, deliver: i.DeliverVerdict) -> None:
@@ -410,7 +351,9 @@ class MonitorService:
     def _publish(self, publish: i.Publish) -> None:
         event = publish.event
         if isinstance(event, JobFailed):
-            event = self._with_traceback(event)
+            text = self._incoming.traceback(event.job)
+            if text is not None:
+                event = msgspec.structs.replace(event, traceback=text)
         if isinstance(event, RunnerPending | RunnersRejected):
             self._warn(event)
         # As the user hears of a result: once it is written down.
@@ -428,15 +371,6 @@ class MonitorService:
             self._pending_reasons.add(event.reason)
             _log.warning("%s", event.why)
 
-    def _with_traceback(self, event: JobFailed) -> JobFailed:
-        """Return what is told of a job with where its exception was raised."""
-        place = event.job - self._first
-        if self._batch is None or not 0 <= place < len(self._batch):
-            return event
-        (parcel,) = self._batch.parcels(place, place + 1)
-        text = payload.read_traceback(parcel, _TRACEBACK_CHARACTERS)
-        return msgspec.structs.replace(event, traceback=text)
-
 
 def _result(deliver: i.Deliver) -> e.Entry:
     """Return what the journal says of results."""
@@ -444,28 +378,3 @@ def _result(deliver: i.Deliver) -> e.Entry:
         return e.Done(first=deliver.first, stop=deliver.stop)
     failure = deliver.failures[0] if deliver.failures else None
     return e.Ended(job=deliver.first, verdict=deliver.verdict, failure=failure)
-
-
-def _opened(frames: list[payload.Frame], count: int) -> payload.Batch:
-    """Return a report's payloads, checked before the ledger hears of it."""
-    batch = payload.Batch.read(frames)
-    if len(batch) != count:
-        msg = f"a report of {count} jobs with {len(batch)} payloads"
-        raise RemoteProtocolError(msg)
-    return batch
-
-
-def _checked(
-    received: Received, frames: list[payload.Frame], digest: bytes
-) -> list[payload.Frame]:
-    """Return a checkpoint's payload to be kept, once it is what its address says.
-
-    As it came, compressed perhaps; but what its sender only referred to ends with him.
-    """
-    if payload.digest(frames) != digest:
-        msg = "a checkpoint whose payload has another content address"
-        raise RemoteProtocolError(msg)
-    methods = bytes(received.frames[1])
-    if payload.REFERRED in methods or any(n & payload.APART for n in methods):
-        return payload.encode(frames, "none")
-    return list(received.frames[1:])
