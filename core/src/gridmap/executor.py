@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import atexit
 import collections
-import contextlib
 import itertools
-import threading
 import time
 import weakref
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gridmap.arguments import settings_with
 from gridmap.calls import encode_all, is_still
+from gridmap.futures import Futures, GridFuture, in_order
 from gridmap.job import bind_shared
 from gridmap.monitor.monitor import JobMonitor
 from gridmap.monitor.store import encode_apart
@@ -23,29 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from gridmap.events import AnyEvent
-    from gridmap.monitor.outcomes import Outcome
     from gridmap.resources import Resources
     from gridmap.retry import RetryRules
 
+__all__ = ["GridExecutor", "GridFuture"]
+
 _T = TypeVar("_T")
-
-
-class GridFuture(Future[_T]):
-    """A future whose job can be taken back even while it runs."""
-
-    _take_back: Callable[[], None] | None = None
-
-    def cancel(self) -> bool:
-        """Take the job back; one that runs is ended.
-
-        Returns:
-            False if it is over already.
-        """
-        cancelled = super().cancel()
-        if cancelled and self._take_back is not None:
-            take_back, self._take_back = self._take_back, None
-            take_back()
-        return cancelled
 
 
 class GridExecutor(Executor):
@@ -115,9 +96,9 @@ class GridExecutor(Executor):
             observers=observers,
         )
         self._max_workers = max_workers  # dask reads it; None: it counts its own cores
-        self._desk = _Desk(monitor, resources)
+        self._futures = Futures(monitor, resources)
         # Nobody can hand in more when this object is gone: what was handed in ends.
-        dropped = weakref.finalize(self, self._desk.shutdown, wait=False)
+        dropped = weakref.finalize(self, self._futures.shutdown, wait=False)
         dropped.atexit = False
 
     def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
@@ -129,7 +110,7 @@ class GridExecutor(Executor):
             BrokenExecutor: If its run cannot go on.
         """
         call = encode_apart(args, kwargs or None, 0)
-        return self._desk.add(fn, [call])[0]
+        return self._futures.add(fn, [call])[0]
 
     def map(
         self,
@@ -169,7 +150,7 @@ class GridExecutor(Executor):
         still = all(map(is_still, iterables))
         calls = encode_all(zip(*iterables, strict=False), still=still)
         del chunksize
-        return _in_order(self._desk.add(fn, calls), timeout)
+        return in_order(self._futures.add(fn, calls), timeout)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls and end the run once all are done.
@@ -179,7 +160,7 @@ class GridExecutor(Executor):
             cancel_futures: Whether to take back what has not ended; what runs is
                 ended too.
         """
-        self._desk.shutdown(wait=wait, cancel_futures=cancel_futures)
+        self._futures.shutdown(wait=wait, cancel_futures=cancel_futures)
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         """Shut down; by an exception, kill what runs first."""
@@ -190,172 +171,7 @@ class GridExecutor(Executor):
 
     def kill(self) -> None:
         """Take everything back and see every runner gone."""
-        self._desk.kill()
-
-
-class _Desk:
-    """The executor's other half, which its own threads hold.
-
-    They must not hold the executor: one that its user has dropped would never end.
-    """
-
-    def __init__(self, monitor: JobMonitor, resources: Resources) -> None:
-        self._monitor = monitor
-        self._resources = resources
-        self._lock = threading.RLock()
-        self._futures: dict[int, GridFuture[Any]] = {}
-        self._idle = threading.Condition(self._lock)
-        self._opened = False
-        self._shut = False
-        self._closed = threading.Event()
-        self._over = threading.Event()
-        self._broken: BaseException | None = None
-
-    def add(self, fn: Callable[..., _T], calls: Sequence[Any]) -> list[GridFuture[_T]]:
-        """Hand in calls of one function; see `GridExecutor.submit`."""
-        with self._lock:
-            if self._broken is not None:
-                msg = f"the executor's run cannot go on: {self._broken}"
-                raise BrokenExecutor(msg) from self._broken
-            if self._shut:
-                msg = "cannot submit to an executor that was shut down"
-                raise RuntimeError(msg)
-            if not threading.main_thread().is_alive():
-                msg = "cannot submit: this Python has begun to end"
-                raise RuntimeError(msg)
-            self._open()
-            jobs = self._monitor.add_encoded(fn, calls, self._resources)
-            futures: list[GridFuture[_T]] = []
-            for job in jobs:
-                future: GridFuture[_T] = GridFuture()
-                future._take_back = self._take_back(job)  # noqa: SLF001 - our own class
-                self._futures[job] = future
-                futures.append(future)
-            return futures
-
-    def _take_back(self, job: int) -> Callable[[], None]:
-        def take_back() -> None:
-            with self._lock:
-                self._futures.pop(job, None)
-                self._idle.notify_all()
-            self._monitor.cancel(range(job, job + 1))
-
-        return take_back
-
-    def _open(self) -> None:
-        if self._opened:
-            return
-        self._monitor.open()
-        self._opened = True
-        delivery = threading.Thread(
-            target=self._deliver, name="gridmap-delivery", daemon=True
-        )
-        delivery.start()
-        atexit.register(self.shutdown)
-
-    def _deliver(self) -> None:
-        """Resolve futures as outcomes come, in a thread of its own: callbacks block."""
-        while not self._closed.is_set():
-            try:
-                for outcome in self._monitor.outcomes.take():
-                    self._resolve(outcome)
-            except BaseException as error:  # noqa: BLE001 - told to every future
-                self._break(error)
-                return
-
-    def _resolve(self, outcome: Outcome) -> None:
-        with self._lock:
-            future = self._futures.get(outcome.job)
-        if future is not None:
-            future._take_back = None  # noqa: SLF001 - our own class
-            if future.set_running_or_notify_cancel():
-                if outcome.error is None:
-                    future.set_result(outcome.value)
-                else:
-                    future.set_exception(outcome.error)
-        with self._lock:
-            self._futures.pop(outcome.job, None)
-            self._idle.notify_all()
-
-    def _break(self, error: BaseException) -> None:
-        if isinstance(error, _Finished):
-            return
-        with self._lock:
-            self._broken = error
-            futures, self._futures = self._futures, {}
-            self._idle.notify_all()
-        for future in futures.values():
-            with contextlib.suppress(Exception):
-                if future.set_running_or_notify_cancel():
-                    future.set_exception(error)
-
-    def shutdown(self, *, wait: bool = True, cancel_futures: bool = False) -> None:
-        """See `GridExecutor.shutdown`. From any thread, a finalizer's too."""
-        with self._lock:
-            self._shut = True
-            futures = list(self._futures.values()) if cancel_futures else []
-        for future in futures:
-            future.cancel()
-        if not self._opened or self._over.is_set():
-            return
-        if wait:
-            self._finish()
-        else:
-            threading.Thread(
-                target=self._finish, name="gridmap-shutdown", daemon=True
-            ).start()
-
-    def _finish(self) -> None:
-        with self._lock:
-            while self._futures:
-                self._idle.wait()
-            another = self._closed.is_set()
-            self._closed.set()
-        if another:
-            self._over.wait()
-        else:
-            self._close(kill=False)
-
-    def _close(self, *, kill: bool) -> None:
-        try:
-            self._monitor.outcomes.broken(_Finished())
-            self._monitor.close(kill=kill)
-        finally:
-            self._over.set()
-            atexit.unregister(self.shutdown)
-
-    def kill(self) -> None:
-        """See `GridExecutor.kill`."""
-        with self._lock:
-            self._shut = True
-            futures = list(self._futures.values())
-            closed = self._closed.is_set()
-            self._closed.set()
-        for future in futures:
-            future._take_back = None  # noqa: SLF001 - the whole run ends
-            future.cancel()
-        with self._lock:
-            self._futures.clear()
-            self._idle.notify_all()
-        if self._opened and not closed:
-            self._close(kill=True)
-
-
-def _in_order(futures: list[GridFuture[_T]], timeout: float | None) -> Iterator[_T]:
-    deadline = None if timeout is None else time.monotonic() + timeout
-
-    def results() -> Iterator[_T]:
-        waiting = collections.deque(futures)
-        try:
-            while waiting:
-                left = None if deadline is None else deadline - time.monotonic()
-                # Not kept in a variable: a consumed result must not stay in memory.
-                yield waiting.popleft().result(left)
-        finally:
-            for future in waiting:
-                future.cancel()
-
-    return results()
+        self._futures.kill()
 
 
 def _check_buffer(size: object) -> None:
@@ -404,7 +220,3 @@ def _buffered(
 
     hand_in(size)
     return results()
-
-
-class _Finished(Exception):  # noqa: N818 - ends the delivery thread, is never seen
-    pass

@@ -1,0 +1,223 @@
+"""The futures of an executor, and the thread that resolves them.
+
+They are apart from the executor, since threads hold them: one that its user has dropped
+would never end if a thread of its own held it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import collections
+import contextlib
+import threading
+import time
+from concurrent.futures import BrokenExecutor, Future
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from gridmap.monitor.monitor import JobMonitor
+    from gridmap.monitor.outcomes import Outcome
+    from gridmap.resources import Resources
+
+_T = TypeVar("_T")
+
+
+class GridFuture(Future[_T]):
+    """A future whose job can be taken back even while it runs."""
+
+    _take_back: Callable[[], None] | None = None
+
+    def cancel(self) -> bool:
+        """Take the job back; one that runs is ended.
+
+        Returns:
+            False if it is over already.
+        """
+        cancelled = super().cancel()
+        if cancelled and self._take_back is not None:
+            take_back, self._take_back = self._take_back, None
+            take_back()
+        return cancelled
+
+
+class Futures:
+    """Calls that were handed in, until they are over.
+
+    Its methods may be called from any thread.
+    """
+
+    def __init__(self, monitor: JobMonitor, resources: Resources) -> None:
+        """Begin without any; the run is opened with the first.
+
+        Args:
+            monitor: The run, not opened yet.
+            resources: What every call needs.
+        """
+        self._monitor = monitor
+        self._resources = resources
+        self._lock = threading.RLock()
+        self._futures: dict[int, GridFuture[Any]] = {}
+        self._idle = threading.Condition(self._lock)
+        self._opened = False
+        self._shut = False
+        self._closed = threading.Event()
+        self._over = threading.Event()
+        self._broken: BaseException | None = None
+
+    def add(self, fn: Callable[..., _T], calls: Sequence[Any]) -> list[GridFuture[_T]]:
+        """Hand in calls of one function; see `GridExecutor.submit`."""
+        with self._lock:
+            if self._broken is not None:
+                msg = f"the executor's run cannot go on: {self._broken}"
+                raise BrokenExecutor(msg) from self._broken
+            if self._shut:
+                msg = "cannot submit to an executor that was shut down"
+                raise RuntimeError(msg)
+            if not threading.main_thread().is_alive():
+                msg = "cannot submit: this Python has begun to end"
+                raise RuntimeError(msg)
+            self._open()
+            jobs = self._monitor.add_encoded(fn, calls, self._resources)
+            futures: list[GridFuture[_T]] = []
+            for job in jobs:
+                future: GridFuture[_T] = GridFuture()
+                future._take_back = self._take_back(job)  # noqa: SLF001 - our own class
+                self._futures[job] = future
+                futures.append(future)
+            return futures
+
+    def _take_back(self, job: int) -> Callable[[], None]:
+        def take_back() -> None:
+            with self._lock:
+                self._futures.pop(job, None)
+                self._idle.notify_all()
+            self._monitor.cancel(range(job, job + 1))
+
+        return take_back
+
+    def _open(self) -> None:
+        if self._opened:
+            return
+        self._monitor.open()
+        self._opened = True
+        delivery = threading.Thread(
+            target=self._deliver, name="gridmap-delivery", daemon=True
+        )
+        delivery.start()
+        atexit.register(self.shutdown)
+
+    def _deliver(self) -> None:
+        """Resolve futures as outcomes come, in a thread of its own: callbacks block."""
+        while not self._closed.is_set():
+            try:
+                for outcome in self._monitor.outcomes.take():
+                    self._resolve(outcome)
+            except BaseException as error:  # noqa: BLE001 - told to every future
+                self._break(error)
+                return
+
+    def _resolve(self, outcome: Outcome) -> None:
+        with self._lock:
+            future = self._futures.get(outcome.job)
+        if future is not None:
+            future._take_back = None  # noqa: SLF001 - our own class
+            if future.set_running_or_notify_cancel():
+                if outcome.error is None:
+                    future.set_result(outcome.value)
+                else:
+                    future.set_exception(outcome.error)
+        with self._lock:
+            self._futures.pop(outcome.job, None)
+            self._idle.notify_all()
+
+    def _break(self, error: BaseException) -> None:
+        if isinstance(error, _Finished):
+            return
+        with self._lock:
+            self._broken = error
+            futures, self._futures = self._futures, {}
+            self._idle.notify_all()
+        for future in futures.values():
+            with contextlib.suppress(Exception):
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(error)
+
+    def shutdown(self, *, wait: bool = True, cancel_futures: bool = False) -> None:
+        """See `GridExecutor.shutdown`. From any thread, a finalizer's too."""
+        with self._lock:
+            self._shut = True
+            futures = list(self._futures.values()) if cancel_futures else []
+        for future in futures:
+            future.cancel()
+        if not self._opened or self._over.is_set():
+            return
+        if wait:
+            self._finish()
+        else:
+            threading.Thread(
+                target=self._finish, name="gridmap-shutdown", daemon=True
+            ).start()
+
+    def _finish(self) -> None:
+        with self._lock:
+            while self._futures:
+                self._idle.wait()
+            another = self._closed.is_set()
+            self._closed.set()
+        if another:
+            self._over.wait()
+        else:
+            self._close(kill=False)
+
+    def _close(self, *, kill: bool) -> None:
+        try:
+            self._monitor.outcomes.broken(_Finished())
+            self._monitor.close(kill=kill)
+        finally:
+            self._over.set()
+            atexit.unregister(self.shutdown)
+
+    def kill(self) -> None:
+        """See `GridExecutor.kill`."""
+        with self._lock:
+            self._shut = True
+            futures = list(self._futures.values())
+            closed = self._closed.is_set()
+            self._closed.set()
+        for future in futures:
+            future._take_back = None  # noqa: SLF001 - the whole run ends
+            future.cancel()
+        with self._lock:
+            self._futures.clear()
+            self._idle.notify_all()
+        if self._opened and not closed:
+            self._close(kill=True)
+
+
+def in_order(futures: list[GridFuture[_T]], timeout: float | None) -> Iterator[_T]:
+    """Return what futures come to, in their order; whoever stops takes the rest back.
+
+    Args:
+        futures: The futures.
+        timeout: Seconds from now until a result must be there; None: no bound.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+
+    def results() -> Iterator[_T]:
+        waiting = collections.deque(futures)
+        try:
+            while waiting:
+                left = None if deadline is None else deadline - time.monotonic()
+                # Not kept in a variable: a consumed result must not stay in memory.
+                yield waiting.popleft().result(left)
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    return results()
+
+
+class _Finished(Exception):  # noqa: N818 - ends the delivery thread, is never seen
+    pass
