@@ -41,10 +41,11 @@ from gridmap.runner.outbox import LONG_S, Collector, Gathered
 from gridmap.runner.output import Output
 from gridmap.runner.reach import Reach
 from gridmap.runner.records import Record, RecordType
+from gridmap.runner.setup import Setup
 from gridmap.runner.supplies import Supplies
 from gridmap.runner.talk import Heard, Talk
 from gridmap.runner.threads import bounded
-from gridmap.runner.worker import Raised, Setup
+from gridmap.runner.worker import Raised
 from gridmap.version import __version__
 
 if TYPE_CHECKING:

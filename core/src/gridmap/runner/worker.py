@@ -1,14 +1,14 @@
 """The worker: a process that only computes.
 
 It reads jobs from a socket, calls the function, and puts each result where the runner
-finds it before it begins the next job, so that a crash loses nothing that was finished. Whatever the
-function raises is caught; whatever else it does to the process, the runner sees.
+finds it before it begins the next job, so that a crash loses nothing that was finished.
+Whatever the function raises is caught; whatever else it does to the process, the runner
+sees.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import select
 import signal
@@ -22,7 +22,7 @@ import msgspec
 from gridmap import payload
 from gridmap.errors import RemoteError, UnpicklableError, qualified_names
 from gridmap.protocol.messages import Kind
-from gridmap.runner import bulletin, examination, records, saving
+from gridmap.runner import bulletin, examination, records, saving, setup
 from gridmap.runner.outbox import HALTED, Outbox
 from gridmap.runner.output import mark
 from gridmap.runner.records import Record, RecordType
@@ -30,33 +30,13 @@ from gridmap.runner.records import Record, RecordType
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PR_SET_PDEATHSIG: Final = 1
-
 _LINE: Final = 256
 """Characters of an exception's message that travel outside of its pickle."""
 
 _GATHER_S: Final = 0.01
 """How long results of quick jobs gather before they are sent."""
 
-
-class Setup(msgspec.Struct, frozen=True):
-    """How the worker becomes like the user's process.
-
-    Attributes:
-        environment: Variables to set, and (None) to unset.
-        directory: Working directory; kept as it is if it cannot be entered.
-        path: Entries to put first on ``sys.path``.
-        warnings: Signals by which the scheduler warns. It may send them to all of a
-            runner's processes (Grid Engine 8.1.9 does), and they are not the worker's.
-    """
-
-    environment: dict[str, str | None]
-    directory: str
-    path: tuple[str, ...]
-    warnings: tuple[int, ...] = ()
-
-
-_setups: Final = msgspec.msgpack.Decoder(Setup)
+_setups: Final = msgspec.msgpack.Decoder(setup.Setup)
 
 
 def run(
@@ -73,32 +53,13 @@ def run(
     Returns:
         The exit status of the process.
     """
-    _detach(output_fd)
+    setup.detach(output_fd)
     examination.listen(stack_fd)
     bulletin.install(outbox.bulletin)
     worker = Worker(sock, outbox, output_fd)
     while (record := records.receive(sock)) is not None:
         worker.handle(record)
     return 0
-
-
-def _detach(output_fd: int | None) -> None:
-    """Become a group of its own that dies with the runner."""
-    with contextlib.suppress(OSError):
-        os.setpgid(0, 0)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the driver's
-    signal.set_wakeup_fd(-1)
-    if output_fd is not None:
-        os.dup2(output_fd, 1)
-        os.dup2(output_fd, 2)
-        os.set_inheritable(output_fd, False)  # kept: a job may close or redirect 1
-    with contextlib.suppress(OSError, ValueError):
-        sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115 - for the life of the process
-        sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115 - likewise
 
 
 class Ran(NamedTuple):
@@ -153,7 +114,7 @@ class Worker:
     def _become_a_copy(self) -> None:
         """This is a process that a function forked: it has nothing to tell."""
         self._forked = True
-        if signal.getsignal(signal.SIGTERM) is _hear_nothing:
+        if signal.getsignal(signal.SIGTERM) is setup.hear_nothing:
             signal.signal(
                 signal.SIGTERM, signal.SIG_DFL
             )  # how pools end their processes
@@ -167,7 +128,7 @@ class Worker:
         elif record.type is RecordType.DISCARD:
             self._forget(bytes(record.frames[0]))
         elif record.type is RecordType.SETUP:
-            _set_up(_setups.decode(record.frames[0]))
+            setup.set_up(_setups.decode(record.frames[0]))
             records.send(self._sock, Record(RecordType.READY))
         elif record.type is RecordType.MARK:
             self._flush(time.monotonic())
@@ -375,28 +336,6 @@ def _exit_status(code: object) -> int:
     if code is None:
         return 0
     return code & 0xFF if isinstance(code, int) else 1
-
-
-def _hear_nothing(*_: object) -> None:
-    """Do nothing, but not as SIG_IGN does: what a job starts hears signals as ever."""
-
-
-def _set_up(setup: Setup) -> None:
-    for number in setup.warnings:
-        signal.signal(number, _hear_nothing)
-    for name, value in setup.environment.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-    time.tzset()
-    if setup.directory:
-        with contextlib.suppress(OSError):  # it may exist on the submit host only
-            os.chdir(setup.directory)
-    known = set(sys.path)
-    sys.path[:0] = [entry for entry in setup.path if entry not in known]
-    # The runner module is __main__ here; what the user's __main__ held travels by value.
-    sys.argv = [""]
 
 
 def main(arguments: list[str]) -> int:
