@@ -35,14 +35,14 @@ def hasty(make_run: Callable[..., Run]) -> Run:
     """Make a run that waits five seconds for answers, not a minute."""
     scheduler = Scheduler()
     scheduler._programs.timeout_s = 5
-    assert isinstance(scheduler._submitter, DrmaaProcess)
-    scheduler._submitter.timeout_s = 5
+    assert isinstance(scheduler._admission.submitter, DrmaaProcess)
+    scheduler._admission.submitter.timeout_s = 5
     return make_run(scheduler)
 
 
 def server_of(run: Run) -> int:
     """Return the process id of the process that holds DRMAA."""
-    submitter = run.scheduler._submitter
+    submitter = run.scheduler._admission.submitter
     assert isinstance(submitter, DrmaaProcess)
     assert submitter._child is not None
     return submitter._child._process.pid

@@ -247,7 +247,7 @@ def test_the_way_of_submitting_is_what_there_is(
     """DRMAA first; without it, said once."""
     found = attrs.evolve(INSTALLATION, library=Path(library) if library else None)
     scheduler = Scheduler(found, environ={})
-    assert isinstance(scheduler._submitter, kind)
+    assert isinstance(scheduler._admission.submitter, kind)
     assert len(caplog.records) == (library is None)
 
 

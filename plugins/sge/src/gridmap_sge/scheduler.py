@@ -16,8 +16,6 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-import attrs
-
 from gridmap.backend import (
     Capabilities,
     Handle,
@@ -34,13 +32,14 @@ from gridmap.errors import InvalidResourceError
 from gridmap.programs import Answer, NoAnswer
 from gridmap.retry import GUILTY_NODE
 from gridmap.verdict import Cause
-from gridmap_sge import array, discovery, native, pending, qdel, qstat, reasons
+from gridmap_sge import array, discovery, qdel, qstat, reasons
+from gridmap_sge.admission import Admission
 from gridmap_sge.drmaa_process import DrmaaProcess
 from gridmap_sge.hosts import SilentHosts
 from gridmap_sge.inquest import Inquest
 from gridmap_sge.programs import Programs
 from gridmap_sge.qsub import Qsub
-from gridmap_sge.submission import NO_QUEUE, SubmitError
+from gridmap_sge.submission import SubmitError
 from gridmap_sge.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -99,7 +98,12 @@ class Scheduler:
         self.user = pwd.getpwuid(os.geteuid()).pw_name
         self._desk = desk or Desk()
         self._programs = Programs(self.installation, environ, self._desk)
-        self._submitter = submitter or self._choose(environ)
+        self._admission = Admission(
+            self.installation,
+            self._programs,
+            submitter or self._choose(environ),
+            self._unheard,
+        )
         self._waiting = Waiting(self._programs, clock)
         self._inquest = Inquest(self._programs, clock)
         self._clock = clock
@@ -111,8 +115,6 @@ class Scheduler:
         self._submitted: dict[str, datetime] = {}
         self._nodes: dict[Handle, str] = {}
         self._deleted: set[Handle] = set()
-        self._warned: set[str] = set()
-        self._unverifiable: set[Resources] = set()
 
     def _choose(self, environ: Mapping[str, str]) -> Submitter:
         if self.installation.drmaa:
@@ -126,7 +128,7 @@ class Scheduler:
 
     def capabilities(self) -> Capabilities:
         """Return what the cell allows; its defaults where it cannot be asked."""
-        self._submitter.prepare()
+        self._admission.submitter.prepare()
         answer = self._programs.ask("qconf", "-sconf")
         limits = {}
         if isinstance(answer, Answer) and answer.status == 0:
@@ -152,9 +154,8 @@ class Scheduler:
 
     def submit(self, batch: Batch, context: RunContext) -> Submission:
         """Submit a batch as one array; a refusal holds for each of its runners."""
-        self._warn(batch.resources)
         try:
-            handles = self._submit(batch, context)
+            handles = self._admission.submit(batch, context)
         except InvalidResourceError as error:
             refusal = Rejected(transient=False, text=str(error))
             return dict.fromkeys(batch.runners, refusal)
@@ -166,82 +167,12 @@ class Scheduler:
         self._submitted[job] = self._now()
         return dict(zip(batch.runners, handles, strict=True))
 
-    def _submit(self, batch: Batch, context: RunContext) -> tuple[Handle, ...]:
-        unverifiable = batch.resources in self._unverifiable
-        validation = "n" if unverifiable else "e"
-        one = array.build(batch, context, validation=validation)
-        try:
-            return self._try(one, batch, context)
-        except SubmitError as error:
-            if NO_QUEUE not in error.text or validation == "n":
-                raise
-            reasons = self._why_no_queue(one)
-            if pending.UNPROVEN not in reasons:
-                explained = pending.explain(reasons.splitlines())
-                text = f"{error.text}: {explained}" if explained else error.text
-                raise SubmitError(text, transient=False) from error
-            # It asks for a load value, of which validation knows nothing.
-            self._unverifiable.add(batch.resources)
-            return self._try(
-                array.build(batch, context, validation="n"), batch, context
-            )
-
-    def _try(
-        self, one: array.Array, batch: Batch, context: RunContext
-    ) -> tuple[Handle, ...]:
-        try:
-            return self._submitter.submit(one)
-        except SubmitError as error:
-            if error.broken and "qsub" in self.installation.programs:
-                _log.warning("DRMAA does not work, qsub is used: %s", error.text)
-                self._submitter.close()
-                self._submitter = Qsub(self._programs)
-                return self._try(one, batch, context)
-            if not error.uncertain:
-                raise
-            found = self._recover(batch, context)
-            if not found:
-                raise
-            return found
-
-    def _recover(self, batch: Batch, context: RunContext) -> tuple[Handle, ...]:
-        """Return the handles of a batch that the scheduler took without saying so."""
-        jobs = self._marked(context.token)
+    def _unheard(self, token: str) -> Mapping[str, str] | NotAsked:
+        """Return the jobs of a run that are not known here; see `_marked`."""
+        jobs = self._marked(token)
         if isinstance(jobs, NotAsked):
-            _log.warning("it is not known whether a submission arrived: %s", jobs.text)
-            return ()
-        mark = str(batch.runners[0])
-        for job, first in jobs.items():
-            if first == mark and job not in self._submitted:
-                return tuple(Handle(job, str(n + 1)) for n in range(len(batch.runners)))
-        return ()
-
-    def _why_no_queue(self, one: array.Array) -> str:
-        """Let the request be validated without submitting it; return the reasons."""
-        options = list(one.options)
-        options[options.index("-w") + 1] = "v"
-        reasons = self._validate(attrs.evolve(one, options=tuple(options)))
-        if pending.NO_SLOTS not in reasons or "-pe" not in options:
-            return reasons
-        # That hides what a host lacks: asked for one slot, it would be named.
-        start = options.index("-pe")
-        del options[start : start + 3]
-        hidden = self._validate(attrs.evolve(one, options=tuple(options)))
-        return hidden if pending.UNPROVEN in hidden else reasons
-
-    def _validate(self, one: array.Array) -> str:
-        answer = self._programs.ask(*one.qsub())
-        if isinstance(answer, NoAnswer):
-            return ""
-        return f"{answer.output}\n{answer.errors}"
-
-    def _warn(self, resources: Resources) -> None:
-        new = set(native.unknown(resources)) - self._warned
-        if new:
-            self._warned |= new
-            _log.warning(
-                "Grid Engine knows no options %s: ignored", ", ".join(sorted(new))
-            )
+            return jobs
+        return {job: mark for job, mark in jobs.items() if job not in self._submitted}
 
     # Looking
 
@@ -360,7 +291,7 @@ class Scheduler:
             handles: About whom.
             lives: How often each was started.
         """
-        self._inquest.hear(self._submitter.reap(handles))
+        self._inquest.hear(self._admission.submitter.reap(handles))
         lately = self._clock() - _LATELY_S
         self._vanished |= {h for h in handles if self._waited.get(h, _NEVER) > lately}
         return self._inquest.examine(
@@ -405,7 +336,7 @@ class Scheduler:
 
     def close(self) -> None:
         """End the DRMAA session; jobs go on."""
-        self._submitter.close()
+        self._admission.submitter.close()
 
 
 def _fate(seen: Seen | None) -> Killed:
