@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from gridmap.control import door, record
+from gridmap.control import record
 from gridmap.desk import place
 from gridmap.errors import RunError
 from gridmap.rundir import RunDirectory, slug
@@ -238,9 +238,3 @@ def _is_meant(entry: Entry, wanted: str, path: str | None) -> bool:
     folder = Path(entry.record.directory).name
     names = {entry.name, entry.short, entry.record.name, folder}
     return wanted in names or wanted == entry.resume_name
-
-
-def remove_socket(entry: Entry) -> None:
-    """Take away the control socket that a killed process left."""
-    with contextlib.suppress(OSError):
-        door.remove(door.directory(), entry.record.token)

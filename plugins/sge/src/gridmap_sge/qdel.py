@@ -36,7 +36,6 @@ _TASKS: Final = re.compile(r"has deleted job-array tasks ([\d,:-]+) of job (\d+)
 _JOB: Final = re.compile(
     r"has (?:registered the|deleted) job (\d+)(?: for deletion)?\s*$"
 )
-_AGAIN: Final = re.compile(r"job (\d+)(?:\.\d+)? is already in deletion")
 _NO_JOB: Final = re.compile(r'job "(\d+)" does not exist')
 _NO_TASK: Final = re.compile(r'job "(\d+)" task "(\d+)" does not exist')
 
@@ -84,8 +83,3 @@ def parse(text: str, handles: Collection[Handle]) -> Mapping[Handle, Killed]:
         elif key in gone or handle.job in gone_jobs:
             result[handle] = Killed.GONE
     return result
-
-
-def already_ending(text: str) -> frozenset[str]:
-    """Return the jobs of which qdel says that some task is being deleted already."""
-    return frozenset(match[1] for match in _AGAIN.finditer(text))
