@@ -6,6 +6,7 @@ as soon as it has been measured: the size, and the seconds a job.
 
 import contextlib
 import multiprocessing
+import os
 import statistics
 import sys
 import time
@@ -178,5 +179,8 @@ def payload(name: str, sizes: list[int]) -> Iterator[tuple[int, float]]:
 WAYS = {"jobs": jobs, "runners": runners, "payload": payload}
 
 if __name__ == "__main__":
-    for at, each in WAYS[sys.argv[1]](sys.argv[2], [int(one) for one in sys.argv[3:]]):
-        print(at, each, flush=True)
+    with os.fdopen(os.dup(1), "w") as figures:
+        os.dup2(2, 1)  # contenders print, too: Ray warns of many workers there
+        wanted = [int(one) for one in sys.argv[3:]]
+        for at, each in WAYS[sys.argv[1]](sys.argv[2], wanted):
+            print(at, each, file=figures, flush=True)
