@@ -209,6 +209,15 @@ def test_a_first_result_waits_for_no_module_that_it_does_without() -> None:
     assert "subprocess" in before_runners  # so this has seen a runner being started
 
 
+def test_a_runner_begins_without_what_it_may_never_need() -> None:
+    """What the first job waits for; the rest is imported behind it, or not at all."""
+    modules = modules_of(
+        "import gridmap.runner.__main__, gridmap.runner.service, gridmap_local.backend"
+    )
+    later = {"attr", "cloudpickle", "logging", "psutil", "sqlite3", "zstandard"}
+    assert later & modules == set()
+
+
 @pytest.mark.slow
 def test_importing_warns_of_nothing_and_writes_nothing() -> None:
     """Importing every public name is silent, with warnings as errors."""

@@ -5,7 +5,6 @@ The first such frame brings the sockets and the thread for it: see `runner.node`
 
 from __future__ import annotations
 
-import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gridmap.runner.node.sharing import Download, Obtain, Sharing
-
-_log = logging.getLogger(__name__)
 
 
 class Common:
@@ -56,9 +53,8 @@ class Common:
 
             try:
                 self._sharing = Sharing()
-            except (OSError, RuntimeError) as error:
+            except (OSError, RuntimeError):  # no descriptor or no thread is to be had
                 self._alone = True
-                _log.info("what jobs share is not shared on this node: %s", error)
         return self._sharing
 
 

@@ -7,7 +7,6 @@ last. So a runner that lost its monitor looks at that file again and again.
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -19,8 +18,6 @@ from gridmap.transport.limits import BATCH_BYTES, Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_log = logging.getLogger(__name__)
 
 _PATIENCE_S: Final = 60.0
 """How long a runner looks for its monitor at first."""
@@ -116,9 +113,8 @@ class Reach:
             if file == self.file or file.token != self.file.token:
                 return False
             self._socket.reconnect(_ROUND_S, connection=file)
-        except GridMapError as error:
-            _log.info("the run's monitor is not to be had: %s", error)
-            return False
+        except GridMapError:
+            return False  # it is looked for again
         self.file = file
         return True
 

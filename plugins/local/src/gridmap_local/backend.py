@@ -23,7 +23,6 @@ What it stands on, and where that ends:
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from typing import TYPE_CHECKING, Final
@@ -59,8 +58,6 @@ GRACE_S: Final = 2.0
 """Seconds between SIGTERM and SIGKILL."""
 LIMIT_S: Final = 5.0
 """Seconds the kernel gets to be done with what was killed."""
-
-_log = logging.getLogger(__name__)
 
 
 class LocalBackend:
@@ -136,7 +133,7 @@ class LocalBackend:
             try:
                 registry.add(started.values(), context)
             except OSError as error:
-                _log.warning("runners cannot be found again after a crash: %s", error)
+                _warn("runners cannot be found again after a crash: %s", error)
         return answers
 
     @hookimpl
@@ -217,7 +214,7 @@ class LocalBackend:
             self._walltime.stop()
         started = [runner for runner in self._runners.values() if runner.child]
         if started and self._end(started, Ending.PERSON):
-            _log.warning("some processes of run %s could not be ended", context.name)
+            _warn("some processes of run %s could not be ended", context.name)
         self._runners.clear()
         if all(runner.check() for runner in registry.read(context).values()):
             registry.remove(context)
@@ -255,10 +252,17 @@ class LocalBackend:
         ignored = [name for name in names if getattr(resources, name)]
         if ignored and not self._warned:
             self._warned = True
-            _log.warning(
+            _warn(
                 "the local backend ignores %s: there is no scheduler to ask for it",
                 ", ".join(ignored),
             )
+
+
+def _warn(text: str, *values: object) -> None:
+    """Tell the user; nodes have nothing to tell, and start without what it takes."""
+    import logging  # noqa: PLC0415 - 3 ms of each runner's start
+
+    logging.getLogger(__name__).warning(text, *values)
 
 
 def _show(runner: Runner) -> Seen | None:
