@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from gridmap import payload
-from gridmap.journal import entries as e
 from gridmap.payload import held, memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gridmap.journal import entries as e
     from gridmap.payload import Frame
 
 IDLE_BYTES: Final = 64 << 20
@@ -110,9 +110,10 @@ class Functions:
             one.known_as = id(function)
             self._objects[id(function)] = (function, digest)
         if self._journal is not None:
-            from gridmap.payload.fingerprint import fingerprint  # noqa: PLC0415 - few runs need it
+            from gridmap.journal.entries import Content  # noqa: PLC0415 - few runs need it
+            from gridmap.payload.fingerprint import fingerprint  # noqa: PLC0415 - likewise
 
-            content = e.Content(
+            content = Content(
                 digest=digest, name=what, fingerprint=fingerprint(function)
             )
             self._journal(content, frames)

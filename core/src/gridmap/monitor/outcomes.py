@@ -14,13 +14,13 @@ import msgspec
 from gridmap import payload
 from gridmap.errors import JobException, RemoteTraceback
 from gridmap.monitor.shortage import shortage
-from gridmap.protocol.messages import Failure, Kind
 from gridmap.verdict import Cause, Statement, Verdict, Witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from gridmap.payload import Frame, Parcel
+    from gridmap.protocol.messages import Failure
 
 
 class Sink(Protocol):
@@ -86,6 +86,8 @@ def open_failure(
     job: int, parcel: Frame | Parcel, failure: Failure, verdict: Verdict
 ) -> Outcome:
     """Unpickle an exception, which never fails; its traceback tells where it was."""
+    from gridmap.protocol.messages import Kind  # noqa: PLC0415 - before runners are started
+
     if not isinstance(parcel, payload.Parcel):
         parcel = payload.Parcel(bytes(parcel))
     error = payload.load_exception(parcel)
