@@ -34,7 +34,9 @@ def test_no_inputs_start_nothing(runs: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [tuple, iter, dict.fromkeys, lambda n: (x for x in n)], ids=str
+    "make",
+    [tuple, iter, dict.fromkeys, lambda n: (x for x in n)],
+    ids=["tuple", "iterator", "dict", "generator"],
 )
 def test_inputs_may_be_any_iterable(make: Any) -> None:
     """Tuples, iterators, mappings and generators are read as a loop reads them."""
