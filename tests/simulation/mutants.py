@@ -31,7 +31,7 @@ from gridmap.monitor.speculation import Speculation
 from gridmap.monitor.staffing import Staffing
 from gridmap.monitor.supply import Supply
 from gridmap.protocol import messages as m
-from gridmap.protocol.sessions import Outbox
+from gridmap.protocol.sessions import Unacknowledged
 from gridmap.retry import Again
 from gridmap.runner.workload import Workload
 from gridmap.verdict import Cause
@@ -211,7 +211,7 @@ MUTANTS = (
     Mutant("forget earlier lives", Runner, "begin_again", _no_past, 1500),
     Mutant("cancel only what waits", Cancellation, "_end_granted", _never),
     Mutant("do not kill what lingers", Parting, "linger", _never),
-    Mutant("runners do not keep what they said", Outbox, "keep", _never),
+    Mutant("runners do not keep what they said", Unacknowledged, "keep", _never),
     Mutant("jobs of a dead worker are lost", Workload, "_take_back", _never),
     Mutant("lose what the worker is to skip", Workload, "cleared", _never, 1500),
     Mutant("do not compare what a runner holds", Supply, "compare", _never),

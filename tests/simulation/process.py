@@ -345,7 +345,7 @@ class SimRunner:
 
     def exit(self, status: int) -> None:
         """End in order: what was said is sent, and what nobody took is left behind."""
-        kept = self.machine.outbox.kept()
+        kept = self.machine.unacknowledged.kept()
         if self.sim.plan.journaled and kept and self.node.cable:
             self.sim.journal.parked[self.peer.decode()] = [*kept]
         if self.connection is not None:

@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from gridmap.errors import LocalProtocolError, RemoteProtocolError
 from gridmap.protocol import messages as m
-from gridmap.protocol.sessions import TRANSITIONS, Outbox, SessionState, advance
+from gridmap.protocol.sessions import TRANSITIONS, SessionState, Unacknowledged, advance
 
 HELLO = m.Hello(
     version=1, nonce="n", job="1", task=None, node="a", pid=1, python=(3, 11, 0),
@@ -60,11 +60,11 @@ def test_a_broken_session_stays_broken(message: m.FromRunner) -> None:
 
 
 class Keeping(RuleBasedStateMachine):
-    """An outbox beside a plain list of what was not acknowledged."""
+    """What was not acknowledged, beside a plain list of the same."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.outbox = Outbox()
+        self.messages = Unacknowledged()
         self.kept: list[tuple[int, float]] = []
         self.now = 0.0
 
@@ -74,30 +74,30 @@ class Keeping(RuleBasedStateMachine):
 
     @rule()
     def keep(self) -> None:
-        number = self.outbox.number()
+        number = self.messages.number()
         message = m.Goodbye(number=number, reason="stopped")
-        self.outbox.keep(message, (number,), self.now)
+        self.messages.keep(message, (number,), self.now)
         self.kept.append((number, self.now))
 
     @precondition(lambda self: self.kept)
     @rule(data=st.data())
     def acknowledge(self, data: st.DataObject) -> None:
         numbers = data.draw(st.lists(st.integers(0, 30), max_size=4))
-        self.outbox.acknowledged(numbers)
+        self.messages.acknowledged(numbers)
         self.kept = [entry for entry in self.kept if entry[0] not in numbers]
 
     @rule(older=st.floats(0, 20))
     def send_again(self, older: float) -> None:
         due = [n for n, sent in self.kept if self.now - sent >= older]
-        said = list(self.outbox.due(self.now, older))
+        said = list(self.messages.due(self.now, older))
         assert [message.number for message, _ in said] == due
         assert [frames for _, frames in said] == [(number,) for number in due]
         self.kept = [(n, self.now if n in due else sent) for n, sent in self.kept]
 
     @invariant()
     def nothing_is_forgotten_unasked(self) -> None:
-        assert [x.number for x in self.outbox.messages()] == [n for n, _ in self.kept]
-        assert len(self.outbox) == len(self.kept)
+        assert [x.number for x in self.messages.messages()] == [n for n, _ in self.kept]
+        assert len(self.messages) == len(self.kept)
 
 
 TestKeeping = Keeping.TestCase
@@ -106,9 +106,9 @@ TestKeeping = Keeping.TestCase
 @pytest.mark.parametrize("number", [0, 2, 99])
 def test_a_number_of_ones_own_making_is_refused(number: int) -> None:
     """Two messages under one number would be acknowledged together."""
-    outbox = Outbox()
-    outbox.keep(m.Goodbye(number=outbox.number(), reason=""), (), 0.0)
+    messages = Unacknowledged()
+    messages.keep(m.Goodbye(number=messages.number(), reason=""), (), 0.0)
     with pytest.raises(LocalProtocolError, match=f"{number}"):
-        outbox.keep(m.Goodbye(number=number, reason=""), (), 0.0)
+        messages.keep(m.Goodbye(number=number, reason=""), (), 0.0)
     with pytest.raises(LocalProtocolError, match="1"):
-        outbox.keep(m.Goodbye(number=1, reason=""), (), 0.0)
+        messages.keep(m.Goodbye(number=1, reason=""), (), 0.0)

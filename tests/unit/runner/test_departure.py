@@ -3,7 +3,7 @@
 import pytest
 
 from gridmap.protocol import messages as m
-from gridmap.protocol.sessions import Outbox
+from gridmap.protocol.sessions import Unacknowledged
 from gridmap.runner.actions import Action, Say
 from gridmap.runner.departure import LAST_WORDS_S, Departure
 from gridmap.runner.reports import Farewell, Reports
@@ -14,9 +14,9 @@ class Bench:
     """A departure, and what is said."""
 
     def __init__(self) -> None:
-        self.outbox = Outbox()
+        self.kept = Unacknowledged()
         self.said: list[Action] = []
-        self.reports = Reports(self.outbox, self.said.append)
+        self.reports = Reports(self.kept, self.said.append)
         self.departure = Departure(self.reports)
 
 
@@ -57,9 +57,9 @@ def test_the_departure_is_complete_once_all_has_arrived() -> None:
     assert goodbye == m.Goodbye(
         number=2, reason="signal", text="text", signal=15, job=7, tail="tail"
     )
-    bench.outbox.acknowledged([2])
+    bench.kept.acknowledged([2])
     assert not bench.departure.complete
-    bench.outbox.acknowledged([1])
+    bench.kept.acknowledged([1])
     assert bench.departure.complete
 
 

@@ -645,7 +645,7 @@ def test_a_large_checkpoint_has_time_to_travel() -> None:
     bench.worker_ends(0)
     bench.tick(59.0)
     assert not bench.take(ra.Leave)
-    numbers = [message.number for message in bench.machine.outbox.messages()]
+    numbers = [message.number for message in bench.machine.unacknowledged.messages()]
     bench.hear(m.Ack(numbers=tuple(numbers)))
     assert bench.take(ra.Leave) == [ra.Leave(status=1)]
 

@@ -1,7 +1,7 @@
 """How a worker is minded, one case at a time."""
 
 from gridmap.protocol import messages as m
-from gridmap.protocol.sessions import Outbox
+from gridmap.protocol.sessions import Unacknowledged
 from gridmap.runner import actions as ra
 from gridmap.runner.reports import Reports
 from gridmap.runner.supervision import MOST_IDLE_DEATHS, Supervision
@@ -16,7 +16,7 @@ class Bench:
     def __init__(self, count: int = 10) -> None:
         self.out: list[ra.Action] = []
         self.workload = Workload(self.out.append)
-        reports = Reports(Outbox(), self.out.append)
+        reports = Reports(Unacknowledged(), self.out.append)
         self.supervision = Supervision(self.workload, reports, self.out.append)
         self.supervision.ready()
         work = m.Work(grant=1, first=0, count=count, attempt=1, function=b"f")

@@ -4,7 +4,7 @@
 the present state breaks the protocol, and the session is in `SessionState.ERROR` for
 good; the runner that meant well will say hello again with a new connection.
 
-`Outbox` is the runner's memory of what the monitor has not acknowledged yet.
+`Unacknowledged` is the runner's memory of what the monitor has not acknowledged yet.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def advance(state: SessionState, message: FromRunner) -> SessionState:
 Numbered: TypeAlias = Report | WorkerLost | Returned | Warned | Checkpoint | Goodbye
 
 
-class Outbox(msgspec.Struct):
+class Unacknowledged(msgspec.Struct):
     """Numbered messages, with their payloads, until the monitor has them.
 
     Not bounded: it holds results, which must not be lost. What bounds it is that a

@@ -11,7 +11,7 @@ import enum
 from typing import TYPE_CHECKING, Any
 
 from gridmap.protocol import messages as m
-from gridmap.protocol.sessions import Outbox
+from gridmap.protocol.sessions import Unacknowledged
 from gridmap.runner.actions import Action, Examine, Leave, Say, SetUp
 from gridmap.runner.departure import Departure
 from gridmap.runner.interruption import (
@@ -51,7 +51,7 @@ class RunnerMachine:
         phase: Where it is in its life.
         hello: Its greeting, as it was when it began.
         coming: Grants that have come but for a large frame, which is on its way.
-        outbox: What the monitor has not acknowledged.
+        unacknowledged: What the monitor has not acknowledged.
         live: What is told those who watch.
         presence: Its heartbeats, and when it last heard the monitor.
         departure: How it leaves.
@@ -61,11 +61,11 @@ class RunnerMachine:
         self.phase = Phase.GREETING
         self.hello = hello
         self.coming: frozenset[int] = frozenset()
-        self.outbox = Outbox()
+        self.unacknowledged = Unacknowledged()
         self.live = Live()
         self.presence = Presence(now)
         self._out: list[Action] = []
-        self._reports = Reports(self.outbox, self._emit)
+        self._reports = Reports(self.unacknowledged, self._emit)
         self._workload = Workload(self._emit)
         self._supervision = Supervision(self._workload, self._reports, self._emit)
         self._interruption = Interruption(hello.remaining, now)
@@ -112,7 +112,7 @@ class RunnerMachine:
             case m.Work():
                 self._work(message, now)
             case m.Ack():
-                self.outbox.acknowledged(message.numbers)
+                self.unacknowledged.acknowledged(message.numbers)
             case m.Recall():
                 self._hand_back(now, message.grant)
             case m.Cancel():

@@ -12,7 +12,7 @@ from gridmap.runner.actions import Action, Say
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from gridmap.protocol.sessions import Numbered, Outbox
+    from gridmap.protocol.sessions import Numbered, Unacknowledged
     from gridmap.runner.actions import WorkerEnd
     from gridmap.runner.interruption import Tell
     from gridmap.runner.workload import Lost, Stretch
@@ -42,14 +42,14 @@ class Farewell(msgspec.Struct, frozen=True):
 class Reports:
     """Numbers what is told and keeps it until it is acknowledged."""
 
-    def __init__(self, outbox: Outbox, emit: Callable[[Action], None]) -> None:
+    def __init__(self, kept: Unacknowledged, emit: Callable[[Action], None]) -> None:
         """Begin.
 
         Args:
-            outbox: Where it is kept.
+            kept: Where it is kept.
             emit: Takes what is to be said.
         """
-        self._outbox = outbox
+        self._kept = kept
         self._emit = emit
 
     @property
@@ -57,28 +57,28 @@ class Reports:
         """The grants of which something is told and not known to have arrived."""
         return {
             message.grant
-            for message in self._outbox.messages()
+            for message in self._kept.messages()
             if not isinstance(message, m.Goodbye | m.Warned)
         }
 
     @property
     def arrived(self) -> bool:
         """Whether the monitor has all that was told."""
-        return not len(self._outbox)
+        return not len(self._kept)
 
     @property
     def saved(self) -> bool:
         """Whether a checkpoint is not known to have arrived."""
-        kept = self._outbox.messages()
+        kept = self._kept.messages()
         return any(isinstance(message, m.Checkpoint) for message in kept)
 
     def again(self, now: float, older_than_s: float) -> None:
-        """Say again what was not acknowledged; see `Outbox.due`."""
-        for message, frames in self._outbox.due(now, older_than_s):
+        """Say again what was not acknowledged; see `Unacknowledged.due`."""
+        for message, frames in self._kept.due(now, older_than_s):
             self._emit(Say(message=message, frames=frames))
 
     def _tell(self, message: Numbered, frames: Sequence[Any], now: float) -> None:
-        self._outbox.keep(message, frames, now)
+        self._kept.keep(message, frames, now)
         self._emit(Say(message=message, frames=frames))
 
     def ended(
@@ -101,7 +101,7 @@ class Reports:
             now: The present.
         """
         message = m.Report(
-            number=self._outbox.number(),
+            number=self._kept.number(),
             grant=jobs.grant,
             first=jobs.first,
             count=jobs.count,
@@ -115,7 +115,7 @@ class Reports:
         """Tell of jobs that are handed back, not started."""
         for stretch in stretches:
             message = m.Returned(
-                number=self._outbox.number(),
+                number=self._kept.number(),
                 grant=stretch.grant,
                 first=stretch.first,
                 count=stretch.count,
@@ -125,7 +125,7 @@ class Reports:
     def lost(self, lost: Lost, end: WorkerEnd, now: float) -> None:
         """Tell of a job that ended with its worker."""
         message = m.WorkerLost(
-            number=self._outbox.number(),
+            number=self._kept.number(),
             grant=lost.grant,
             job=lost.job,
             status=end.status,
@@ -140,7 +140,7 @@ class Reports:
     def warned(self, tell: Tell, now: float) -> None:
         """Tell of a warning, and what is done about it."""
         message = m.Warned(
-            number=self._outbox.number(),
+            number=self._kept.number(),
             text=tell.text,
             signal=tell.signal,
             job=tell.job,
@@ -159,7 +159,7 @@ class Reports:
     ) -> None:
         """Tell what a job is to go on with; see `messages.Checkpoint`."""
         message = m.Checkpoint(
-            number=self._outbox.number(),
+            number=self._kept.number(),
             grant=grant,
             job=job,
             digest=digest,
@@ -172,7 +172,7 @@ class Reports:
     ) -> None:
         """Tell that the runner ends; see `Departure.say`."""
         message = m.Goodbye(
-            number=self._outbox.number(),
+            number=self._kept.number(),
             reason=farewell.reason,
             text=farewell.text,
             signal=farewell.signal,

@@ -134,7 +134,7 @@ class RunnerService:
 
     def _park(self) -> None:
         """Leave to the next driver what this one did not take."""
-        kept = self._machine.outbox.kept()
+        kept = self._machine.unacknowledged.kept()
         if not kept or not self._reach.file.resumable:
             return
         from gridmap.journal import parking  # noqa: PLC0415 - few runs can be resumed
