@@ -8,6 +8,7 @@ that are up, the bytes that crossed the loopback interface, and the memory that 
 and workers hold of such frames, each memory counted once.
 """
 
+import contextlib
 import os
 import statistics
 import sys
@@ -42,15 +43,13 @@ def held(user: int = os.geteuid()) -> int:
     """Return the bytes of frames that processes of this user hold, but for this one."""
     sizes = {}
     for process in Path("/proc").glob("[0-9]*"):
-        if int(process.name) == os.getpid() or process.stat().st_uid != user:
-            continue
-        for link in process.glob("fd/*"):
-            try:
+        with contextlib.suppress(OSError):  # it is gone
+            if int(process.name) == os.getpid() or process.stat().st_uid != user:
+                continue
+            for link in process.glob("fd/*"):
                 if "gridmap-frame" in str(link.readlink()):
                     status = link.stat()
                     sizes[status.st_ino] = status.st_blocks * 512
-            except OSError:  # it is gone
-                continue
     return sum(sizes.values())
 
 
