@@ -217,6 +217,8 @@ class Apart:
             self._coming = self._fetch(way, wanted, shared)
         if not self._coming.over:
             return False
+        if self._coming.error is None:
+            return True  # it was had from another runner, in no time
         errand, self._coming = self._coming, None
         errand.leave()
         msg = f"{errand.error}"
