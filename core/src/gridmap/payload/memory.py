@@ -26,6 +26,7 @@ import weakref
 from typing import TYPE_CHECKING, Final
 
 from gridmap.errors import RemoteProtocolError
+from gridmap.kernel import ALLOW_SEALING, CLOEXEC, memfd_create
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +48,7 @@ REFERENCE: Final = struct.Struct("<QQQ")
 _ADD_SEALS: Final = 1033
 _GET_SEALS: Final = 1034
 _SEALS: Final = 0x0001 | 0x0002 | 0x0004 | 0x0008  # seal, shrink, grow, write
-_CREATE: Final = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+_CREATE: Final = CLOEXEC | ALLOW_SEALING
 _O_PATH: Final = 0o10000000  # open(2): look at it without opening it
 
 
@@ -92,7 +93,7 @@ def make(content: Frame) -> Sealed:
         OSError: If the system has none to give.
     """
     size = len(content)
-    sealed = Sealed(os.memfd_create("gridmap-frame", _CREATE), size)
+    sealed = Sealed(memfd_create("gridmap-frame", _CREATE), size)
     written, view = 0, memoryview(content)
     while written < size:
         written += os.write(sealed.descriptor, view[written:])
@@ -113,7 +114,7 @@ def gather(size: int, pieces: Iterable[bytes]) -> int:
     Raises:
         OSError: If the system has no memory to give.
     """
-    descriptor = os.memfd_create("gridmap-frame", _CREATE)
+    descriptor = memfd_create("gridmap-frame", _CREATE)
     try:
         os.ftruncate(descriptor, size)
         at = 0

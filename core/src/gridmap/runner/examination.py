@@ -14,6 +14,8 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gridmap.kernel import shared_file
+
 if TYPE_CHECKING:
     from gridmap.runner.offspring import WorkerProcess
 
@@ -32,7 +34,7 @@ _LARGEST: Final = 20_000
 
 def shared_memory() -> int:
     """Return a descriptor of memory for one worker's answers."""
-    return os.memfd_create("gridmap-stack")
+    return shared_file("gridmap-stack", 0)
 
 
 def listen(fd: int) -> None:

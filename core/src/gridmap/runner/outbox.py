@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from gridmap.kernel import shared_file
 from gridmap.runner.bulletin import Bulletin
 
 _DOING: Final = struct.Struct("<qd")
@@ -72,8 +73,7 @@ class Outbox:
 
     def __init__(self, fd: int | None = None) -> None:
         if fd is None:
-            fd = os.memfd_create("gridmap-outbox")
-            os.ftruncate(fd, _SIZE)
+            fd = shared_file("gridmap-outbox", _SIZE)
         self.fd = fd
         self._page = mmap.mmap(fd, _SIZE)
         self.bulletin = Bulletin(self._page)

@@ -28,6 +28,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from gridmap.kernel import pidfd_open
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -60,7 +62,6 @@ def can_clone() -> bool:
         sys.platform == "linux"
         and platform.machine() in _CLONE
         and sys.implementation.name == "cpython"
-        and hasattr(os, "pidfd_open")
     )
 
 
@@ -74,7 +75,7 @@ def main(descriptor: int, parent: int) -> NoReturn:
     _show([sys.executable, "-m", "gridmap_local.zygote"], {FREE: ""})
     _import(_FIRST)
     home = socket.socket(fileno=descriptor)
-    life = os.pidfd_open(parent)
+    life = pidfd_open(parent)
     poll = select.poll()
     poll.register(home, select.POLLIN)
     poll.register(life, select.POLLIN)

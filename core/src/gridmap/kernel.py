@@ -1,0 +1,96 @@
+"""What Linux can do and not every build of Python knows of.
+
+The Pythons of conda and uv are built against a C library of 2012, so that they run
+everywhere, and their `os` lacks what has come since, on whatever system they run. It is
+asked for by its number then: see syscalls(2).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Final
+
+CLOEXEC: Final = 0x0001
+ALLOW_SEALING: Final = 0x0002
+"""Flags of memfd_create(2)."""
+
+MEMFD_CREATE: Final = {"x86_64": 319, "aarch64": 279, "ppc64le": 360, "s390x": 350}
+"""The number of memfd_create(2), by machine."""
+
+_PIDFD_OPEN: Final = 434
+
+
+def memfd_create(name: str, flags: int = CLOEXEC) -> int:
+    """Return a descriptor of memory that has no name in any directory.
+
+    Args:
+        name: What ``/proc`` shows for it.
+        flags: As the system call's.
+
+    Raises:
+        OSError: If the system has none to give, or this kernel never has (before 3.17).
+    """
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create(name, flags)
+    number = MEMFD_CREATE.get(platform.machine())
+    return _call(number, os.fsencode(name), flags)
+
+
+def pidfd_open(pid: int) -> int:
+    """Return a descriptor that can be read once a process has ended.
+
+    Args:
+        pid: The process's number.
+
+    Raises:
+        OSError: If there is no such process, or this kernel cannot do that (before 5.3).
+    """
+    if hasattr(os, "pidfd_open"):
+        return os.pidfd_open(pid)
+    return _call(_PIDFD_OPEN, pid, 0)
+
+
+def shared_file(name: str, size: int) -> int:
+    """Return a descriptor of memory for this process and its children.
+
+    A file that has no name any more where the kernel has no such memory.
+
+    Args:
+        name: What it is for, in letters and hyphens.
+        size: In bytes; they are zero.
+
+    Raises:
+        OSError: If there is no room for it.
+    """
+    try:
+        descriptor = memfd_create(name)
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+        import tempfile  # noqa: PLC0415 - few kernels are that old
+
+        memory = "/dev/shm"  # noqa: S108 - the file's name is gone at once
+        place = memory if os.access(memory, os.W_OK) else None
+        descriptor, path = tempfile.mkstemp(prefix=f"{name}-", dir=place)
+        Path(path).unlink()
+    os.ftruncate(descriptor, size)
+    return descriptor
+
+
+def _call(number: int | None, first: int | bytes, second: int) -> int:
+    """Call the kernel; a number that is not known is a call it does not have."""
+    if number is None or sys.platform != "linux":
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    import ctypes  # noqa: PLC0415 - most Pythons know the calls
+
+    library = ctypes.CDLL(None, use_errno=True)
+    given = ctypes.c_long(first) if isinstance(first, int) else ctypes.c_char_p(first)
+    result = int(library.syscall(ctypes.c_long(number), given, ctypes.c_long(second)))
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
