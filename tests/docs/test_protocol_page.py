@@ -21,7 +21,8 @@ ALIASES = {
     for name, alias in vars(fields).items()
     if typing.get_origin(alias) is typing.Annotated
 }
-MESSAGES = (*typing.get_args(m.FromRunner), *typing.get_args(m.FromMonitor))
+BOTH = (*typing.get_args(m.FromRunner), *typing.get_args(m.FromMonitor))
+MESSAGES = tuple(dict.fromkeys(BOTH))  # what either says stands there once
 
 
 def section(name: str) -> str:

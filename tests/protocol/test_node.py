@@ -7,9 +7,10 @@ import os
 import resource
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.node import Member, crew, frame, fresh, is_bound, leader, member, taken
@@ -354,6 +355,10 @@ class Line:
 
     def __init__(self, address: str) -> None:
         self.address = address
+
+    def send(self, frames: Sequence[Any]) -> bool:
+        """Say nothing."""
+        pytest.fail(f"a runner says {frames}")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ travels apart goes through a relay of the test's, which does with it what it lik
 Whatever that is, the run comes to its right end.
 """
 
-import contextlib
 import functools
 import hashlib
 import itertools
@@ -15,14 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import attrs
 import numpy as np
 import pytest
 from tests import jobs
 from tests.security import loopback
+from tests.security.relay import Relay
 
 from gridmap import GridExecutor, grid_map
-from gridmap.connection import split_tcp_address
 from gridmap.events import AnyEvent, JobFailed, JobsGranted, RunnerVitals
 from gridmap.monitor import opening
 from gridmap.payload.neighbour import Evidence
@@ -30,7 +28,6 @@ from gridmap.transport.bulk.requests import ANSWER_BYTES, CHALLENGE_BYTES
 from gridmap.transport.bulk.server import BulkServer
 
 SIZE: Final = 3 << 20
-PIECE: Final = 1 << 16
 
 
 def lengthen(seed: bytes) -> bytes:
@@ -41,70 +38,6 @@ def lengthen(seed: bytes) -> bytes:
 def reverse(data: bytes) -> bytes:
     """Return a large result for a large input."""
     return data[::-1]
-
-
-@attrs.define
-class Relay:
-    """A way between runners and driver, for large frames.
-
-    Attributes:
-        meddle: What becomes of bytes: given how many of this connection went before,
-            and them, it returns what goes on, or raises to cut the connection.
-        carried: Bytes that went through.
-    """
-
-    meddle: Callable[[int, bytes], bytes] = lambda _, data: data
-    carried: int = 0
-    _target: tuple[str, int] = ("", 0)
-    _listener: socket.socket = attrs.field(factory=socket.socket)
-    _ends: list[socket.socket] = attrs.field(factory=list)
-    _threads: list[threading.Thread] = attrs.field(factory=list)
-
-    def open(self, target: str) -> str:
-        """Begin; return the address to connect to instead of *target*."""
-        self._target = split_tcp_address(target)
-        self._listener.bind(("127.0.0.1", 0))
-        self._listener.listen()
-        self._begin(self._accept)
-        return f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
-
-    def close(self) -> None:
-        """End it, and all that is under way."""
-        for end in (self._listener, *self._ends):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
-        for end in (self._listener, *self._ends):
-            end.close()
-
-    def _begin(self, work: Callable[..., None], *args: socket.socket) -> None:
-        self._threads.append(threading.Thread(target=work, args=args, daemon=True))
-        self._threads[-1].start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                runner, _ = self._listener.accept()
-                self._ends.append(runner)
-                driver = socket.create_connection(self._target)
-                self._ends.append(driver)
-                self._begin(self._pass, runner, driver)
-                self._begin(self._pass, driver, runner)
-
-    def _pass(self, source: socket.socket, target: socket.socket) -> None:
-        passed = 0
-        try:
-            while data := source.recv(PIECE):
-                target.sendall(self.meddle(passed, data))
-                passed += len(data)
-                self.carried += len(data)
-        except OSError:
-            pass
-        finally:
-            for end in (source, target):
-                with contextlib.suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture

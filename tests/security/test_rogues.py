@@ -20,6 +20,7 @@ from tests.security.rogue import Rogue, hello, rogue
 from gridmap import payload
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
+from gridmap.protocol.pieces import PIECE_BYTES
 
 LIE: Final = 666
 NONCE: Final = "0123456789abcdef"
@@ -154,7 +155,7 @@ FORGED: Final[dict[str, Callable[[m.Work], list[bytes]]]] = {
     "no message": lambda _: [b""],
     "a truncated message": lambda w: [_report(w, LIE)[0][:-3]],
     "a message and more": lambda w: [_report(w, LIE)[0] + b"\0"],
-    "a huge message": lambda _: [b"\xdb\x00\x20\x00\x00" + b"x" * 2**21],
+    "a huge message": lambda _: [b"\xdb\x00\x10\x00\x00" + b"x" * 2**20],
     "deep nesting": lambda _: [b"\x91" * 100_000],
     "no payload": lambda w: _report(w, LIE)[:1],
     "a truncated payload": lambda w: [f[:-1] for f in _report(w, LIE)],
@@ -185,6 +186,14 @@ FORGED: Final[dict[str, Callable[[m.Work], list[bytes]]]] = {
             )
         ),
         *map(bytes, payload.encode([b"state"], "none")),
+    ],
+    "no frames to bring": lambda _: [msgspec.msgpack.encode(["bring", 1, []])],
+    "empty frames to bring": lambda _: [msgspec.msgpack.encode(["bring", 1, [0]])],
+    "too many frames to bring": lambda _: [
+        msgspec.msgpack.encode(["bring", 1, [1] * 65_537])
+    ],
+    "too large a frame to bring": lambda _: [
+        codec.encode(m.Bring(first=1, sizes=(2**53,)))
     ],
     "jobs handed back that it never had": lambda w: [
         codec.encode(m.Returned(number=1, grant=w.grant, first=0, count=2**60))
@@ -235,6 +244,40 @@ def test_what_cannot_be_said_ends_the_session(run: Siege) -> None:
     with rogue(run) as liar:
         liar.greet(handle, nonce=NONCE, holds=(work.grant,))
         liar.await_one(m.Welcome)
+        retire(liar, work)
+        run.finish()
+
+
+def test_pieces_that_may_not_come_end_the_session(run: Siege) -> None:
+    """Nor does the run keep anything of them, or of frames that are not finished."""
+    handle = run.handle(2)
+    pieces = run.service._large._pieces
+    with rogue(run) as first:
+        first.greet(handle, nonce=NONCE)
+        work = first.await_one(m.Work)
+    for said, part in (
+        (m.Piece(frame=1, at=PIECE_BYTES), bytes(PIECE_BYTES)),
+        (m.Piece(frame=2, at=0), bytes(PIECE_BYTES)),
+        (m.Piece(frame=1, at=0), b"x"),
+        (m.Bring(first=2, sizes=(1,)), None),
+    ):
+        with rogue(run) as liar:
+            liar.greet(handle, nonce=NONCE, holds=(work.grant,))
+            liar.await_one(m.Welcome)
+            liar.say(m.Bring(first=1, sizes=(2**30,)))
+            assert liar.await_one(m.Credit).came == 0
+            liar.say(said, *([] if part is None else [part]))
+            assert "protocol error" in liar.await_one(m.Refuse).text
+            assert not pieces._brought
+    with rogue(run) as liar:
+        liar.greet(handle, nonce=NONCE, holds=(work.grant,))
+        liar.await_one(m.Welcome)
+        for number in range(100):  # of frames that are not there, or not its own
+            liar.say(m.Credit(frame=number, came=0, until=1))
+            assert liar.await_one(m.Piece).frame == number
+        liar.say(m.Piece(frame=1, at=0), b"of nothing")
+        settle(liar)
+        assert not pieces._brought
         retire(liar, work)
         run.finish()
 
@@ -315,11 +358,18 @@ def test_who_uses_a_runners_routing_id_cannot_stop_the_run(tmp_path: Path) -> No
         run.finish()
 
 
-def test_unheard_of_frames_are_dropped_and_counted(run: Siege) -> None:
+def test_unheard_of_frames_are_dropped_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What exceeds the transport's limits does not even end the session."""
-    with rogue(run) as liar:
+    monkeypatch.setenv(loopback.ROGUES, "2")
+    settings = {**IMPATIENT, "max_message_bytes": "1M"}
+    with (
+        siege(tmp_path / "place", honest=1, settings=settings) as run,
+        rogue(run) as liar,
+    ):
         work = liar.join(run.handle(2))
-        liar.raw(b"x" * (17 * 2**20))
+        liar.raw(*[b"x" * 2**20] * 5)
         liar.raw(*[b"x"] * 70_000)
         settle(liar)
         run.until(lambda: run.counters.oversized == 1, "the long one to be counted")

@@ -83,10 +83,13 @@ class Net:
         return ConnectionFile(**values | changes)  # type: ignore[arg-type] # a test's choice
 
     def runner(
-        self, identity: bytes = b"runner", file: ConnectionFile | None = None
+        self,
+        identity: bytes = b"runner",
+        file: ConnectionFile | None = None,
+        limits: Limits | None = None,
     ) -> RunnerSocket:
         """Make a runner's socket that is closed with the test."""
-        runner = RunnerSocket(file or self.file(), identity)
+        runner = RunnerSocket(file or self.file(), identity, limits=limits)
         self.undo.callback(runner.close, 0.0)
         return runner
 

@@ -45,7 +45,7 @@ def test_large_frames_travel_as_views_into_the_message(net: Net) -> None:
     """The control frame is bytes; a large payload is not copied."""
     runner = net.runner()
     net.connect(runner)
-    payload = os.urandom(3_000_000)
+    payload = os.urandom(2_000_000)
     assert runner.send([b"c" * 100_000, payload, memoryview(payload)[:10]])
     (message,) = net.take(1)
     control, large, small = message.frames
@@ -248,7 +248,7 @@ def test_an_impossible_identity_is_refused(ipc: Net, identity: bytes) -> None:
 
 def test_a_frame_longer_than_the_monitor_takes_is_refused(net: Net) -> None:
     """The monitor would cut the connection; the runner learns it from itself."""
-    runner = net.runner(file=net.file(max_frame_bytes=100_000))
+    runner = net.runner(limits=Limits(frame_bytes=100_000))
     net.connect(runner)
     with pytest.raises(LocalProtocolError, match="100001 bytes"):
         runner.send([b"result", b"x" * 100_001])

@@ -23,10 +23,12 @@ from gridmap.monitor.errands import ErrandRunner
 from gridmap.monitor.instructions import SubmitRunners
 from gridmap.monitor.intake import Intake
 from gridmap.monitor.keeping import make_keeper
+from gridmap.monitor.large import LargeFrames
 from gridmap.monitor.ledger import Ledger
 from gridmap.monitor.neighbours import Neighbours
 from gridmap.monitor.observers import Observers
 from gridmap.monitor.orders import RunOrders
+from gridmap.monitor.pieces import Pieces
 from gridmap.monitor.policy import Policy
 from gridmap.monitor.service import MonitorService
 from gridmap.monitor.store import Store
@@ -102,7 +104,10 @@ class Engine:
             plan.sink,
             self._watch,
             Neighbours(opened.evidence),
-            Apart(opened.bulk),
+            LargeFrames(
+                Apart(opened.bulk),
+                Pieces(opened.socket.send, settings.max_message_bytes),
+            ),
             resumption.log if resumption else None,
         )
         self._errands = ErrandRunner(opened.plugins, opened.launch, self._service.tell)

@@ -66,6 +66,10 @@ class Hearing:
             m.Returned: self._returned,
             m.Warned: self._warned,
             m.Checkpoint: self._checkpoint,
+            # What frames bring is said in other messages; that they move is life.
+            m.Bring: _nothing,
+            m.Piece: _nothing,
+            m.Credit: _nothing,
             m.Goodbye: self._goodbye,
         }
 
@@ -363,6 +367,10 @@ class Hearing:
                 stop = job
             books.put_back(grant, first, stop)
         runner.job = job
+
+
+def _nothing(runner: Runner, message: m.FromRunner) -> None:
+    """Take in what changes nothing but that a runner was heard."""
 
 
 def _is_lost(grant: Grant, beat: m.Beat, old: float) -> bool:

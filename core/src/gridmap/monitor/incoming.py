@@ -15,7 +15,7 @@ from gridmap.protocol import messages as m
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gridmap.monitor.apart import Apart
+    from gridmap.monitor.large import LargeFrames
     from gridmap.monitor.neighbours import Neighbours
     from gridmap.transport.router import Received
 
@@ -26,18 +26,23 @@ class Incoming:
     """What came with one message. Used in the monitor's thread alone."""
 
     def __init__(
-        self, neighbours: Neighbours, apart: Apart, most_bytes: int, *, writable: bool
+        self,
+        neighbours: Neighbours,
+        large: LargeFrames,
+        most_bytes: int,
+        *,
+        writable: bool,
     ) -> None:
         """Begin with nothing.
 
         Args:
             neighbours: Whose memory can be opened.
-            apart: Whose large frames travel apart.
+            large: By which ways else large frames come.
             most_bytes: Bytes that the payload of one message may have.
             writable: Whether what is here is for the user alone, who may write to it.
         """
         self._neighbours = neighbours
-        self._apart = apart
+        self._large = large
         self._most = most_bytes
         self._writable = writable
         self._first = 0
@@ -56,7 +61,7 @@ class Incoming:
             RemoteProtocolError: If it is not what the message says.
         """
         fetch = self._neighbours.fetching(received.peer, writable=self._writable)
-        bring = self._apart.bringing(received.peer, writable=self._writable)
+        bring = self._large.bringing(received.peer, writable=self._writable)
         frames = payload.decode(received.frames[1:], self._most, fetch, bring)
         if isinstance(message, m.Report):
             self._take_batch(frames, message)

@@ -56,6 +56,10 @@ _ATTACH_AGAIN_S: Final = 15.0
 """Pause before a scheduler that could not be asked for a run's runners is asked again."""
 
 
+_UNANSWERED: Final = (m.Hello, m.Stack, m.Live, m.Bring, m.Piece, m.Credit)
+"""What a runner says and need not know to have arrived, or sees by what follows."""
+
+
 class Ledger:
     """The rules of one run."""
 
@@ -289,7 +293,7 @@ class Ledger:
 
     def _answer(self, peer: bytes, message: m.FromRunner, at: int) -> None:
         """Say that a message arrived, where the runner has to know."""
-        if isinstance(message, m.Hello | m.Stack | m.Live):
+        if isinstance(message, _UNANSWERED):
             return
         beat = isinstance(message, m.Beat)
         number = message.number

@@ -340,8 +340,8 @@ def _limits(settings: Settings) -> Limits:
     from gridmap.transport.limits import Limits  # noqa: PLC0415 - see above
 
     return Limits(
-        frame_bytes=settings.max_message_bytes,
-        message_bytes=4 * settings.max_message_bytes,
+        large_bytes=settings.max_message_bytes,
+        message_bytes=connection.MESSAGE_PER_FRAME * settings.max_message_bytes,
         message_frames=65_536,
     )
 

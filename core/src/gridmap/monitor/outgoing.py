@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gridmap import payload
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 
 if TYPE_CHECKING:
-    from gridmap.monitor.apart import Apart
+    from gridmap.monitor.large import LargeFrames
     from gridmap.monitor.neighbours import Neighbours
     from gridmap.monitor.store import Store
+    from gridmap.payload import Frame
     from gridmap.transport.router import MonitorSocket
 
 
@@ -21,7 +21,11 @@ class Outgoing:
     """Sends, and knows who has which function. Used in the monitor's thread alone."""
 
     def __init__(
-        self, socket: MonitorSocket, store: Store, neighbours: Neighbours, apart: Apart
+        self,
+        socket: MonitorSocket,
+        store: Store,
+        neighbours: Neighbours,
+        large: LargeFrames,
     ) -> None:
         """Begin with runners that have nothing.
 
@@ -29,12 +33,12 @@ class Outgoing:
             socket: Where it goes out.
             store: What jobs are made of.
             neighbours: Who is only referred to large frames.
-            apart: Who fetches large frames apart.
+            large: How else large frames go out.
         """
         self._socket = socket
         self._store = store
         self._neighbours = neighbours
-        self._apart = apart
+        self._large = large
         # Functions by peer, and whether it is sure to have them.
         self._sent: dict[bytes, dict[bytes, bool]] = {}
 
@@ -46,7 +50,8 @@ class Outgoing:
             message = msgspec.structs.replace(
                 message,
                 memory=peer in self._neighbours,
-                upload=self._apart.upload_key(peer),
+                upload=self._large.upload_key(peer),
+                bringing=self._large.bringing_since(peer),
             )
         self._socket.send(peer, [codec.encode(message)])
 
@@ -71,13 +76,10 @@ class Outgoing:
         message = codec.encode(work)
         return self._socket.send(peer, [message, *self._sendable(inputs, peer)])
 
-    def _sendable(
-        self, frames: list[payload.Frame], peer: bytes
-    ) -> list[bytes | memoryview]:
+    def _sendable(self, frames: list[Frame], peer: bytes) -> list[bytes | memoryview]:
         """Return encoded frames as they are sent to a peer."""
-        offer = self._apart.offering(peer)
-        if offer is not None:
-            frames = payload.refer(frames, offer)
+        neighbour = peer in self._neighbours
+        frames = self._large.referring(peer, frames, neighbour=neighbour)
         return [memoryview(f) if isinstance(f, bytearray) else f for f in frames]
 
     def discard(self, digest: bytes) -> None:

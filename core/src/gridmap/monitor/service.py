@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from gridmap.journal.log import JournalLog
     from gridmap.journal.parking import Parked
-    from gridmap.monitor.apart import Apart
     from gridmap.monitor.errands import ErrandRunner
+    from gridmap.monitor.large import LargeFrames
     from gridmap.monitor.ledger import Ledger
     from gridmap.monitor.neighbours import Neighbours
     from gridmap.monitor.observers import Observers
@@ -67,7 +67,7 @@ class MonitorService:
         sink: Sink,
         observers: Observers,
         neighbours: Neighbours,
-        apart: Apart,
+        large: LargeFrames,
         journal: JournalLog | None = None,
     ) -> None:
         self._socket = socket
@@ -76,20 +76,20 @@ class MonitorService:
         self._sink = sink
         self._observers = observers
         self._neighbours = neighbours
-        self._apart = apart
+        self._large = large
         self._gate = Gate(journal)
         self._errands: ErrandRunner | None = None
         self._inbox: deque[facts.Fact] = deque()
         self._woken = False
         self._sessions: dict[bytes, SessionState] = {}
         self._connections: dict[bytes, int] = {}
-        self._outgoing = Outgoing(socket, store, neighbours, apart)
+        self._outgoing = Outgoing(socket, store, neighbours, large)
         # What the journal may still be writing is not the user's to write to.
         self._incoming = Incoming(
-            neighbours, apart, socket.message_bytes, writable=journal is None
+            neighbours, large, socket.message_bytes, writable=journal is None
         )
         self._parting: set[bytes] = set()
-        self._alarm = Alarm(socket.counters, journal, apart)
+        self._alarm = Alarm(socket.counters, journal, large)
         self._ticked = 0.0
         self._pending_reasons: set[str] = set()
         self._thread = threading.Thread(
@@ -162,7 +162,7 @@ class MonitorService:
             self._socket.close()
             self._store.clear()
             self._neighbours.clear()
-            self._apart.close()
+            self._large.close()
 
     def _give_up(self, error: Exception) -> None:
         self._sink.broken(error)
@@ -206,6 +206,7 @@ class MonitorService:
             if isinstance(fact, facts.JobsCancelled):
                 self._drop(fact.first, fact.stop)
         now = time.monotonic()
+        self._large.turn(now)
         if now - self._ticked >= pause:
             self._ticked = now
             self._feed(facts.Tick())
@@ -248,7 +249,10 @@ class MonitorService:
             self._connections[peer] = received.descriptor
             if isinstance(message, m.Hello):
                 self._neighbours.meet(peer, message)
-                self._apart.meet(peer, message)
+                self._large.meet(peer, message)
+            elif isinstance(message, m.Bring | m.Piece | m.Credit):
+                parts = received.frames[1:]
+                self._large.hear(peer, message, parts, time.monotonic())
             elif isinstance(message, m.Report | m.Checkpoint) and not self._open(
                 received, message
             ):
@@ -263,6 +267,7 @@ class MonitorService:
             self._alarm.refused += 1
             _log.info("a runner's session is closed: %s", error)
             self._sessions[peer] = SessionState.ERROR
+            self._large.part(peer)
             refusal = m.Refuse(text=f"protocol error: {error}")
             self._socket.send(peer, [codec.encode(refusal)])
             self._feed(facts.Disconnected(peer=peer))
@@ -283,7 +288,7 @@ class MonitorService:
         except OSError as error:
             _log.info("a frame that a runner refers to cannot be had: %s", error)
             self._neighbours.part(peer)
-            self._apart.part(peer)
+            self._large.part(peer)
             self._socket.send(peer, [codec.encode(m.Plain())])
             return False
         return True
@@ -292,7 +297,7 @@ class MonitorService:
         """Forget what a peer said; it has to greet before it is heard again."""
         self._connections.pop(peer, None)
         self._neighbours.part(peer)
-        self._apart.part(peer)
+        self._large.part(peer)
         return self._sessions.pop(peer, None)
 
     # Acts ---------------------------------------------------------------------------

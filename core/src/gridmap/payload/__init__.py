@@ -15,6 +15,7 @@ from gridmap.payload.compression import (
     decode,
     decompress,
     encode,
+    least_apart,
     refer,
     references,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "encode",
     "format_traceback",
     "join",
+    "least_apart",
     "load",
     "load_exception",
     "pack",

@@ -32,6 +32,7 @@ _FORCED_BYTES: Final = 512
 _SAMPLES: Final = 8
 _SAMPLE_BYTES: Final = 8 * 1024
 _WORTHWHILE: Final = 0.8
+_LEAST_OF_MANY: Final = 16 * 1024
 _ZSTD_LEVEL: Final = 1  # 3 gains a few per cent on arrays, at half the speed
 _BZ2_LEVEL: Final = 9
 
@@ -205,12 +206,17 @@ def _smaller(frame: Frame, setting: str) -> tuple[int, Frame]:
     return method.value, smaller
 
 
-def refer(encoded: Sequence[Frame], refer_to: Callable[[Frame], bytes]) -> list[Frame]:
+def refer(
+    encoded: Sequence[Frame],
+    refer_to: Callable[[Frame], bytes],
+    least_bytes: int = memory.LEAST_BYTES,
+) -> list[Frame]:
     """Have large frames travel apart.
 
     Args:
-        encoded: What `encode` returned.
+        encoded: What `encode` or this returned.
         refer_to: Takes a frame that is to travel apart, and returns a reference to it.
+        least_bytes: From which size on a frame is large.
 
     Returns:
         The frames, with references in place of those that are large.
@@ -218,12 +224,22 @@ def refer(encoded: Sequence[Frame], refer_to: Callable[[Frame], bytes]) -> list[
     methods = bytearray(encoded[0])
     referring: list[Frame] = [b""]
     for at, frame in enumerate(encoded[1:]):
-        if len(frame) >= memory.LEAST_BYTES:
+        if len(frame) >= least_bytes:  # a reference is not, nor is it referred to
             methods[at] |= APART
             frame = refer_to(frame)  # noqa: PLW2901 - what stands for it
         referring.append(frame)
     referring[0] = bytes(methods)
     return referring
+
+
+def least_apart(encoded: Sequence[Frame]) -> int:
+    """Return from which size on frames are too large to travel in their message.
+
+    As small ones do, but for those of a message that is large for their number: what is
+    said behind it would wait for all of it.
+    """
+    together = sum(map(len, encoded))
+    return _LEAST_OF_MANY if together >= memory.LEAST_BYTES else memory.LEAST_BYTES
 
 
 def references(encoded: Sequence[Frame]) -> list[Frame]:

@@ -120,7 +120,7 @@ def relay(descriptor: int) -> memoryview:
         is no room for that.
 
     Raises:
-        RemoteProtocolError, OSError: As `memory.take`.
+        RemoteProtocolError: As `memory.take`.
     """
     try:
         status = memory.check(descriptor)
@@ -134,7 +134,11 @@ def relay(descriptor: int) -> memoryview:
         return memoryview(known)
     if status.st_size == 0 or len(_copied) >= MOST_HELD:
         return memory.take(descriptor)
-    _shown[file] = held = _show(memory.Sealed(descriptor, status.st_size), 0)
+    sealed = memory.Sealed(descriptor, status.st_size)
+    try:
+        _shown[file] = held = _show(sealed, 0)
+    except OSError:  # no descriptor to be had
+        return memory.own(sealed)
     return memoryview(held)
 
 

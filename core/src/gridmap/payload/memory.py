@@ -101,6 +101,54 @@ def make(content: Frame) -> Sealed:
     return sealed
 
 
+class Gathering:
+    """Sealed memory in the making: filled from its beginning, piece by piece."""
+
+    def __init__(self, size: int) -> None:
+        """Begin.
+
+        Args:
+            size: Bytes of all pieces; the system gives memory for those that came.
+
+        Raises:
+            OSError: If it has none to give.
+        """
+        self._descriptor = memfd_create("gridmap-frame", _CREATE)
+        self._filled = 0
+        try:
+            os.ftruncate(self._descriptor, size)
+        except BaseException:
+            self.close()
+            raise
+
+    def add(self, piece: Frame) -> None:
+        """Put the next piece behind the others.
+
+        Raises:
+            OSError: If the system has no memory to give.
+        """
+        view = memoryview(piece)
+        while view:
+            written = os.pwrite(self._descriptor, view, self._filled)
+            self._filled, view = self._filled + written, view[written:]
+
+    def seal(self) -> int:
+        """Let nobody change it any more.
+
+        Returns:
+            A descriptor, which is the caller's to close, as `take` and `held.relay` do.
+        """
+        fcntl.fcntl(self._descriptor, _ADD_SEALS, _SEALS)
+        descriptor, self._descriptor = self._descriptor, -1
+        return descriptor
+
+    def close(self) -> None:
+        """Leave nothing behind of what was not sealed. Idempotent."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
 def gather(size: int, pieces: Iterable[bytes]) -> int:
     """Put together what comes piece by piece, in sealed memory.
 
@@ -114,20 +162,10 @@ def gather(size: int, pieces: Iterable[bytes]) -> int:
     Raises:
         OSError: If the system has no memory to give.
     """
-    descriptor = memfd_create("gridmap-frame", _CREATE)
-    try:
-        os.ftruncate(descriptor, size)
-        at = 0
+    with contextlib.closing(Gathering(size)) as gathering:
         for piece in pieces:
-            view = memoryview(piece)
-            while view:
-                written = os.pwrite(descriptor, view, at)
-                at, view = at + written, view[written:]
-        fcntl.fcntl(descriptor, _ADD_SEALS, _SEALS)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+            gathering.add(piece)
+        return gathering.seal()
 
 
 # Taking -----------------------------------------------------------------------------
@@ -201,7 +239,6 @@ def take(descriptor: int) -> memoryview:
     Raises:
         RemoteProtocolError: If it is no sealed memory of this user's, so that it could
             change or end while it is used.
-        OSError: If it cannot be mapped.
     """
     try:
         return _private(descriptor, check(descriptor).st_size)
@@ -221,7 +258,10 @@ def _private(descriptor: int, size: int) -> memoryview:
     if size == 0 or len(_living) >= MOST_MAPPINGS:
         return memoryview(_read(descriptor, size))
     access = mmap.PROT_READ | mmap.PROT_WRITE
-    mapping = _Mapping(descriptor, size, mmap.MAP_PRIVATE, access)
+    try:
+        mapping = _Mapping(descriptor, size, mmap.MAP_PRIVATE, access)
+    except OSError:  # Python keeps a descriptor for each, and there is none
+        return memoryview(_read(descriptor, size))
     _living.add(mapping)
     return memoryview(mapping)
 

@@ -18,11 +18,14 @@ import msgspec
 from gridmap.errors import LocalProtocolError, RemoteProtocolError
 from gridmap.protocol.messages import (
     Beat,
+    Bring,
     Checkpoint,
+    Credit,
     FromRunner,
     Goodbye,
     Hello,
     Live,
+    Piece,
     Report,
     Returned,
     Stack,
@@ -56,6 +59,9 @@ _OPEN: Final[Mapping[type[FromRunner], SessionState]] = {
     Returned: SessionState.OPEN,
     Warned: SessionState.OPEN,
     Checkpoint: SessionState.OPEN,
+    Bring: SessionState.OPEN,
+    Piece: SessionState.OPEN,
+    Credit: SessionState.OPEN,
     Goodbye: SessionState.CLOSED,
 }
 
@@ -65,7 +71,7 @@ TRANSITIONS: Final[Mapping[SessionState, Mapping[type[FromRunner], SessionState]
             SessionState.GREETING: {Hello: SessionState.OPEN},
             SessionState.OPEN: _OPEN,
             # A goodbye that was not acknowledged in time is said again, and so may be
-            # reports that were on the way.
+            # reports that were on the way, with their large frames.
             SessionState.CLOSED: {
                 Hello: SessionState.OPEN,
                 Report: SessionState.CLOSED,
@@ -73,6 +79,9 @@ TRANSITIONS: Final[Mapping[SessionState, Mapping[type[FromRunner], SessionState]
                 Returned: SessionState.CLOSED,
                 Warned: SessionState.CLOSED,
                 Checkpoint: SessionState.CLOSED,
+                Bring: SessionState.CLOSED,
+                Piece: SessionState.CLOSED,
+                Credit: SessionState.CLOSED,
                 Goodbye: SessionState.CLOSED,
             },
             SessionState.ERROR: {},

@@ -14,7 +14,6 @@ from gridmap import connection
 from gridmap.connection import ConnectionFile
 from gridmap.errors import GridMapError
 from gridmap.transport.dealer import RunnerSocket
-from gridmap.transport.limits import BATCH_BYTES, Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,9 +66,7 @@ class Reach:
             RunError, ConnectionFileError: If nobody answers in time, or the file is
                 gone: the run is over.
         """
-        self._socket = RunnerSocket(
-            self.file, self._identity, limits=_limits(self.file)
-        )
+        self._socket = RunnerSocket(self.file, self._identity)
         if not self.file.resumable:
             self._socket.connect(_PATIENCE_S)
             return self._socket
@@ -117,9 +114,3 @@ class Reach:
             return False  # it is looked for again
         self.file = file
         return True
-
-
-def _limits(file: ConnectionFile) -> Limits:
-    """Return what the monitor may send: as much as it takes in, or a batch of inputs."""
-    size = max(file.max_frame_bytes, BATCH_BYTES)
-    return Limits(frame_bytes=size, message_bytes=4 * size, message_frames=65_536)

@@ -215,6 +215,7 @@ class RunnerService:
                 self._take_in(heard)
             self._take_in(None)
         self._mind_signals()
+        self._talk.tick()
         self._mind_the_time()
         if ready.messages:
             self._read_worker()  # a quick job is done by now: no need to sleep first

@@ -1,10 +1,10 @@
 """What a runner and its monitor say to each other, with all that goes along.
 
 Small things travel in the messages. A large frame may be in memory that both can open
-(`neighbour`), or travel on a connection of its own (`apart`); while it is on its way,
-what was said behind it waits, in order, in either direction. Heartbeats and their
-echoes do not, nor what else means the same in any order: a frame may take longer than
-either side may be silent.
+(`neighbour`), or travel by a way of its own (`large`); while it is on that, what was
+said behind it waits, in order, in either direction. Heartbeats and their echoes do not,
+nor what else means the same in any order: a frame may take longer than either side may
+be silent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gridmap import payload
 from gridmap.errors import RemoteProtocolError
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
-from gridmap.runner.apart import Apart
+from gridmap.runner.large import LargeFrames
 from gridmap.runner.neighbour import Neighbour
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ _MOST_PAYLOAD: Final = 2**34
 
 codec.prepare(m.FromMonitor)  # runners that are copies of one process have it then
 
-_AT_ONCE: Final = (m.Beat, m.Live, m.Echo, m.Ack, m.Refuse)
+_SAID_AT_ONCE: Final = (m.Hello, m.Beat, m.Live)
+_HEARD_AT_ONCE: Final = (m.Echo, m.Ack, m.Refuse, m.Welcome, m.Watch)
 """What passes by messages that wait for a large frame."""
 
 
@@ -56,10 +57,10 @@ class Talk:
         """
         self._socket, self._log = socket, log
         self._neighbour = Neighbour(nonce)
-        self._apart = Apart(wake, log)
+        self._large = LargeFrames(socket.send, wake, log)
         self._compression = "auto"
         self._held: list[tuple[m.FromMonitor, Sequence[payload.Frame]]] = []
-        self._ready: tuple[list[Any], list[Any]] | None = None
+        self._ready: bytes | None = None
         self._unsaid: list[Say] = []
         self._numbers: set[int] = set()
         self.misheard = False
@@ -73,18 +74,18 @@ class Talk:
         """
         self.forget()
         hello = self._neighbour.introduce(hello, file)
-        return self._apart.introduce(hello, file, self._socket.address)
+        return self._large.introduce(hello, file, self._socket.address)
 
     def forget(self) -> None:
         """Forget what waits: the monitor will be told, and will tell, all again."""
-        self._apart.give_up()
+        self._large.give_up()
         self._held, self._ready, self._unsaid = [], None, []
         self._numbers.clear()
         self.misheard = False
 
     def close(self) -> None:
         """End what other runners on this node have from here. Idempotent."""
-        self._apart.close()
+        self._large.close()
 
     # Hearing ------------------------------------------------------------------------
 
@@ -101,7 +102,13 @@ class Talk:
         """
         try:
             message = codec.decode_from_monitor(bytes(frames[0]))
-            if self._held and not isinstance(message, _AT_ONCE):
+            if isinstance(message, m.Piece):
+                self._large.came(message, frames[1:])
+                return message, []
+            if isinstance(message, m.Credit):
+                self._large.allowed(message)
+                return message, []
+            if self._held and not isinstance(message, _HEARD_AT_ONCE):
                 self._held.append((message, frames))
                 return None
             if isinstance(message, m.Content | m.Work):
@@ -111,14 +118,14 @@ class Talk:
             self._log(f"the monitor is not understood: {error}")
             return None
         if isinstance(message, m.Discard):
-            self._apart.forget(message.digest)
+            self._large.forget(message.digest)
         elif isinstance(message, m.Welcome):
             self._compression = message.compression
             self._neighbour.welcomed(message)
-            self._apart.welcomed(message)
+            self._large.welcomed(message)
         elif isinstance(message, m.Plain):
             self._neighbour.refused()
-            self._apart.refused()
+            self._large.refused()
             self.misheard = True
         return message, []
 
@@ -126,24 +133,24 @@ class Talk:
         self, message: m.FromMonitor, frames: Sequence[payload.Frame]
     ) -> list[payload.Frame] | None:
         """Return a payload; None if it comes later, or the monitor has to say it again."""
-        neighbour, apart = self._neighbour, self._apart
-        if neighbour.deaf or apart.deaf:
+        neighbour, large = self._neighbour, self._large
+        if neighbour.deaf or large.deaf:
             return None
         shared = None
         if isinstance(message, m.Content) and not message.once:
             shared = message.digest
         try:
-            if not apart.here(payload.references(frames[1:]), _MOST_PAYLOAD, shared):
+            references = payload.references(frames[1:])
+            if not large.here(references, _MOST_PAYLOAD, shared):
                 self._held = [(message, frames)]
                 return None
         except OSError as error:
             self._log(f"a large frame could not be fetched: {error}")
-            apart.failed()
             self.misheard = True
             return None
         try:
             return payload.decode(
-                frames[1:], _MOST_PAYLOAD, neighbour.fetch, apart.take, alike=True
+                frames[1:], _MOST_PAYLOAD, neighbour.fetch, large.take, alike=True
             )
         except OSError as error:
             self._log(f"the driver's memory cannot be opened: {error}")
@@ -160,13 +167,14 @@ class Talk:
 
     def awaited(self) -> Iterator[Heard]:
         """Yield what waited for a large frame that has come, and say what waited so."""
-        if self._ready is not None and (brought := self._apart.brought()) is not None:
-            self._socket.send(self._ready[brought])
+        if self._ready is not None and (brought := self._large.brought()) is not None:
+            said: list[Any] = [self._ready, *brought]
+            self._socket.send(said)
             unsaid, self._ready, self._unsaid = self._unsaid, None, []
             self._numbers.clear()
             for say in unsaid:
                 self.say(say)
-        if self._held and self._apart.fetched:
+        if self._held and self._large.fetched:
             held, self._held = self._held, []
             for _, frames in held:
                 if not self.misheard and (heard := self.hear(frames)) is not None:
@@ -176,7 +184,7 @@ class Talk:
 
     def say(self, say: Say) -> None:
         """Send a message. One that must arrive is kept elsewhere, and said again."""
-        if self._ready is not None and not isinstance(say.message, _AT_ONCE):
+        if self._ready is not None and not isinstance(say.message, _SAID_AT_ONCE):
             if self._note(say.message):
                 self._unsaid.append(say)
             return
@@ -185,14 +193,18 @@ class Talk:
             encoded = payload.encode(
                 say.frames, self._compression, neighbour=self._neighbour.agreed
             )
-            if self._apart.brings:
-                referring = payload.refer(encoded, self._apart.pack)
-                if self._apart.bring():
-                    self._note(say.message)
-                    self._ready = ([*frames, *encoded], [*frames, *referring])
-                    return
-            frames += encoded
-        self._socket.send(frames)
+            now = self._large.bring(encoded, neighbour=self._neighbour.agreed)
+            if now is None:
+                self._note(say.message)
+                self._ready = frames[0]
+                return
+            frames += now
+        if self._socket.send(frames) and isinstance(say.message, m.Hello):
+            self._large.greeted()
+
+    def tick(self) -> None:
+        """Go on with what could not go on before. To be called now and then."""
+        self._large.tick()
 
     def _note(self, message: m.FromRunner) -> bool:
         """Note what waits; say whether it did not wait already, to be said again."""

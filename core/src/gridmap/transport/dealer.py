@@ -225,7 +225,7 @@ class RunnerSocket:
             LocalProtocolError: If there is no frame, or one is longer than the
                 monitor takes.
         """
-        parts = prepared(frames, self._file.max_frame_bytes)
+        parts = prepared(frames, self._limits.frame_bytes)
         dealer = self._dealer
         if dealer is None:
             return False

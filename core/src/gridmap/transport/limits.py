@@ -13,9 +13,8 @@ from gridmap.connection import MAX_FRAME_BYTES
 LARGE_FRAME_BYTES: Final = 64 * 1024
 """From here on a frame is handed over without copying it; copying less is faster."""
 
-BATCH_BYTES: Final = 4096 * LARGE_FRAME_BYTES
-"""What the small inputs of one grant come to at most, which travel in one frame: as
-many as there may be, each shorter than what has a frame of its own."""
+FRAME_BYTES: Final = 2 << 20
+"""The longest frame of a message: what is larger travels by itself."""
 
 _SPARE_DESCRIPTORS: Final = 512
 _ENDLESS: Final = 65_536
@@ -28,23 +27,22 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds on what one peer can make the other side hold.
 
     Attributes:
-        frame_bytes: The longest frame taken in; libzmq cuts a connection that
+        frame_bytes: The longest frame of a message; libzmq cuts a connection that
             announces a longer one before it stores a byte of it.
-        message_bytes: The longest message, all frames together; a longer one is
-            dropped and counted.
+        large_bytes: The longest frame that travels by itself.
+        message_bytes: The longest message, all frames together, also those that
+            travel by themselves; a longer one is dropped and counted.
         message_frames: The most frames a message may have; likewise.
-        control_bytes: The longest first frame, which holds the control message;
-            likewise.
         queued_messages: Messages waiting in each direction for each peer.
         handshake_s: How long a stranger may take to prove who he is.
         strangers_at_once: Connections that may end unproven before their rate counts.
         strangers_hz: How many more of them a second are let in.
     """
 
-    frame_bytes: int = MAX_FRAME_BYTES
+    frame_bytes: int = FRAME_BYTES
+    large_bytes: int = MAX_FRAME_BYTES
     message_bytes: int = 4 * MAX_FRAME_BYTES
     message_frames: int = 1024
-    control_bytes: int = 16 * 2**20
     queued_messages: int = 1000
     handshake_s: float = 20.0
     strangers_at_once: int = 100

@@ -33,7 +33,6 @@ from gridmap.transport.binding import bind_ipc, bind_tcp
 from gridmap.transport.crowd import Crowd
 from gridmap.transport.frames import Frame, prepared
 from gridmap.transport.limits import (
-    BATCH_BYTES,
     LARGE_FRAME_BYTES,
     Limits,
     apply_limits,
@@ -283,7 +282,7 @@ class MonitorSocket:
         Raises:
             LocalProtocolError: If there is no frame, or one is too long.
         """
-        parts = prepared(frames, max(self._limits.frame_bytes, BATCH_BYTES))
+        parts = prepared(frames, self._limits.frame_bytes)
         send = self._router.send
         try:
             send(peer, _SENDING)
@@ -438,10 +437,6 @@ class MonitorSocket:
         if self._descriptor_of.get(peer) != descriptor:
             self._claim(peer, descriptor)
         size = len(frame)
-        if size > limits.control_bytes:
-            self._skip(frame)
-            self.counters.oversized += 1
-            return None
         frames: list[Frame] = [frame.bytes]
         while frame.more:
             frame = receive(zmq.NOBLOCK, copy=False)

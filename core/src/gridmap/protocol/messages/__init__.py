@@ -13,6 +13,7 @@ twice changes nothing.
 from __future__ import annotations
 
 from gridmap.protocol.messages.fields import VERSION
+from gridmap.protocol.messages.from_either import Credit, Piece
 from gridmap.protocol.messages.from_monitor import (
     Ack,
     Cancel,
@@ -31,6 +32,7 @@ from gridmap.protocol.messages.from_monitor import (
 )
 from gridmap.protocol.messages.from_runner import (
     Beat,
+    Bring,
     Checkpoint,
     Failure,
     FromRunner,
@@ -51,9 +53,11 @@ __all__ = [
     "VERSION",
     "Ack",
     "Beat",
+    "Bring",
     "Cancel",
     "Checkpoint",
     "Content",
+    "Credit",
     "Discard",
     "Echo",
     "Examine",
@@ -64,6 +68,7 @@ __all__ = [
     "Hello",
     "Kind",
     "Live",
+    "Piece",
     "Plain",
     "Printed",
     "Progress",

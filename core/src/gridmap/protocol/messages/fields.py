@@ -23,6 +23,10 @@ Text = Annotated[str, Meta(max_length=65_536)]
 Path = Annotated[str, Meta(max_length=4_096)]
 Holdings = Annotated[tuple[Count, ...], Meta(max_length=4_096)]
 Short = Annotated[bytes, Meta(max_length=256)]
+Sizes = Annotated[
+    tuple[Annotated[int, Meta(ge=1, le=2**53)], ...],
+    Meta(min_length=1, max_length=65_536),
+]
 Status = Annotated[int, Meta(ge=-(2**31), lt=2**32)]
 
 

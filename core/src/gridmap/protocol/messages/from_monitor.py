@@ -16,6 +16,7 @@ from gridmap.protocol.messages.fields import (
     Text,
     Word,
 )
+from gridmap.protocol.messages.from_either import Credit, Piece
 
 
 class Welcome(Message, frozen=True, tag="welcome"):
@@ -34,6 +35,8 @@ class Welcome(Message, frozen=True, tag="welcome"):
             are only referred to.
         upload: What keys of large frames that the runner brings apart are made of;
             empty: it is to bring none.
+        bringing: Number of the first of the frames that it is bringing in pieces, as
+            far as the monitor knows; 0: of none.
     """
 
     version: Count
@@ -46,6 +49,7 @@ class Welcome(Message, frozen=True, tag="welcome"):
     grace: Seconds = 60.0
     memory: bool = False
     upload: Short = b""
+    bringing: Count = 0
 
 
 class Refuse(Message, frozen=True, tag="refuse"):
@@ -155,6 +159,8 @@ FromMonitor: TypeAlias = (
     Welcome
     | Refuse
     | Content
+    | Piece
+    | Credit
     | Discard
     | Work
     | Ack

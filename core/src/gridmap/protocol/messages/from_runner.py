@@ -15,10 +15,12 @@ from gridmap.protocol.messages.fields import (
     Moment,
     Seconds,
     Short,
+    Sizes,
     Status,
     Text,
     Word,
 )
+from gridmap.protocol.messages.from_either import Credit, Piece
 
 
 class Kind(enum.IntEnum):
@@ -276,6 +278,18 @@ class Checkpoint(Message, frozen=True, tag="checkpoint"):
     seconds: Seconds = 0.0
 
 
+class Bring(Message, frozen=True, tag="bring"):
+    """Frames of the next message will come in pieces, as far as the monitor lets them.
+
+    Attributes:
+        first: Number of the first; the others are numbered on from there.
+        sizes: Of each, bytes.
+    """
+
+    first: Count
+    sizes: Sizes
+
+
 class Goodbye(Message, frozen=True, tag="goodbye"):
     """The runner ends. Its last message.
 
@@ -308,5 +322,8 @@ FromRunner: TypeAlias = (
     | Returned
     | Warned
     | Checkpoint
+    | Bring
+    | Piece
+    | Credit
     | Goodbye
 )

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import enum
 import struct
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from gridmap.errors import RemoteProtocolError
 from gridmap.transport.bulk.sealing import KEY_BYTES
+
+if TYPE_CHECKING:
+    from gridmap.payload import Frame
 
 _HEAD: Final = struct.Struct("<8sB16sQ")
 _MAGIC: Final = b"gridmap1"
@@ -25,7 +28,10 @@ CHALLENGE_BYTES: Final = 16
 
 REFERENCE: Final = struct.Struct("<16s32sQ")
 """How a message refers to a frame that travels apart: its ticket, its key and its size.
-Of a frame that a runner brings, the key is zero: see `upload_key`."""
+Of a frame that a runner brings, the key is zero: see `upload_key`. Of one that travels in
+pieces, the ticket is its number, and the key is zero."""
+
+_NUMBER: Final = struct.Struct("<8xQ")
 
 
 class Want(enum.IntEnum):
@@ -123,6 +129,19 @@ def upload_key(key: bytes, ticket: bytes) -> bytes:
 def reference_to(ticket: bytes, size: int) -> bytes:
     """Return how a runner's message refers to a frame that it has brought."""
     return REFERENCE.pack(ticket, bytes(KEY_BYTES), size)
+
+
+def numbered(number: int, size: int) -> bytes:
+    """Return how a message refers to a frame that travels in pieces."""
+    return REFERENCE.pack(_NUMBER.pack(number), bytes(KEY_BYTES), size)
+
+
+def number_of(reference: Frame) -> int | None:
+    """Return the number of a frame that travels in pieces; None if it does not."""
+    if len(reference) != REFERENCE.size:
+        return None
+    ticket, key, _ = REFERENCE.unpack(reference)
+    return None if any(ticket[:8]) or any(key) else int(_NUMBER.unpack(ticket)[0])
 
 
 def same(proof: bytes | bytearray, expected: bytes) -> bool:

@@ -292,7 +292,7 @@ class BulkServer:
             if offer is None:
                 return None
             return lambda sock: stream.send(sock, offer.key, ticket, offer.frame)
-        if size > self._limits.frame_bytes:
+        if size > self._limits.large_bytes:
             return None
         if not self.depot.promise(ticket, size, time.monotonic()):
             return None
