@@ -7,18 +7,36 @@ from typing import Any
 import pytest
 
 from gridmap import payload
+from gridmap.connection import ConnectionFile, new_token
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
+from gridmap.protocol.pieces import PIECE_BYTES
 from gridmap.runner import apart
 from gridmap.runner.actions import Say
 from gridmap.runner.talk import Talk
 from gridmap.transport.bulk import client
-from gridmap.transport.bulk.requests import REFERENCE
+from gridmap.transport.bulk.requests import REFERENCE, numbered
 from gridmap.transport.bulk.sealing import fresh_key, fresh_ticket
 
 LARGE = bytes(range(256)) * 8192
 WELCOME = m.Welcome(
     version=m.VERSION, interval=10.0, orphan=600.0, compression="none", upload=b"k" * 32
+)
+HELLO = m.Hello(
+    version=m.VERSION,
+    nonce="nonce",
+    job=None,
+    task=None,
+    node="node",
+    pid=1,
+    python=(3, 11, 0),
+    gridmap="1",
+)
+FILE = ConnectionFile(
+    addresses=("ipc:///monitor",),
+    token=new_token(),
+    backend="x",
+    backend_factory="x",
 )
 
 
@@ -60,7 +78,11 @@ class Network:
 
 
 class Bench:
-    """A runner's end of the talk."""
+    """A runner's end of the talk.
+
+    Attributes:
+        offered: How many frames it was offered in pieces.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.line, self.woken = Line(), threading.Event()
@@ -69,6 +91,11 @@ class Bench:
         way = apart.Way("tcp://127.0.0.1:9", b"s" * 32, open=True)
         self.talk._large._apart._way = way
         self.talk.hear([codec.encode(WELCOME)])
+        self.offered = 0
+
+    def greet(self) -> None:
+        """Say hello once more."""
+        self.talk.introduce(HELLO, FILE)
 
     def report(self, number: int) -> None:
         """Say that a job returned something large."""
@@ -141,3 +168,54 @@ def test_who_cannot_bring_large_frames_still_takes_them(bench: Bench) -> None:
     bench.woken.clear()
     assert bench.talk.hear([codec.encode(content), *offered]) is None
     assert bench.woken.wait(20), "it is being fetched"
+
+
+def offer(bench: Bench, message: m.FromMonitor) -> int:
+    """Have the runner hear a message that refers to a frame; return that's number."""
+    bench.offered += 1
+    encoded = payload.encode([b"head", LARGE], "none")
+    referring = payload.refer(encoded, lambda f: numbered(bench.offered, len(f)))
+    assert bench.talk.hear([codec.encode(message), *referring]) is None
+    return bench.offered
+
+
+def come(bench: Bench, frame: int) -> None:
+    """Have all of a frame come, so that what waits for it goes on."""
+    for at in range(0, len(LARGE), PIECE_BYTES):
+        piece = codec.encode(m.Piece(frame=frame, at=at))
+        bench.talk.hear([piece, LARGE[at : at + PIECE_BYTES]])
+
+
+def work(grant: int) -> m.Work:
+    """Return work."""
+    return m.Work(grant=grant, first=grant, count=1, attempt=1, function=b"d" * 20)
+
+
+def test_what_waits_is_heard_in_order(bench: Bench) -> None:
+    """Echoes do not wait, nor a welcome that was asked for again."""
+    frame = offer(bench, m.Content(digest=b"d" * 20))
+    bench.talk.hear([codec.encode(work(1)), *payload.encode([b"input"], "none")])
+    assert bench.talk.hear([codec.encode(m.Cancel(grant=1, first=1, count=1))]) is None
+    assert bench.talk.coming == {1}
+    for at_once in (m.Echo(number=1), WELCOME):
+        assert bench.talk.hear([codec.encode(at_once)]) is not None
+    come(bench, frame)
+    heard = [type(message) for message, _ in bench.talk.awaited()]
+    assert heard == [m.Content, m.Work, m.Cancel]
+
+
+def test_a_greeting_ends_what_was_heard_before_it(bench: Bench) -> None:
+    """The monitor takes it for lost: a job would run twice."""
+    frame = offer(bench, work(1))
+    bench.talk.hear([codec.encode(work(2)), *payload.encode([b"input"], "none")])
+    come(bench, frame)
+    heard = bench.talk.awaited()
+    message, _ = next(heard)
+    assert message == work(1)
+    bench.greet()
+    assert list(heard) == []
+    assert bench.talk.coming == frozenset()
+    inputs = payload.encode([b"input"], "none")
+    assert bench.talk.hear([codec.encode(work(3)), *inputs]) is None, "sent before"
+    bench.talk.hear([codec.encode(WELCOME)])
+    assert bench.talk.hear([codec.encode(work(2)), *inputs]) is not None

@@ -115,8 +115,6 @@ class Apart:
 
     Attributes:
         agreed: Whether frames travel apart.
-        deaf: Whether something could not be fetched, so that what follows may build on
-            it: nothing is taken in until the monitor has heard of that.
     """
 
     def __init__(self, wake: Callable[[], None], log: Callable[[str], None]) -> None:
@@ -127,7 +125,6 @@ class Apart:
             log: Writes a line for people.
         """
         self.agreed = False
-        self.deaf = False
         self._wake, self._log = wake, log
         self._common = Common()
         self._way: Way | None = None
@@ -161,7 +158,7 @@ class Apart:
     def welcomed(self, welcome: m.Welcome) -> None:
         """Take in what was agreed."""
         self._upload_key = welcome.upload
-        self.agreed, self.deaf = bool(welcome.upload), False
+        self.agreed = bool(welcome.upload)
 
     def give_up(self) -> None:
         """Forget what is under way: the monitor will be told, or tell, all again."""
@@ -173,9 +170,8 @@ class Apart:
         self.agreed = False
 
     def failed(self) -> None:
-        """Something could not be fetched: hear nothing before the next welcome."""
+        """Something could not be fetched."""
         self._failures += 1
-        self.deaf = True
 
     def refused(self) -> None:
         """The monitor does not find what was brought."""

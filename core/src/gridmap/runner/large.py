@@ -43,7 +43,7 @@ class LargeFrames:
         self._pieces = Pieces(send, wake)
         self._encoded: list[Frame] = []
         self._referring: list[Frame] = []
-        self._neighbour = self._apart_first = self._deaf = False
+        self._neighbour = self._apart_first = False
 
     # Greetings ----------------------------------------------------------------------
 
@@ -59,7 +59,6 @@ class LargeFrames:
 
     def welcomed(self, welcome: m.Welcome) -> None:
         """Take in what was agreed."""
-        self._deaf = False
         self._apart.welcomed(welcome)
         self._pieces.welcomed(welcome.bringing)
 
@@ -72,14 +71,6 @@ class LargeFrames:
     def refused(self) -> None:
         """The monitor does not find what was brought."""
         self._apart.refused()
-
-    @property
-    def deaf(self) -> bool:
-        """Whether what comes builds on something that could not be fetched.
-
-        Nothing is taken in then before the next welcome.
-        """
-        return self._deaf or self._apart.deaf
 
     # Fetching -----------------------------------------------------------------------
 
@@ -98,7 +89,7 @@ class LargeFrames:
 
         Raises:
             RemoteProtocolError: If they are none, or were not agreed on.
-            OSError: If they could not be fetched; it is `deaf` then.
+            OSError: If they could not be fetched: a greeting is to be said.
         """
         apart = [one for one in references if number_of(one) is None]
         pieces = [one for one in references if number_of(one) is not None]
@@ -107,11 +98,7 @@ class LargeFrames:
         except OSError:
             self._apart.failed()
             raise
-        try:
-            return self._pieces.here(pieces, limit_bytes, time.monotonic()) and here
-        except OSError:
-            self._deaf = True
-            raise
+        return self._pieces.here(pieces, limit_bytes, time.monotonic()) and here
 
     def forget(self, shared: bytes) -> None:
         """Hand on no more what was `shared`."""

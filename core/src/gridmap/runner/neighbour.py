@@ -25,13 +25,10 @@ class Neighbour:
 
     Attributes:
         agreed: Whether each can open the other's memory, and frames are referred to.
-        deaf: Whether something could not be opened, so that what follows may build on
-            it: nothing is taken in until the monitor has heard of that.
     """
 
     def __init__(self, nonce: str) -> None:
         self.agreed = False
-        self.deaf = False
         self._own = Evidence.of(nonce.encode())
         self._pid = 0
         self._reference = ""
@@ -50,7 +47,7 @@ class Neighbour:
 
     def welcomed(self, welcome: m.Welcome) -> None:
         """Take in what the monitor found."""
-        self.agreed, self.deaf = welcome.memory, False
+        self.agreed = welcome.memory
 
     def fetch(self, reference: Frame, limit_bytes: int) -> Frame:
         """Return what the monitor refers to.
@@ -65,9 +62,8 @@ class Neighbour:
         return held.relay(memory.fetch(self._pid, reference, limit_bytes))
 
     def failed(self) -> None:
-        """Something could not be opened: hear nothing before the next welcome."""
+        """Something could not be opened."""
         self._failures += 1
-        self.deaf = True
 
     def refused(self) -> None:
         """The monitor cannot open ours."""

@@ -63,16 +63,21 @@ class Talk:
         self._ready: bytes | None = None
         self._unsaid: list[Say] = []
         self._numbers: set[int] = set()
+        self._welcome = True
         self.misheard = False
 
     def introduce(self, hello: m.Hello, file: ConnectionFile) -> m.Hello:
         """Return the greeting to say now, which begins all anew.
+
+        No work is taken in until it is answered: what was sent before that the monitor
+        takes for lost, and gives to whoever comes next.
 
         Args:
             hello: The greeting.
             file: What the connection file says.
         """
         self.forget()
+        self._welcome = False
         hello = self._neighbour.introduce(hello, file)
         return self._large.introduce(hello, file, self._socket.address)
 
@@ -120,6 +125,7 @@ class Talk:
         if isinstance(message, m.Discard):
             self._large.forget(message.digest)
         elif isinstance(message, m.Welcome):
+            self._welcome = True
             self._compression = message.compression
             self._neighbour.welcomed(message)
             self._large.welcomed(message)
@@ -134,7 +140,7 @@ class Talk:
     ) -> list[payload.Frame] | None:
         """Return a payload; None if it comes later, or the monitor has to say it again."""
         neighbour, large = self._neighbour, self._large
-        if neighbour.deaf or large.deaf:
+        if not self._welcome:
             return None
         shared = None
         if isinstance(message, m.Content) and not message.once:
