@@ -72,7 +72,7 @@ def bring(server: BulkServer, frame: bytes, ticket: bytes | None = None) -> byte
     (address,) = server.addresses
     ticket = ticket or fresh_ticket()
     key = upload_key(server.upload_key, ticket)
-    client.upload(address, SECRET, ticket, key, frame)
+    client.upload(address, SECRET, ticket, key, frame, lambda: None)
     return reference_to(ticket, len(frame))
 
 
@@ -152,9 +152,9 @@ def test_who_has_another_key_reads_and_brings_nothing(server: BulkServer) -> Non
     ticket, _, size = REFERENCE.unpack(reference)
     with pytest.raises(RemoteProtocolError):
         fetched(server, REFERENCE.pack(ticket, fresh_key(), size))
-    ticket = fresh_ticket()
+    ticket, (address,) = fresh_ticket(), server.addresses
     with pytest.raises(ConnectionError):
-        client.upload(server.addresses[0], SECRET, ticket, fresh_key(), FRAME)
+        client.upload(address, SECRET, ticket, fresh_key(), FRAME, lambda: None)
     with pytest.raises(OSError, match="not brought"):
         server.depot.take(reference_to(ticket, len(FRAME)), len(FRAME))
 

@@ -91,7 +91,7 @@ class Joined:
                     self.runner.came(heard, frames[1:], self.now)
                 else:
                     assert isinstance(heard, m.Credit)
-                    self.runner.allowed(heard)
+                    self.runner.allowed(heard, self.now)
         self.monitor.turn(self.now)
         self.runner.tick(self.now)
         return bool(lines or self.up or self.down)

@@ -6,6 +6,8 @@ is large travels in pieces, and heartbeats between them.
 
 import functools
 import hashlib
+import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ from tests.security import loopback
 from tests.security.relay import Relay
 
 from gridmap import GridExecutor
-from gridmap.events import AnyEvent, JobFailed, JobsGranted
+from gridmap.events import AnyEvent, JobFailed, JobsGranted, RunnerUp
 from gridmap.monitor import opening
 from gridmap.payload.neighbour import Evidence
 from gridmap.transport import MonitorSocket
@@ -140,6 +142,33 @@ def test_a_line_that_breaks_in_the_middle_loses_nothing(
     assert broken.is_set()
     assert [whole(found) for found in values] == [value]
     assert not seen(events, JobFailed)
+
+
+def test_a_runner_that_is_told_to_end_ends_when_its_result_has_arrived(
+    relay: Relay,
+) -> None:
+    """However long that takes, as long as it moves."""
+    line, told = threading.Event(), threading.Event()
+    events: list[AnyEvent] = []
+
+    def slow(passed: int, data: bytes) -> bytes:
+        if passed > SIZE // 4 and not told.is_set():
+            told.set()
+            up = next(event for event in events if isinstance(event, RunnerUp))
+            os.kill(up.pid, signal.SIGTERM)
+        line.wait(len(data) / LINE_BYTES_S)
+        return data
+
+    relay.meddle = slow
+    with GridExecutor(
+        max_workers=1,
+        backend=loopback.NAME,
+        settings={"host": "127.0.0.1", "port_range": one_port(), **TIMES},
+        observers=[("test", events.append)],
+    ) as executor:
+        assert executor.submit(lengthen, b"1").result() == lengthen(b"1")
+    assert told.is_set()
+    assert seen(events, JobsGranted) == 1
 
 
 def test_quick_jobs_pass_by_large_results(relay: Relay) -> None:

@@ -480,6 +480,38 @@ def test_a_signal_is_told_with_its_number() -> None:
     assert not bench.take(ra.StartWorker)
 
 
+def departing() -> Bench:
+    """Return a runner that was told to end, and has a result to tell."""
+    bench = Bench()
+    bench.hear(m.Work(grant=1, first=0, count=1, attempt=1, function=b"f"))
+    bench.result(0)
+    bench.do(bench.machine.depart("signal", "told to end", bench.now, signal=15))
+    bench.worker_ends(None)
+    return bench
+
+
+def test_a_result_that_is_on_its_way_is_waited_for() -> None:
+    """While it moves, and within the grace that the runner has."""
+    bench, passed = departing(), 0.0
+    while passed + 1.0 < WELCOME.grace:
+        bench.machine.departure.moved = bench.now
+        bench.tick(1.0)
+        passed += 1.0
+        assert not bench.take(ra.Leave)
+    bench.machine.departure.moved = bench.now
+    bench.tick(1.1)
+    assert bench.take(ra.Leave) == [ra.Leave(status=1)]
+
+
+def test_a_result_that_does_not_move_any_more_is_not_waited_for() -> None:
+    bench = departing()
+    bench.machine.departure.moved = bench.now + 10.0
+    bench.tick(10.0)
+    assert not bench.take(ra.Leave)
+    bench.tick(LAST_WORDS_S + 0.1)
+    assert bench.take(ra.Leave) == [ra.Leave(status=1)]
+
+
 def test_last_words_are_not_waited_for_long() -> None:
     """A scheduler follows its first signal by SIGKILL."""
     bench = Bench()

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -115,6 +117,7 @@ class Apart:
 
     Attributes:
         agreed: Whether frames travel apart.
+        moved: When bytes of what is brought last moved, on the monotonic clock.
     """
 
     def __init__(self, wake: Callable[[], None], log: Callable[[str], None]) -> None:
@@ -125,6 +128,7 @@ class Apart:
             log: Writes a line for people.
         """
         self.agreed = False
+        self.moved = -math.inf
         self._wake, self._log = wake, log
         self._common = Common()
         self._way: Way | None = None
@@ -296,10 +300,13 @@ class Apart:
         if not packed or way is None:
             return False
 
+        def went() -> None:
+            self.moved = time.monotonic()
+
         def bring(_: _Errand) -> None:
             for ticket, frame in packed:
                 own = upload_key(key, ticket)
-                client.upload(way.address, way.secret, ticket, own, frame)
+                client.upload(way.address, way.secret, ticket, own, frame, went)
 
         self._going = _Errand(bring, self._wake)
         return True

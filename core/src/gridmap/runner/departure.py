@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from gridmap.runner.reports import Farewell, Reports
 
 LAST_WORDS_S: Final = 1.5
-"""How long a runner that was told to end waits for its last words to be heard.
-Schedulers follow their first signal by SIGKILL, some after two seconds."""
+"""How long a runner that was told to end waits for its last words to be heard, while
+nothing of them moves. Schedulers follow their first signal by SIGKILL, some after two
+seconds."""
 
 
 class Departure:
@@ -17,6 +19,7 @@ class Departure:
 
     Attributes:
         said: Whether it said goodbye.
+        moved: When bytes of a large frame that it brings last moved, on its clock.
     """
 
     def __init__(self, reports: Reports) -> None:
@@ -26,6 +29,7 @@ class Departure:
             reports: What it must have told before it goes.
         """
         self.said = False
+        self.moved = -math.inf
         self._reports = reports
         self._farewell: Farewell | None = None
 
@@ -70,10 +74,11 @@ class Departure:
 
         Args:
             now: The present.
-            grace_s: How long a checkpoint may take, which can be large.
+            grace_s: How long a checkpoint may take, or a result that moves: they can
+                be large.
         """
         if self._farewell is None:
             return False
-        saved = self._reports.saved
-        patience = max(LAST_WORDS_S, grace_s) if saved else LAST_WORDS_S
+        large = self._reports.saved or now - self.moved <= LAST_WORDS_S
+        patience = max(LAST_WORDS_S, grace_s) if large else LAST_WORDS_S
         return now - self._farewell.at > patience

@@ -171,7 +171,12 @@ class LargeFrames:
         Raises:
             RemoteProtocolError: If that cannot be.
         """
-        self._pieces.allowed(credit)
+        self._pieces.allowed(credit, time.monotonic())
+
+    @property
+    def moved(self) -> float:
+        """When bytes of what is brought last moved, on the monotonic clock."""
+        return max(self._apart.moved, self._pieces.moved)
 
     def tick(self) -> None:
         """Say what could not be said before. To be called now and then."""

@@ -7,6 +7,7 @@ as far as the monitor lets them. All that goes between them is said and heard me
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 from gridmap.errors import RemoteProtocolError
@@ -103,7 +104,11 @@ class _Going:
 
 
 class Pieces:
-    """A runner's end. Used in the runner's thread."""
+    """A runner's end. Used in the runner's thread.
+
+    Attributes:
+        moved: When the monitor last said that some of what is brought has come.
+    """
 
     def __init__(
         self, send: Callable[[Sequence[Any]], bool], wake: Callable[[], None]
@@ -119,6 +124,7 @@ class Pieces:
         self._coming: _Coming | None = None
         self._going: _Going | None = None
         self._packed: list[tuple[int, memoryview]] = []
+        self.moved = -math.inf
         self._greeted = False
 
     def give_up(self) -> None:
@@ -241,12 +247,13 @@ class Pieces:
         """Say whether all that was packed has gone."""
         return self._going is None
 
-    def allowed(self, credit: m.Credit) -> None:
-        """Take in how far a frame may be sent.
+    def allowed(self, credit: m.Credit, now: float) -> None:
+        """Take in how far a frame has come, and may be sent.
 
         Raises:
             RemoteProtocolError: If that cannot be.
         """
+        self.moved = now
         if self._going is not None and credit.frame in self._going.flows:
             self._going.flows[credit.frame].allow(credit.came, credit.until)
             self._say()

@@ -433,6 +433,7 @@ class RunnerService:
             tail=tail,
         )
         self._machine.coming = self._talk.coming
+        self._machine.departure.moved = self._talk.moved
         self._do(self._machine.tick(seen, now))
         if (answer := self._examiner.answer(self._worker, now)) is not None:
             self._do(self._machine.examined(*answer))

@@ -171,6 +171,11 @@ class Talk:
             message.grant for message, _ in self._held if isinstance(message, m.Work)
         )
 
+    @property
+    def moved(self) -> float:
+        """When bytes of what is brought last moved, on the monotonic clock."""
+        return self._large.moved
+
     def awaited(self) -> Iterator[Heard]:
         """Yield what waited for a large frame that has come, and say what waited so."""
         if self._ready is not None and (brought := self._large.brought()) is not None:

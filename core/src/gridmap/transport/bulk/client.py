@@ -23,6 +23,8 @@ from gridmap.transport.bulk.requests import (
 from gridmap.transport.bulk.sealing import fresh_ticket
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gridmap.payload import Frame
 
 PROOF_S: Final = 1.0
@@ -74,7 +76,12 @@ def decline(address: str, secret: bytes, ticket: bytes) -> None:
 
 
 def upload(
-    address: str, secret: bytes, ticket: bytes, key: bytes, frame: Frame
+    address: str,
+    secret: bytes,
+    ticket: bytes,
+    key: bytes,
+    frame: Frame,
+    went: Callable[[], None],
 ) -> None:
     """Bring a frame; returns when all of it is there.
 
@@ -84,6 +91,7 @@ def upload(
         ticket: The frame's, never used before.
         key: Its key.
         frame: Not to be changed meanwhile.
+        went: Called whenever a part of it has gone.
 
     Raises:
         OSError: If it does not get through, or there is no room for it.
@@ -91,7 +99,7 @@ def upload(
     """
     request = Request(Want.UPLOAD, ticket, len(frame))
     with _connected(address, request, secret, _CONNECT_S) as sock:
-        stream.send(sock, key, ticket, frame)
+        stream.send(sock, key, ticket, frame, went)
         stream.receive(sock, bytearray(1))
 
 

@@ -8,7 +8,7 @@ from gridmap.transport.bulk.sealing import PIECE_BYTES, TAG_BYTES, Seal, lengths
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from gridmap.payload import Frame
 
@@ -16,8 +16,21 @@ PATIENCE_S: Final = 60.0
 """How long a connection may go without a byte."""
 
 
-def send(sock: socket.socket, key: bytes, ticket: bytes, frame: Frame) -> None:
+def send(
+    sock: socket.socket,
+    key: bytes,
+    ticket: bytes,
+    frame: Frame,
+    went: Callable[[], None] = lambda: None,
+) -> None:
     """Seal a frame and send it.
+
+    Args:
+        sock: A connection that was agreed on.
+        key: The frame's.
+        ticket: Its ticket.
+        frame: Not to be changed meanwhile.
+        went: Called for each piece that was taken from us.
 
     Raises:
         OSError: If the other end is gone, or does not take it.
@@ -26,6 +39,7 @@ def send(sock: socket.socket, key: bytes, ticket: bytes, frame: Frame) -> None:
     seal, at = Seal(key, ticket, len(view)), 0
     for length in lengths(len(view)):
         sock.sendall(seal.close(view[at : at + length]))
+        went()
         at += length
 
 
