@@ -389,3 +389,24 @@ def test_a_flood_of_greetings_leaves_no_sessions(run: Siege) -> None:
         assert len(service._sessions) <= 2
         retire(liar, work)
         run.finish()
+
+
+def test_an_order_waits_for_a_runner_that_does_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection is full of answers when a job of its is taken back."""
+    monkeypatch.setenv(loopback.ROGUES, "2")
+    monkeypatch.setenv("SOMETHING_LARGE", "x" * 100_000)  # it is in each welcome
+    settings = {**IMPATIENT, "silence_limit": 60.0}
+    with (
+        siege(tmp_path / "place", honest=1, settings=settings) as run,
+        rogue(run) as liar,
+    ):
+        liar.greet(run.handle(2), nonce=NONCE)
+        work = liar.await_one(m.Work)
+        while not run.counters.backlogged:
+            liar.greet(run.handle(2), nonce=NONCE, holds=(work.grant,))
+        run.monitor.cancel(range(work.first, work.first + 1))
+        cancelled = liar.await_one(m.Cancel)
+        assert (cancelled.grant, cancelled.first) == (work.grant, work.first)
+        run.forgo(work.first)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from gridmap.monitor.post import Post
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gridmap.monitor.large import LargeFrames
     from gridmap.monitor.neighbours import Neighbours
     from gridmap.monitor.store import Store
     from gridmap.payload import Frame
     from gridmap.transport.router import MonitorSocket
+
+_ORDERS: Final = (m.Welcome, m.Cancel, m.Recall, m.Stop, m.Watch)
+"""What is said once. All else is asked for again, or shows in what a runner does."""
 
 
 class Outgoing:
@@ -26,6 +32,7 @@ class Outgoing:
         store: Store,
         neighbours: Neighbours,
         large: LargeFrames,
+        shut_out: Callable[[bytes], None],
     ) -> None:
         """Begin with runners that have nothing.
 
@@ -34,8 +41,10 @@ class Outgoing:
             store: What jobs are made of.
             neighbours: Who is only referred to large frames.
             large: How else large frames go out.
+            shut_out: Called with a peer for which too many orders wait.
         """
-        self._socket = socket
+        self._post = Post(socket.send)
+        self._shut_out = shut_out
         self._store = store
         self._neighbours = neighbours
         self._large = large
@@ -53,7 +62,14 @@ class Outgoing:
                 upload=self._large.upload_key(peer),
                 bringing=self._large.bringing_since(peer),
             )
-        self._socket.send(peer, [codec.encode(message)])
+        if isinstance(message, _ORDERS):
+            self._order(peer, message)
+        else:
+            self._post.send(peer, [codec.encode(message)])
+
+    def _order(self, peer: bytes, message: m.FromMonitor) -> None:
+        if not self._post.order(peer, [codec.encode(message)]):
+            self._shut_out(peer)
 
     def work(self, peer: bytes, work: m.Work) -> bool:
         """Send jobs, and their function before them to who may not have it.
@@ -67,14 +83,14 @@ class Outgoing:
             once = self._store.is_checkpoint(work.function)
             content = codec.encode(m.Content(digest=work.function, once=once))
             frames = self._store.function(work.function, neighbour=neighbour)
-            if not self._socket.send(peer, [content, *self._sendable(frames, peer)]):
+            if not self._post.send(peer, [content, *self._sendable(frames, peer)]):
                 return False
             if not once:
                 sent[work.function] = True
         stop = work.first + work.count
         inputs = self._store.inputs(work.first, stop, neighbour=neighbour)
         message = codec.encode(work)
-        return self._socket.send(peer, [message, *self._sendable(inputs, peer)])
+        return self._post.send(peer, [message, *self._sendable(inputs, peer)])
 
     def _sendable(self, frames: list[Frame], peer: bytes) -> list[bytes | memoryview]:
         """Return encoded frames as they are sent to a peer."""
@@ -84,10 +100,17 @@ class Outgoing:
 
     def discard(self, digest: bytes) -> None:
         """Have runners forget a function too: it may hold much of their memory."""
-        message = codec.encode(m.Discard(digest=digest))
         for peer, sent in self._sent.items():
             if sent.pop(digest, None) is not None:
-                self._socket.send(peer, [message])
+                self._order(peer, m.Discard(digest=digest))
+
+    def turn(self) -> None:
+        """Send what could not be sent before. To be called now and then."""
+        self._post.turn()
+
+    def part(self, peer: bytes) -> None:
+        """A peer is not connected any more, or has to greet anew."""
+        self._post.forget(peer)
 
     def forget(self, peer: bytes) -> None:
         """A peer is gone, and what it has is gone with it."""

@@ -83,7 +83,7 @@ class MonitorService:
         self._woken = False
         self._sessions: dict[bytes, SessionState] = {}
         self._connections: dict[bytes, int] = {}
-        self._outgoing = Outgoing(socket, store, neighbours, large)
+        self._outgoing = Outgoing(socket, store, neighbours, large, self._shut_out)
         # What the journal may still be writing is not the user's to write to.
         self._incoming = Incoming(
             neighbours, large, socket.message_bytes, writable=journal is None
@@ -206,6 +206,7 @@ class MonitorService:
             if isinstance(fact, facts.JobsCancelled):
                 self._drop(fact.first, fact.stop)
         now = time.monotonic()
+        self._outgoing.turn()
         self._large.turn(now)
         if now - self._ticked >= pause:
             self._ticked = now
@@ -298,7 +299,13 @@ class MonitorService:
         self._connections.pop(peer, None)
         self._neighbours.part(peer)
         self._large.part(peer)
+        self._outgoing.part(peer)
         return self._sessions.pop(peer, None)
+
+    def _shut_out(self, peer: bytes) -> None:
+        """Have one who does not read greet anew: that tells it all it has missed."""
+        self._end_session(peer)
+        self._inbox.append(facts.Disconnected(peer=peer))
 
     # Acts ---------------------------------------------------------------------------
 
