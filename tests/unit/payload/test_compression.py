@@ -2,6 +2,8 @@
 
 import bz2
 import random
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -175,3 +177,40 @@ def test_methods_that_do_not_fit_the_frames_are_refused(frames: list[Frame]) -> 
     """One method a frame, each of them known."""
     with pytest.raises(RemoteProtocolError):
         decode(frames, 50)
+
+
+IN_WANT = """
+import os, resource, sys
+from gridmap import payload
+from gridmap.errors import RunError
+from gridmap.payload import Compression
+
+frame = bytes.fromhex(sys.argv[1])
+if sys.argv[2] == "prepared":
+    payload.prepare()
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+taken = []
+try:
+    while True:
+        taken.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    pass
+try:
+    print(payload.decompress(frame, Compression.ZSTD, 100))
+except RunError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("prepared", "said"),
+    [("prepared", "b'what was compressed'"), ("not", "ulimit -n")],
+)
+def test_a_process_without_descriptors_can_still_decompress(
+    prepared: str, said: str
+) -> None:
+    """It imports what it needs for that when it first needs it; or it says why not."""
+    frame = zstandard.compress(b"what was compressed").hex()
+    command = [sys.executable, "-c", IN_WANT, frame, prepared]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert said in done.stdout

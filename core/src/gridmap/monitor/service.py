@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from gridmap import payload
-from gridmap.errors import RemoteProtocolError
+from gridmap.errors import RemoteProtocolError, RunError
 from gridmap.events import JobFailed, RunnerPending, RunnersRejected
 from gridmap.journal import entries as e
 from gridmap.monitor import facts
@@ -124,6 +124,7 @@ class MonitorService:
         """
         self._errands = errands
         self._parked = parked
+        payload.prepare()
         self._thread.start()
 
     @property
@@ -153,6 +154,8 @@ class MonitorService:
                 self._turn()
         except MemoryError:
             self._give_up(shortage("take in what runners said"))
+        except RunError as error:
+            self._give_up(error)
         except Exception as error:  # noqa: BLE001 - the last line of defence: no map hangs
             _log.critical("the monitor failed: this is a bug in gridmap", exc_info=True)
             self._give_up(error)

@@ -16,6 +16,7 @@ from gridmap.payload.compression import (
     decompress,
     encode,
     least_apart,
+    prepare,
     refer,
     references,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "load",
     "load_exception",
     "pack",
+    "prepare",
     "read_traceback",
     "refer",
     "references",

@@ -14,10 +14,12 @@ gigabytes are refused before they do.
 from __future__ import annotations
 
 import enum
+import sys
 from typing import TYPE_CHECKING, Final
 
-from gridmap.errors import InvalidSettingError, RemoteProtocolError
+from gridmap.errors import InvalidSettingError, RemoteProtocolError, RunError
 from gridmap.payload import held, memory
+from gridmap.payload.spare import Spare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,6 +35,9 @@ _SAMPLES: Final = 8
 _SAMPLE_BYTES: Final = 8 * 1024
 _WORTHWHILE: Final = 0.8
 _LEAST_OF_MANY: Final = 16 * 1024
+
+_spare: Final = Spare()
+"""Let go of to import zstandard with."""
 _ZSTD_LEVEL: Final = 1  # 3 gains a few per cent on arrays, at half the speed
 _BZ2_LEVEL: Final = 9
 
@@ -94,10 +99,35 @@ def compress(frame: Frame, compression: Compression) -> Frame:
         import bz2  # noqa: PLC0415 - few use it
 
         return bz2.compress(frame, _BZ2_LEVEL)
-    import zstandard  # noqa: PLC0415 - 15 ms that small frames need not pay
+    _import_zstandard()
+    import zstandard  # noqa: PLC0415 - see there
 
     compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
     return compressor.compress(frame)
+
+
+def prepare() -> None:
+    """See that frames can be decompressed when there are no descriptors any more."""
+    if "zstandard" not in sys.modules:
+        _spare.keep()
+
+
+def _import_zstandard() -> None:
+    """Import it now: that takes 15 ms, which small frames need not pay.
+
+    Raises:
+        RunError: If there is not a descriptor to be had for that.
+    """
+    _spare.let_go()
+    try:
+        import zstandard  # noqa: F401, PLC0415 - see above
+    except OSError as error:
+        msg = (
+            f"zstandard, with which large data are compressed, cannot be imported "
+            f"({error}): have fewer files open in this process, raise its limit "
+            '(ulimit -n), or set compression to "none"'
+        )
+        raise RunError(msg) from error
 
 
 def decompress(frame: Frame, compression: Compression, limit_bytes: int) -> Frame:
@@ -141,7 +171,8 @@ def _decompress_bz2(frame: Frame, limit_bytes: int) -> bytes:
 
 
 def _decompress_zstd(frame: Frame, limit_bytes: int) -> bytes:
-    import zstandard  # noqa: PLC0415 - see compress
+    _import_zstandard()
+    import zstandard  # noqa: PLC0415 - see there
 
     try:
         size = zstandard.frame_content_size(frame)

@@ -15,6 +15,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
+from gridmap.payload.spare import Spare
+
 if TYPE_CHECKING:
     import psutil
 
@@ -22,14 +24,13 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 
 _PATIENCE_S: Final = 1.0
 
-_SPARE: Final = 4
-_kept: Final[list[int]] = []
-"""Descriptors that are let go of to look for strays with, should there be no others."""
+_spare: Final = Spare()
+"""Let go of to look for strays with."""
 
 
 def adopt() -> None:
     """Become the parent of descendants whose own parent ends."""
-    _keep()
+    _spare.keep()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
@@ -53,19 +54,11 @@ def end(worker: int) -> None:
     Args:
         worker: As for `reap`; it is killed like the others.
     """
-    while _kept:
-        os.close(_kept.pop())
+    _spare.let_go()
     try:
         _end(worker)
     finally:
-        _keep()
-
-
-def _keep() -> None:
-    """Keep some descriptors, as far as there are any."""
-    with contextlib.suppress(OSError):
-        while len(_kept) < _SPARE:
-            _kept.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        _spare.keep()
 
 
 def _childless() -> bool:
