@@ -122,6 +122,13 @@ def test_no_memory(value: object) -> None:
         kinds.memory(value)
 
 
+def test_too_little_memory() -> None:
+    """The error says how much there has to be."""
+    assert Settings(max_message_bytes="1M").max_message_bytes == 2**20  # type: ignore[arg-type] # read
+    with pytest.raises(InvalidSettingError, match=r"max_message_bytes=.*least 1M"):
+        Settings(max_message_bytes=2**20 - 1)
+
+
 def test_a_path_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files have no shell that would do it."""
     monkeypatch.setenv("HOME", "/home/ada")

@@ -130,6 +130,20 @@ def memory(value: object) -> int:
     return amount
 
 
+def memory_from(least: str) -> Kind:
+    """Return the kind of numbers of bytes of at least *least*, a text such as 1M."""
+    smallest = memory(least)
+
+    def read(value: object) -> int:
+        amount = memory(value)
+        if amount < smallest:
+            msg = f"expected at least {least}: what gridmap itself says has as much"
+            raise ValueError(msg)
+        return amount
+
+    return read
+
+
 def ports(value: object) -> PortRange:
     """Read a port or a range of ports: 40000, ``40000-41000`` or [40000, 41000]."""
     pair = value if isinstance(value, list | tuple) else None

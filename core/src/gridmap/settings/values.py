@@ -104,8 +104,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             uses two: one for messages, one for large data.
         host: Name or address that nodes are told to call; None: found out.
         compression: How payloads are compressed; ``auto`` looks at a sample.
-        max_message_bytes: The longest piece of an input or a result, bytes. An array
-            is one piece.
+        max_message_bytes: The longest piece of an input or a result, bytes, at least
+            1M. An array is one piece.
         max_journal_bytes: How large the journal of a run with a name may become; what
             ends beyond that is done again if the run is resumed.
         query_interval: Time between two questions to the scheduler while runners
@@ -174,7 +174,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     compression: Compression = _setting(
         "auto", kinds.choice("auto", "none", "zstd", "bz2")
     )
-    max_message_bytes: int = _setting(2**30, kinds.memory)
+    max_message_bytes: int = _setting(2**30, kinds.memory_from("1M"))
     max_journal_bytes: int = _setting(2**36, kinds.memory)
     query_interval: float = _setting(60.0, kinds.seconds(SHORTEST_INTERVAL_S))
     query_budget: int = _setting(60, kinds.count(1))
