@@ -19,6 +19,10 @@ _T = TypeVar("_T")
 PLAIN = Resources()
 OTHER = Resources(cores=2)
 
+KILLED = b.Autopsy(ending=b.Ending.PERSON)
+NODE = b.Autopsy(ending=b.Ending.NODE)
+BOOKS = b.Capabilities(accounting=True)
+
 
 class Desk:
     """A ledger, a clock moved by hand, and what the ledger asked for."""
@@ -170,3 +174,27 @@ class Desk:
     def verdicts(self) -> dict[int, str]:
         """Return the causes delivered since last asked, by job."""
         return {d.job: d.verdict.cause.value for d in self.take(i.DeliverVerdict)}
+
+
+def returned(work: m.Work, first: int) -> m.Returned:
+    """Return a hand-back of all of a grant from a job on."""
+    count = work.first + work.count - first
+    return m.Returned(number=1, grant=work.grant, first=first, count=count)
+
+
+def batched(desk: Desk, jobs: int) -> tuple[bytes, m.Work]:
+    """Bring a runner to hold several jobs in one grant."""
+    desk.add(jobs)
+    (peer,) = desk.start()
+    (work,) = desk.work()
+    desk.report(peer, work, seconds=0.001)
+    return peer, desk.work()[0]
+
+
+def die(desk: Desk, peer: bytes, finding: b.Autopsy | None) -> None:
+    """Let a runner vanish and be looked into to the end."""
+    desk.tell(f.Disconnected(peer=peer), 3.0)
+    desk.tick()
+    desk.looked()
+    desk.tick()
+    desk.autopsy(finding)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from tests.unit.monitor.desk import Desk
+from tests.unit.monitor.desk import BOOKS, Desk
 
 from gridmap import backend as b
 from gridmap.errors import RemoteProtocolError
@@ -14,7 +14,6 @@ from gridmap.monitor import instructions as i
 from gridmap.monitor.checkpoints import Checkpoints
 from gridmap.protocol import messages as m
 
-BOOKS = b.Capabilities(accounting=True)
 ONE, TWO = b"1" * 20, b"2" * 20
 
 
