@@ -285,7 +285,10 @@ def _is_inheritable(descriptor: int) -> bool:
 
 KEY = "k" * 40
 DIGEST = b"d" * 20
-FRAMES = [os.urandom(1 << 20), b"small", os.urandom(2 << 20)]
+FRAMES = [os.urandom(1 << 20), b"small", os.urandom(1 << 20) + bytes(2 << 20)]
+ENCODED = payload.encode(FRAMES, "auto")
+LARGE = [len(frame) for frame in ENCODED if len(frame) >= 1 << 20]
+"""The sizes of those that travel apart; the last of them is compressed."""
 
 
 class Driver:
@@ -308,8 +311,7 @@ class Driver:
     @property
     def content(self) -> Content:
         """What its runners share."""
-        sizes = tuple(len(one) for one in FRAMES if len(one) > 5)
-        return Content(DIGEST, sizes, node_secret(KEY, self.token))
+        return Content(DIGEST, tuple(LARGE), node_secret(KEY, self.token))
 
     def runner(self, name: str) -> tuple[Talk, threading.Event]:
         """Return one that was let in, and what it is woken by."""
@@ -342,7 +344,7 @@ class Driver:
         offer = self.apart.offering(name.encode())
         assert offer is not None
         content = codec.encode(m.Content(digest=DIGEST, once=once))
-        return [content, *payload.refer(payload.encode(FRAMES, "none"), offer)]
+        return [content, *payload.refer(ENCODED, offer)]
 
     def close(self) -> None:
         """End all."""
@@ -373,8 +375,12 @@ def hear(driver: Driver, name: str, *, once: bool = False) -> Talk:
     talk, woken = driver.runner(name)
     heard = talk.hear(driver.send(name, once=once))
     assert woken.wait(20)
-    ((_, frames),) = [heard] if heard is not None else talk.awaited()
+    assert woken.wait(20)
+    came = [heard] if heard is not None else list(talk.awaited())
+    assert came, driver.logged
+    ((_, frames),) = came
     assert [bytes(one) for one in frames] == FRAMES
+    del frames
     return talk
 
 
@@ -383,7 +389,20 @@ def test_a_driver_sends_what_is_shared_once_to_a_node(driver: Driver) -> None:
     hear(driver, "first")
     hear(driver, "second")
     eventually(lambda: driver.lying == 0, within_s=20, what="what nobody fetches gone")
-    assert driver.logged == ["3,145,728 bytes came from another runner on this node"]
+    size = f"{sum(LARGE):,}"
+    assert driver.logged == [f"{size} bytes came from another runner on this node"]
+    assert len(LARGE) == 2
+    assert LARGE[1] < len(FRAMES[2])
+
+
+def test_what_was_compressed_is_opened_once_on_a_node(driver: Driver) -> None:
+    """Else each runner would hold a copy of its own."""
+    hear(driver, "first")
+    hear(driver, "second")
+    memories = {os.fstat(descriptor).st_ino for descriptor in large_memories()}
+    assert len(memories) == 2
+    sizes = [os.fstat(descriptor).st_size for descriptor in large_memories()]
+    assert sorted(sizes) == sorted([len(FRAMES[0]), len(FRAMES[2])] * 2)
 
 
 def test_what_is_here_at_once_is_taken_in_at_once(

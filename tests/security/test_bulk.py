@@ -234,5 +234,4 @@ def test_what_jobs_share_crosses_once_for_a_node(
     assert len(set(runners)) == count
     assert set(digests) == {hashlib.sha256(bytes(table)).hexdigest()}
     assert part < relay.carried < part * 1.5
-    if part == SIZE:
-        assert set.intersection(*memories)
+    assert set.intersection(*memories)

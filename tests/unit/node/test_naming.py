@@ -5,7 +5,7 @@ import itertools
 import msgspec
 
 from gridmap.runner.node.election import GENERATIONS
-from gridmap.runner.node.naming import Content
+from gridmap.runner.node.naming import MOST_BYTES, Content
 
 CONTENT = Content(b"d" * 20, (1 << 20, 3), b"secret" * 5)
 SUN_PATH = 108
@@ -26,6 +26,20 @@ def test_contents_of_other_bytes_or_runs_have_other_names() -> None:
     keys = {one.key(generation) for one, generation in pairs}
     assert len(places) == len(keys) == len(pairs)
     assert all(place[0] == 0 and len(place) <= SUN_PATH for place in places)
+
+
+def test_memory_is_as_large_as_its_frame() -> None:
+    """What was compressed tells only when it is opened, and has a limit."""
+    sizes = CONTENT.sizes
+    for number, size in enumerate(sizes):
+        assert CONTENT.fits(number, size)
+        assert not CONTENT.fits(number, size + 1)
+        assert not CONTENT.fits(number, size - 1)
+    assert not CONTENT.fits(len(sizes), sizes[-1])
+    larger = msgspec.structs.replace(CONTENT, compressed=frozenset({0}))
+    assert larger.fits(0, MOST_BYTES)
+    assert not larger.fits(0, MOST_BYTES + 1)
+    assert not larger.fits(1, sizes[1] + 1)
 
 
 def test_runners_of_one_run_come_to_the_same_name() -> None:

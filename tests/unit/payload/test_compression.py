@@ -18,10 +18,15 @@ from gridmap.payload import (
     Frame,
     choose,
     compress,
+    compressions,
     decode,
     decompress,
     encode,
+    opened,
+    refer,
+    references,
 )
+from gridmap.payload.memory import LEAST_BYTES
 
 NOISE = random.Random(1).randbytes(100_000)  # noqa: S311 - no secret
 ZEROS = bytes(100_000)
@@ -93,6 +98,29 @@ def test_more_than_the_limit_is_refused(compression: Compression) -> None:
     packed = compress(ZEROS, compression)
     with pytest.raises(RemoteProtocolError, match="at most 99999 are allowed"):
         decompress(packed, compression, len(ZEROS) - 1)
+
+
+@given(setting=SETTINGS)
+def test_what_travels_apart_may_be_opened_on_the_way(setting: str) -> None:
+    """Who fetches it is told how it is compressed, and who decodes it is not."""
+    large = random.Random(2).randbytes(LEAST_BYTES)  # noqa: S311 - no secret
+    frames: list[Frame] = [large + bytes(1 << 20), b"small", ZEROS, large]
+    carried: dict[bytes, Frame] = {}
+
+    def put(frame: Frame) -> bytes:
+        reference = b"reference %d" % len(carried)
+        carried[reference] = frame
+        return reference
+
+    message = refer(encode(frames, setting), put)
+    methods = compressions(message)
+    assert list(methods) == references(message) == list(carried)
+    unpacked = {r: decompress(carried[r], methods[r], 1 << 22) for r in carried}
+    assert list(unpacked.values()) == [frames[0], frames[3]]
+    assert decode(message, 1 << 23, bring=lambda r, _: carried[bytes(r)]) == frames
+    assert opened(message, []) == message
+    said = opened(message, methods)
+    assert decode(said, 1 << 23, bring=lambda r, _: unpacked[bytes(r)]) == frames
 
 
 @pytest.mark.parametrize("compression", PACKED)

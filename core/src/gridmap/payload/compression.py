@@ -22,7 +22,7 @@ from gridmap.payload import held, memory
 from gridmap.payload.spare import Spare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from gridmap.payload.pickling import Frame
 
@@ -284,6 +284,31 @@ def references(encoded: Sequence[Frame]) -> list[Frame]:
         raise RemoteProtocolError(msg)
     pairs = zip(bytes(encoded[0]), encoded[1:], strict=True)
     return [frame for number, frame in pairs if number & APART]
+
+
+def compressions(encoded: Sequence[Frame]) -> dict[bytes, Compression]:
+    """Return how what each reference of `references` refers to is compressed.
+
+    Raises:
+        RemoteProtocolError: If that is not known here.
+    """
+    numbers = bytes(encoded[0])
+    pairs = zip(numbers, encoded[1:], strict=True)
+    return {bytes(f): _method(number ^ APART) for number, f in pairs if number & APART}
+
+
+def opened(encoded: Sequence[Frame], which: Collection[bytes]) -> list[Frame]:
+    """Return what `refer` returned as if what some references lead to were uncompressed.
+
+    Args:
+        encoded: The frames.
+        which: These references.
+    """
+    methods = bytearray(encoded[0])
+    for at, frame in enumerate(encoded[1:]):
+        if methods[at] & APART and bytes(frame) in which:
+            methods[at] = APART
+    return [bytes(methods), *encoded[1:]]
 
 
 def decode(

@@ -11,17 +11,18 @@ import contextlib
 import functools
 import math
 import os
-import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
+from gridmap import payload
 from gridmap.concealing import Concealing
 from gridmap.connection import split_tcp_address
 from gridmap.errors import RemoteProtocolError
-from gridmap.payload import held
+from gridmap.payload import Compression, held, memory
 from gridmap.runner.common import Common, for_itself
+from gridmap.runner.errand import Errand
 from gridmap.transport.bulk import client
 from gridmap.transport.bulk.requests import (
     REFERENCE,
@@ -33,7 +34,7 @@ from gridmap.transport.bulk.requests import (
 from gridmap.transport.bulk.sealing import fresh_ticket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from gridmap.connection import ConnectionFile
     from gridmap.payload import Frame
@@ -63,53 +64,17 @@ class Way(Concealing, msgspec.Struct):
     node_secret: bytes = b""
 
 
-class _Errand:
-    """Frames being fetched or brought. What comes of it is read once `over`."""
+class Shared(NamedTuple):
+    """What others on this node may have too, or want.
 
-    def __init__(
-        self,
-        work: Callable[[_Errand], None],
-        wake: Callable[[], None],
-        afterwards: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.over = False
-        self.error: Exception | None = None
-        self.fetched: dict[bytes, int] = {}
-        self._work, self._wake, self._afterwards = work, wake, afterwards
-        self._lock, self._left = threading.Lock(), False
-        thread = threading.Thread(target=self._run, name="gridmap-bulk", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError as error:  # no thread to be had
-            self._end(error)
+    Attributes:
+        digest: Its content address.
+        compressions: How what each reference refers to is compressed. It is opened on
+            the way here: in memory once, and not by the runner's thread.
+    """
 
-    def _run(self) -> None:
-        try:
-            self._work(self)
-        except Exception as error:  # noqa: BLE001 - whatever it is, CURVE is left
-            self._end(error)
-        else:
-            self._end(None)
-            self._afterwards()
-
-    def _end(self, error: Exception | None) -> None:
-        self.error = error
-        with self._lock:
-            self.over = True
-            if self._left:
-                self._drop()
-        self._wake()
-
-    def leave(self) -> None:
-        """Want nothing of it any more."""
-        with self._lock:
-            self._left = True
-            if self.over:
-                self._drop()
-
-    def _drop(self) -> None:
-        while self.fetched:
-            os.close(self.fetched.popitem()[1])
+    digest: bytes
+    compressions: Mapping[bytes, Compression]
 
 
 class Apart:
@@ -134,8 +99,8 @@ class Apart:
         self._way: Way | None = None
         self._upload_key = b""
         self._failures = 0
-        self._coming: _Errand | None = None
-        self._going: _Errand | None = None
+        self._coming: Errand | None = None
+        self._going: Errand | None = None
         self._packed: list[tuple[bytes, Frame]] = []
 
     def introduce(
@@ -184,7 +149,10 @@ class Apart:
     # Fetching -----------------------------------------------------------------------
 
     def here(
-        self, references: Sequence[Frame], limit_bytes: int, shared: bytes | None = None
+        self,
+        references: Sequence[Frame],
+        limit_bytes: int,
+        shared: Shared | None = None,
     ) -> bool:
         """Say whether frames that a message refers to are here; fetch them if not.
 
@@ -192,8 +160,8 @@ class Apart:
             references: As in the message; one that stands there several times is
                 fetched once.
             limit_bytes: How large they may be together.
-            shared: The content address of what they are, for which others on this node
-                may have them, or want them; None if they are for this runner alone.
+            shared: What others on this node may have, or want, as well; None if the
+                frames are for this runner alone.
 
         Returns:
             Whether they are; if not, ask again when woken.
@@ -214,7 +182,7 @@ class Apart:
             if not self.agreed or way is None:
                 msg = "large frames apart are referred to, and that was not agreed"
                 raise RemoteProtocolError(msg)
-            self._coming = self._fetch(way, wanted, shared)
+            self._coming = self._fetch(way, wanted, limit_bytes, shared)
         if not self._coming.over:
             return False
         if self._coming.error is None:
@@ -225,22 +193,31 @@ class Apart:
         raise ConnectionError(msg)
 
     def _fetch(
-        self, way: Way, wanted: list[tuple[bytes, bytes, int]], shared: bytes | None
-    ) -> _Errand:
+        self,
+        way: Way,
+        wanted: list[tuple[bytes, bytes, int]],
+        limit_bytes: int,
+        shared: Shared | None,
+    ) -> Errand:
         """Begin to fetch frames, or to have them from others on this node."""
         obtain: Obtain = for_itself
+        methods = [Compression.NONE] * len(wanted)
         if shared is not None:
+            methods = [shared.compressions[REFERENCE.pack(*one)] for one in wanted]
             sizes = [size for _, _, size in wanted]
-            obtain = self._common.among(way.node_secret, shared, sizes)
+            larger = [n for n, how in enumerate(methods) if how is not Compression.NONE]
+            obtain = self._common.among(way.node_secret, shared.digest, sizes, larger)
         spared = {ticket: size for ticket, _, size in wanted}
 
-        def download(ticket: bytes, key: bytes, size: int) -> int:
+        def download(number: int) -> int:
+            ticket, key, size = wanted[number]
             del spared[ticket]
-            return client.download(way.address, way.secret, ticket, key, size)
+            frame = client.download(way.address, way.secret, ticket, key, size)
+            return _opened(frame, methods[number], limit_bytes)
 
-        def fetch(errand: _Errand) -> None:
-            for number, (ticket, key, size) in enumerate(wanted):
-                itself = functools.partial(download, ticket, key, size)
+        def fetch(errand: Errand) -> None:
+            for number, (ticket, _, _) in enumerate(wanted):
+                itself = functools.partial(download, number)
                 errand.fetched[ticket] = obtain(number, itself)
 
         def decline() -> None:
@@ -251,11 +228,14 @@ class Apart:
                 with contextlib.suppress(OSError, RemoteProtocolError):
                     client.decline(way.address, way.secret, ticket)
 
-        return _Errand(fetch, self._wake, decline)
+        errand = Errand(fetch, self._wake, decline)
+        if shared is not None:
+            errand.opened = {REFERENCE.pack(*one) for one in wanted}
+        return errand
 
-    def forget(self, shared: bytes) -> None:
-        """Hand on no more what was `shared`."""
-        self._common.forget(shared)
+    def forget(self, digest: bytes) -> None:
+        """Hand on no more what was shared."""
+        self._common.forget(digest)
 
     def close(self) -> None:
         """End all that others on this node have from here."""
@@ -271,6 +251,11 @@ class Apart:
         if not self._coming.fetched:
             self._coming = None
         return frame
+
+    @property
+    def opened(self) -> Collection[bytes]:
+        """The references to frames that are here as they were before compression."""
+        return () if self._coming is None else self._coming.opened
 
     @property
     def fetched(self) -> bool:
@@ -303,12 +288,12 @@ class Apart:
         def went() -> None:
             self.moved = time.monotonic()
 
-        def bring(_: _Errand) -> None:
+        def bring(_: Errand) -> None:
             for ticket, frame in packed:
                 own = upload_key(key, ticket)
                 client.upload(way.address, way.secret, ticket, own, frame, went)
 
-        self._going = _Errand(bring, self._wake)
+        self._going = Errand(bring, self._wake)
         return True
 
     def brought(self) -> bool | None:
@@ -320,6 +305,15 @@ class Apart:
         if errand.error is not None:
             self._failures += 1
         return errand.error is None
+
+
+def _opened(descriptor: int, method: Compression, limit_bytes: int) -> int:
+    """Return sealed memory with what was compressed; the descriptor is closed."""
+    if method is Compression.NONE:
+        return descriptor
+    frame = payload.decompress(memory.take(descriptor), method, limit_bytes)
+    sealed = memory.make(frame)
+    return os.dup(sealed.descriptor)
 
 
 def _listening(file: ConnectionFile, address: str | None) -> str:

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from gridmap.runner.node.sharing import Download, Obtain, Sharing
 
@@ -22,20 +22,28 @@ class Common:
         self._sharing: Sharing | None = None
         self._alone = sys.platform != "linux"  # no abstract names, no sealed memory
 
-    def among(self, secret: bytes, digest: bytes, sizes: Sequence[int]) -> Obtain:
+    def among(
+        self,
+        secret: bytes,
+        digest: bytes,
+        sizes: Sequence[int],
+        compressed: Collection[int],
+    ) -> Obtain:
         """Return what obtains the frames of a content, one after the other.
 
         Args:
             secret: What runners of the run on this node know; empty: there is none.
             digest: The content address.
-            sizes: Bytes of each large frame.
+            sizes: Bytes of each large frame as it travels.
+            compressed: Numbers of those that are larger once they are here.
         """
         sharing = self._begun() if secret else None
         if sharing is None:
             return for_itself
         from gridmap.runner.node.naming import Content  # noqa: PLC0415 - see above
 
-        return sharing.enter(Content(digest, tuple(sizes), secret))
+        content = Content(digest, tuple(sizes), secret, frozenset(compressed))
+        return sharing.enter(content)
 
     def forget(self, digest: bytes) -> None:
         """Hand a content on no more, and let go of its memory."""

@@ -15,11 +15,12 @@ from gridmap.runner.pieces import Pieces
 from gridmap.transport.bulk.requests import number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from gridmap.connection import ConnectionFile
     from gridmap.payload import Frame
     from gridmap.protocol import messages as m
+    from gridmap.runner.apart import Shared
 
 
 class LargeFrames:
@@ -75,7 +76,7 @@ class LargeFrames:
     # Fetching -----------------------------------------------------------------------
 
     def here(
-        self, references: Sequence[Frame], limit_bytes: int, shared: bytes | None
+        self, references: Sequence[Frame], limit_bytes: int, shared: Shared | None
     ) -> bool:
         """Say whether frames that a message refers to are here; fetch them if not.
 
@@ -100,9 +101,14 @@ class LargeFrames:
             raise
         return self._pieces.here(pieces, limit_bytes, time.monotonic()) and here
 
-    def forget(self, shared: bytes) -> None:
-        """Hand on no more what was `shared`."""
-        self._apart.forget(shared)
+    @property
+    def opened(self) -> Collection[bytes]:
+        """See `Apart.opened`."""
+        return self._apart.opened
+
+    def forget(self, digest: bytes) -> None:
+        """Hand on no more what was shared."""
+        self._apart.forget(digest)
 
     def close(self) -> None:
         """End all that others on this node have from here."""

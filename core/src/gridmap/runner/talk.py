@@ -15,6 +15,7 @@ from gridmap import payload
 from gridmap.errors import RemoteProtocolError
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
+from gridmap.runner.apart import Shared
 from gridmap.runner.large import LargeFrames
 from gridmap.runner.neighbour import Neighbour
 
@@ -142,21 +143,22 @@ class Talk:
         neighbour, large = self._neighbour, self._large
         if not self._welcome:
             return None
-        shared = None
-        if isinstance(message, m.Content) and not message.once:
-            shared = message.digest
+        encoded, shared = frames[1:], None
         try:
-            references = payload.references(frames[1:])
+            references = payload.references(encoded)
+            if isinstance(message, m.Content) and not message.once:
+                shared = Shared(message.digest, payload.compressions(encoded))
             if not large.here(references, _MOST_PAYLOAD, shared):
                 self._held = [(message, frames)]
                 return None
+            encoded = payload.opened(encoded, large.opened)
         except OSError as error:
             self._log(f"a large frame could not be fetched: {error}")
             self.misheard = True
             return None
         try:
             return payload.decode(
-                frames[1:], _MOST_PAYLOAD, neighbour.fetch, large.take, alike=True
+                encoded, _MOST_PAYLOAD, neighbour.fetch, large.take, alike=True
             )
         except OSError as error:
             self._log(f"the driver's memory cannot be opened: {error}")

@@ -30,7 +30,7 @@ from gridmap.transport.bulk.requests import (
 from gridmap.transport.bulk.sealing import fresh_ticket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _BACKLOG: Final = 1024
 _COMING: Final = b"."
@@ -116,13 +116,13 @@ class Following:
         self._request: Request | None = None
         self._proven = False
 
-    def hear(self, key: bytes, have: int, size: int) -> int | None:
+    def hear(self, key: bytes, have: int, fits: Callable[[int], bool]) -> int | None:
         """Take in what the leader says, and answer.
 
         Args:
             key: What each proves to the other to know.
             have: How many frames this runner has.
-            size: Of the next; 0 if there is none.
+            fits: Says whether the next can have so many bytes.
 
         Returns:
             A descriptor of the next frame, the caller's to close; None if there is
@@ -130,7 +130,7 @@ class Following:
 
         Raises:
             RemoteProtocolError: If it is no runner of this run, or what it hands over
-                is no sealed memory of that size.
+                is no sealed memory of a size that fits.
             ConnectionError: If it is gone.
             OSError: If this process has no descriptors left.
         """
@@ -141,7 +141,7 @@ class Following:
                 msg = "the leader is gone"
                 raise ConnectionResetError(msg)
             if self._proven and data == _FRAME:
-                return _checked(descriptors, flags, size)
+                return _checked(descriptors, flags, fits)
             self._greet(data, key, have)
         finally:
             for descriptor in descriptors:
@@ -175,12 +175,12 @@ def _descriptors(ancillary: Iterable[tuple[int, int, bytes]]) -> list[int]:
     return found
 
 
-def _checked(descriptors: list[int], flags: int, size: int) -> int:
+def _checked(descriptors: list[int], flags: int, fits: Callable[[int], bool]) -> int:
     """Return the one descriptor, which is taken out; see `Following.hear`."""
     if flags & socket.MSG_CTRUNC:
         msg = "a frame cannot be taken over: this process has too many open files"
         raise OSError(msg)
-    if len(descriptors) != 1 or memory.check(descriptors[0]).st_size != size:
+    if len(descriptors) != 1 or not fits(memory.check(descriptors[0]).st_size):
         msg = "what is handed over on this node is not the frame"
         raise RemoteProtocolError(msg)
     return descriptors.pop()

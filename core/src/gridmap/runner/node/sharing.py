@@ -278,9 +278,9 @@ class Sharing:
         seat, leader, now = part.seat, part.leader, time.monotonic()
         if leader is None:
             return
-        sizes = part.content.sizes[seat.have :]
+        fits = functools.partial(part.content.fits, seat.have)
         try:
-            descriptor = leader.hear(part.key, seat.have, sizes[0] if sizes else 0)
+            descriptor = leader.hear(part.key, seat.have, fits)
         except BlockingIOError:
             return
         except RemoteProtocolError as error:
