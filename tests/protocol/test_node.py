@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.node import Member, crew, frame, fresh, is_bound, leader, member, taken
 
@@ -215,6 +216,16 @@ def test_what_was_forgotten_is_not_kept_by_an_errand_of_before() -> None:
         with member(content) as other:
             assert other.obtain_all() == [frame(content, 0), frame(content, 1)]
             assert other.downloads == 0
+
+
+def test_what_another_driver_sends_takes_the_place_of_what_was_shared() -> None:
+    """Runners that outlive their driver are told other secrets, and meet elsewhere."""
+    content = fresh([1000])
+    anew = msgspec.structs.replace(content, secret=os.urandom(32))
+    with member(content) as one:
+        os.close(one.obtain())
+        os.close(one.sharing.enter(anew)(0, lambda: one.load(0)))
+        assert (is_bound(content), is_bound(anew)) == (False, True)
 
 
 def test_the_end_leaves_no_thread_and_no_descriptor() -> None:

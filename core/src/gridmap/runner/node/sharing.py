@@ -200,6 +200,8 @@ class Sharing:
 
     def _enter(self, content: Content, entry: _Entry) -> None:
         entry.part = self._parts.get(content)
+        if entry.part is None:  # under another secret: the run has another driver now
+            self._forget(content.digest)
         room = self._descriptors() + 1 + len(content.sizes) <= self._most
         if entry.part is None and room and not self._over:
             entry.part = self._parts[content] = Part(content, self._selector)
