@@ -28,7 +28,11 @@ source_suffix = {".md": "markdown"}
 root_doc = "index"
 
 nitpicky = True
-nitpick_ignore = [("py:class", "msgspec.Struct")]  # what it is made with is no matter
+nitpick_ignore = [  # what it is made with is no matter
+    ("py:class", "msgspec.Struct"),
+    ("py:class", "gridmap.comparing.Comparing"),
+    ("py:class", "gridmap.concealing.Concealing"),
+]
 smartquotes = False  # docstrings and help texts hold commands to be copied
 default_role = "gm"  # see _ext/references.py
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]

@@ -90,26 +90,6 @@ def settings_with(
     return {**(settings or {}), **said}
 
 
-def check_types(owner: object, **kinds: type) -> None:
-    """Refuse attributes of other types than a class says.
-
-    Args:
-        owner: What has the attributes.
-        kinds: The type of each of them, by name; bool is no int here.
-
-    Raises:
-        TypeError: If one is of another type.
-    """
-    for name, kind in kinds.items():
-        value = getattr(owner, name)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            msg = (
-                f"{name} of {type(owner).__name__} must be of type {kind.__name__}, "
-                f"not {value!r:.200}"
-            )
-            raise TypeError(msg)
-
-
 def items(
     name: str,
     several: Iterable[_T],

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
-from gridmap.arguments import check_types
+from gridmap.checking import Checking
+from gridmap.comparing import Comparing
 from gridmap.concealing import Concealing
 from gridmap.resources import Resources  # noqa: TC001 - likewise
 
@@ -29,11 +30,10 @@ INTERFACE: Final = 1
 _NAME: Final = re.compile(r"\S+")
 _REFERENCE: Final = re.compile(r"[\w.]+:\w+")
 
-# What a plugin tells before a run is checked where it makes it, so that the error
-# points there.
+# What a plugin tells is checked where it makes it, so that the error points there.
 
 
-class Availability(msgspec.Struct, frozen=True, kw_only=True):
+class Availability(Checking, msgspec.Struct, frozen=True, kw_only=True):
     """Whether a backend can be used on this machine, found out cheaply.
 
     Attributes:
@@ -48,12 +48,8 @@ class Availability(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     preference: int = 0
 
-    def __post_init__(self) -> None:
-        """Refuse what a plugin should not say."""
-        check_types(self, usable=bool, reason=str, preference=int)
 
-
-class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
+class BackendInfo(Checking, msgspec.Struct, frozen=True, kw_only=True):
     """A backend, before anything of it is imported.
 
     Attributes:
@@ -77,16 +73,15 @@ class BackendInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse what a plugin should not say; take any iterable of aliases."""
-        texts = dict.fromkeys(("name", "summary", "factory", "availability"), str)
-        check_types(self, interface=int, **texts)
+        aliases: tuple[Any, ...] = tuple(self.aliases)
+        msgspec.structs.force_setattr(self, "aliases", aliases)
+        super().__post_init__()
         self._check("name", _NAME, "a word")
         self._check("factory", _REFERENCE, "'module:Class'")
         self._check("availability", _REFERENCE, "'module:function'")
-        aliases: tuple[Any, ...] = tuple(self.aliases)
         if strangers := [name for name in aliases if not isinstance(name, str)]:
             msg = f"aliases of backend {self.name}: {strangers[0]!r:.200} is no text"
             raise TypeError(msg)
-        msgspec.structs.force_setattr(self, "aliases", aliases)
 
     def _check(self, name: str, pattern: re.Pattern[str], expected: str) -> None:
         value = getattr(self, name)
@@ -104,7 +99,7 @@ class Reach(enum.Enum):
     """On other machines: addresses a node can reach are needed."""
 
 
-class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+class Capabilities(Checking, msgspec.Struct, frozen=True, kw_only=True):
     """What a backend's scheduler can do here.
 
     Attributes:
@@ -131,8 +126,13 @@ def _own_desk() -> Desk:
     return Desk()
 
 
-class RunContext(Concealing, msgspec.Struct, frozen=True, kw_only=True):
+class RunContext(
+    Comparing, Concealing, msgspec.Struct, frozen=True, kw_only=True, weakref=True
+):
     """What a backend may know of the run it serves.
+
+    Two that differ in their desks alone are equal. A plugin that serves several runs
+    may keep what it knows of each in a `weakref.WeakKeyDictionary`.
 
     Attributes:
         token: Hexadecimal text, unique to the run and not a secret: submissions
@@ -145,7 +145,7 @@ class RunContext(Concealing, msgspec.Struct, frozen=True, kw_only=True):
         desk: Where the scheduler's programs are run: see `gridmap.desk`.
     """
 
-    concealed = frozenset({"desk"})
+    concealed = uncompared = frozenset({"desk"})
 
     token: str
     name: str
@@ -155,7 +155,7 @@ class RunContext(Concealing, msgspec.Struct, frozen=True, kw_only=True):
     desk: Desk = msgspec.field(default_factory=_own_desk)
 
 
-class Handle(msgspec.Struct, frozen=True, order=True):
+class Handle(Checking, msgspec.Struct, frozen=True, order=True):
     """The scheduler's name for one runner.
 
     Attributes:
@@ -175,7 +175,7 @@ Handles: TypeAlias = frozenset[Handle]
 """Whom a verb is asked about."""
 
 
-class Batch(msgspec.Struct, frozen=True, kw_only=True):
+class Batch(Comparing, msgspec.Struct, frozen=True, kw_only=True):
     """Runners to start with one submission: alike in everything but their number.
 
     Attributes:
@@ -198,7 +198,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     avoid: frozenset[str] = frozenset()
 
 
-class Rendered(msgspec.Struct, frozen=True, kw_only=True):
+class Rendered(Checking, msgspec.Struct, frozen=True, kw_only=True):
     """The exact submission, for people and for tests.
 
     Attributes:
@@ -211,7 +211,7 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     script: str | None = None
 
 
-class Rejected(msgspec.Struct, frozen=True, kw_only=True):
+class Rejected(Checking, msgspec.Struct, frozen=True, kw_only=True):
     """The scheduler would not take a runner.
 
     Attributes:
@@ -246,7 +246,7 @@ class SeenState(enum.Enum):
     """A state this plugin does not know; see the raw text."""
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
+class Seen(Checking, msgspec.Struct, frozen=True, kw_only=True):
     """What the scheduler showed of one runner.
 
     Attributes:
@@ -262,7 +262,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     node: str | None = None
 
 
-class Observed(msgspec.Struct, frozen=True, kw_only=True):
+class Observed(Checking, Comparing, msgspec.Struct, frozen=True, kw_only=True):
     """The scheduler answered.
 
     Attributes:
@@ -286,7 +286,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
         return cls(seen=seen, absent=asked - set(seen))
 
 
-class NotAsked(msgspec.Struct, frozen=True, kw_only=True):
+class NotAsked(Checking, msgspec.Struct, frozen=True, kw_only=True):
     """The scheduler could not be asked; this says nothing about any runner.
 
     Attributes:
@@ -324,7 +324,7 @@ class Ending(enum.Enum):
     """The scheduler could not start it (no such directory, no shell, …)."""
 
 
-class Autopsy(msgspec.Struct, frozen=True, kw_only=True):
+class Autopsy(Checking, msgspec.Struct, frozen=True, kw_only=True):
     """What accounting says of a runner that is over.
 
     Attributes:
@@ -365,7 +365,7 @@ Kills: TypeAlias = Mapping[Handle, Killed]
 """What became of the request to kill, for each runner named."""
 
 
-class Resubmitted(msgspec.Struct, frozen=True, kw_only=True):
+class Resubmitted(Checking, msgspec.Struct, frozen=True, kw_only=True):
     """A runner was started again.
 
     Attributes:
@@ -388,7 +388,7 @@ class Coming(enum.Enum):
     """The runner is to give way, be it that its processes are only suspended."""
 
 
-class Notice(msgspec.Struct, frozen=True, kw_only=True):
+class Notice(Checking, msgspec.Struct, frozen=True, kw_only=True):
     """What a signal means by which a scheduler warns.
 
     Attributes:
@@ -405,12 +405,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     within_s: float | None = None
     stay: bool = False
 
-    def __post_init__(self) -> None:
-        """Refuse what a plugin should not say."""
-        check_types(self, coming=Coming, text=str)
 
-
-class Identity(msgspec.Struct, frozen=True, kw_only=True):
+class Identity(Checking, Comparing, msgspec.Struct, frozen=True, kw_only=True):
     """Who a runner is, as its node's environment tells.
 
     Attributes:
@@ -429,6 +425,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse what a plugin should not say."""
+        super().__post_init__()
         warnings: Mapping[object, object] = self.warnings  # type: ignore[assignment]
         for number, notice in warnings.items():
             if not isinstance(number, int) or not isinstance(notice, Notice):
@@ -436,7 +433,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
                 raise TypeError(msg)
 
 
-class Check(msgspec.Struct, frozen=True, kw_only=True):
+class Check(Checking, msgspec.Struct, frozen=True, kw_only=True):
     """One thing `gridmap doctor` looked at.
 
     Attributes:
@@ -450,7 +447,3 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     passed: bool
     found: str
     advice: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse what a plugin should not say."""
-        check_types(self, name=str, passed=bool, found=str, advice=str)

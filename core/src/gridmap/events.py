@@ -11,12 +11,14 @@ from typing import TypeAlias
 
 import msgspec
 
+from gridmap.comparing import Comparing
+from gridmap.concealing import Concealing
 from gridmap.explanation import Explanation
 from gridmap.resources import Resources
 from gridmap.verdict import Verdict
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(Comparing, Concealing, msgspec.Struct, frozen=True, kw_only=True):
     """Something happened.
 
     Attributes:
@@ -88,6 +90,8 @@ class JobsRestored(Event, frozen=True, kw_only=True):
         failed: How many had ended badly, and are not run again.
         states: One byte a job, a `gridmap.lifecycle.JobState`.
     """
+
+    concealed = frozenset({"states"})  # too long to read
 
     jobs: int
     done: int

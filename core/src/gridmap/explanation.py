@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from gridmap.arguments import check_types
+from gridmap.checking import Checking
 
 
-class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+class Explanation(Checking, msgspec.Struct, frozen=True, kw_only=True):
     """Why a runner does not start, for people.
 
     Attributes:
@@ -26,10 +26,6 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     meaning: str = ""
     advice: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse what is no text where it is made: in a plugin."""
-        check_types(self, reason=str, meaning=str, advice=str)
 
     def __str__(self) -> str:
         """Return all of it as one line: ``meaning (reason): advice``."""

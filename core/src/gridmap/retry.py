@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 from msgspec.structs import force_setattr
 
+from gridmap.checking import Checking
 from gridmap.errors import InvalidRequestError, qualified_name
 from gridmap.resources import (
     Resources,
@@ -49,7 +50,7 @@ _REFUSED: Final = {
 }
 
 
-class Again(msgspec.Struct, frozen=True, kw_only=True):
+class Again(Checking, msgspec.Struct, frozen=True, kw_only=True):
     """Run the job again.
 
     Attributes:
@@ -108,7 +109,13 @@ def _check_times(times: Any) -> None:
         raise InvalidRequestError(msg)
 
 
-class Retry(msgspec.Struct, frozen=True):
+class _For(msgspec.Struct, frozen=True):
+    """The one field of `Retry` that may be given without its name."""
+
+    on: frozenset[Cause | str] | None = None
+
+
+class Retry(_For, frozen=True, kw_only=True):
     """Run jobs again that ended in certain ways, a number of times.
 
     Where a job ended otherwise, the rule has no opinion. Attempts that ended otherwise
@@ -134,7 +141,6 @@ class Retry(msgspec.Struct, frozen=True):
         [1, 2]
     """
 
-    on: frozenset[Cause | str] | None = None
     times: int | None = None
     delay: float = 0.0
     most_delay: float | None = None

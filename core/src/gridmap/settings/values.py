@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from gridmap import homes
+from gridmap.comparing import Comparing
 from gridmap.errors import InvalidSettingError
 from gridmap.settings import kinds
 from gridmap.settings.kinds import PortRange  # noqa: TC001 - likewise
@@ -40,7 +41,7 @@ def _setting(default: object, kind: Kind, variable: str | None = None) -> Any:
     return msgspec.field(default=default)
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class Settings(Comparing, msgspec.Struct, frozen=True, kw_only=True):
     """What a run goes by. Times are in seconds; None means what is said of it here.
 
     GridMap's name, where there was one, stands in brackets.
