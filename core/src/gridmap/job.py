@@ -21,6 +21,14 @@ from gridmap.resources import Resources, make_resources
 
 _VALIDATION_LEVELS: Final = ("e", "w", "n", "p", "v")
 
+_UNCHECKED: Final = frozenset(
+    {"cleanup", "ret", "exception", "traceback", "id", "request"}
+)
+"""Attributes of a job that may be anything, or that nobody but us sets."""
+
+_UNMADE: Final = Resources()
+"""What a job asks for that is still being made."""
+
 ResourceRequest = Resources | Mapping[str, Any] | Iterable[str] | str | None
 """What users may give as ``resources``: a `Resources`, a mapping of its fields, or, as
 GridMap had it, texts such as ``"arch=lx-amd64"`` for the scheduler's own requests."""
@@ -30,7 +38,8 @@ class Job:
     """One call of a function, with what it needs and, later, what came of it.
 
     The parameters and their order are GridMap's. Those that only Grid Engine knows
-    are passed on to it, and ignored by other backends.
+    are passed on to it, and ignored by other backends. An attribute may be set until
+    the job is handed in; what makes no sense is refused then too, and changes nothing.
 
     Attributes:
         function: What is called.
@@ -106,6 +115,7 @@ class Job:
         *,
         white_list: Iterable[str] | None = None,
     ) -> None:
+        self.request = _UNMADE
         self.function = f
         self.args = args
         self.kwlist = kwlist
@@ -141,8 +151,29 @@ class Job:
             f"ret={self.ret!r}, exception={self.exception!r})"
         )
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute, if the job still makes sense then."""
+        if name in _UNCHECKED or getattr(self, "request", _UNMADE) is _UNMADE:
+            object.__setattr__(self, name, value)
+            return
+        before = getattr(self, name, None)
+        object.__setattr__(self, name, value)
+        try:
+            self._check()
+            if name in ("copy_env", "add_env"):
+                self._surround()
+        except Exception:
+            object.__setattr__(self, name, before)
+            raise
+
     def _settle(self) -> None:
-        """Check the request and take down where and in what the job is made."""
+        """Take down where and in what the job is made, and check the rest."""
+        self.working_dir = working_directory()
+        self._surround()
+        self._check()
+
+    def _check(self) -> None:
+        """See that all of it makes sense, and work out what it needs."""
         function: object = self.function
         if not callable(function):
             msg = f"the function of a job must be callable, not {function!r}"
@@ -150,13 +181,20 @@ class Job:
         check_text("name", self.name)
         items("args", self.args, "the positional arguments, in a list")
         check_mapping("kwlist", self.kwlist, "parameters to arguments")
-        self.working_dir = working_directory()
-        self.environment = portable(os.environ) if self.copy_env else {}
-        for name, value in (
-            check_mapping("add_env", self.add_env, "names") or {}
-        ).items():
-            self.environment[name] = _variable(name, value)
+        check_text("working_dir", self.working_dir)
+        check_mapping("environment", self.environment, "names to texts")
+        given: Mapping[str, object] = self.environment
+        for variable, text in given.items():
+            if not isinstance(text, str):
+                check_text(f"environment[{variable!r}]", text)
         self.request = self._request()
+
+    def _surround(self) -> None:
+        environment = portable(os.environ) if self.copy_env else {}
+        added = check_mapping("add_env", self.add_env, "names") or {}
+        for name, value in added.items():
+            environment[name] = _variable(name, value)
+        self.environment = environment
 
     def _request(self) -> Resources:
         extra: tuple[str, ...] = ()
