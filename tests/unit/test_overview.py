@@ -169,6 +169,24 @@ def test_rate_and_time_left_follow_the_present() -> None:
     assert overview.remaining_s() == pytest.approx(9.0)
 
 
+def test_what_was_done_before_a_run_was_resumed_makes_it_no_faster() -> None:
+    """Ninety jobs that the journal knows of are not done in the first second."""
+    states = bytes([JobState.DONE] * 90 + [JobState.QUEUED] * 10)
+    restored = ev.JobsRestored(
+        run="r", at=1.0, jobs=100, done=90, failed=0, states=states
+    )
+    begun = ev.RunStarted(run="r", at=0.0, name="n", backend="b", directory="/d")
+    overview = fold([begun, restored])
+    assert overview.rate() is None
+    overview.take(
+        ev.JobsDone(run="r", at=3.0, first=90, stop=92, runner=1, seconds=1.0)
+    )
+    assert overview.rate() == pytest.approx(1.0)
+    assert overview.remaining_s() == pytest.approx(8.0)
+    overview.take(ev.RunEnded(run="r", at=5.0, error=None))
+    assert overview.rate() == pytest.approx(0.5)
+
+
 def test_what_is_held_is_bounded() -> None:
     """A hundred thousand jobs and failures leave as much as the bounds allow."""
     overview = fold([queued(100_000)])

@@ -117,6 +117,23 @@ def test_runs_are_found_by_all_their_names(tmp_path: Path) -> None:
     assert records.names() == ["20250102-000000-sweep-bbbbbbbb"]
 
 
+def test_a_run_that_was_resumed_is_one_run(tmp_path: Path) -> None:
+    """What the process before it wrote down stays, and goes by its whole name."""
+    records = Register(tmp_path / "records")
+    names = [f"2025010{day}-000000-sweep-{token * 8}" for day, token in
+             ((1, "a"), (2, "b"), (3, "a"))]  # fmt: skip
+    for name in names:
+        one = made(overview(run=name.rpartition("-")[2]))
+        records.write(name, record.encode(one))
+    assert [entry.name for entry in records.entries()] == [names[2], names[1]]
+    assert [entry.name for entry in records.entries(1)] == [names[2]]
+    assert records.names() == [names[2], names[1]]
+    for wanted, name in (("aaaaaaaa", names[2]), (names[0], names[0])):
+        found = register.find(records.entries(earlier=True), wanted)
+        assert found is not None
+        assert found.name == name
+
+
 def test_a_register_that_others_can_change_is_not_believed(tmp_path: Path) -> None:
     """Nor is a link in it followed."""
     records = Register(tmp_path / "records")

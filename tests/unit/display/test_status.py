@@ -11,6 +11,7 @@ from gridmap.display.printed import shown
 from gridmap.display.status import duration, lines, log_line, rate
 from gridmap.display.summary import summary
 from gridmap.display.tally import Tally
+from gridmap.lifecycle import JobState
 from gridmap.resources import Resources
 from gridmap.verdict import Cause, Statement, Verdict, Witness
 
@@ -49,6 +50,20 @@ def test_a_map_is_told_in_two_lines() -> None:
     wide = lines(a_map(), "sweep", 200)
     assert "job 4: 1/2 epoch" in wide[1]
     assert "1.5 GiB" in wide[1]
+
+
+def test_the_time_left_of_a_resumed_map_is_reckoned_from_what_it_did_itself() -> None:
+    """Half of it was done before, and a fifth of a job took ten seconds."""
+    tally = Tally(expected=2)
+    states = bytes([JobState.DONE, JobState.GRANTED])
+    for event in (
+        ev.RunStarted(run="r", at=0.0, name="n", backend="b", directory="/d"),
+        ev.JobsRestored(run="r", at=0.0, jobs=2, done=1, failed=0, states=states),
+        ev.RunnerUp(run="r", at=0.0, runner=1, handle="1", node="a", pid=1),
+        ev.JobProgress(run="r", at=10.0, job=1, runner=1, done=1, total=5),
+    ):
+        tally.take(event)
+    assert lines(tally, "n", 80, plain=True)[0].endswith("60% 1/2, 40 s left")
 
 
 @given(st.text(max_size=60), st.integers(1, 250), st.booleans(), st.text(max_size=80))

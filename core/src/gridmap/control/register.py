@@ -8,7 +8,8 @@
 
 A record is written when a run starts, every few seconds while it goes on, and at its
 end, by its own process, in a thread that nothing waits for. So it tells of runs whose
-process was killed, too. Only the newest are kept.
+process was killed, too. A process that resumes such a run writes one of its own, which
+stands for the run from then on. Only the newest are kept.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from gridmap.errors import RunError
 from gridmap.rundir import RunDirectory, slug
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from gridmap.control.record import Record
 
@@ -51,7 +52,7 @@ class Entry(msgspec.Struct, frozen=True):
     @property
     def short(self) -> str:
         """The last part of its name, by which it can be called too."""
-        return self.name.rpartition("-")[2]
+        return _short(self.name)
 
     @property
     def resume_name(self) -> str | None:
@@ -131,20 +132,23 @@ class Register:
                     with contextlib.suppress(OSError):
                         os.unlink(name + suffix, dir_fd=folder)
 
-    def entries(self, most: int | None = None) -> list[Entry]:
+    def entries(self, most: int | None = None, *, earlier: bool = False) -> list[Entry]:
         """Return the runs there are records of, newest first.
 
         Records that cannot be read are left out.
 
         Args:
             most: How many are read; None: all.
+            earlier: Whether to return what processes wrote whose run another process
+                has resumed since; so a run may come several times.
 
         Raises:
             RunError: If the directory cannot be read, or not be trusted.
         """
         try:
             with self._opened() as folder:
-                names = sorted(_names(folder), reverse=True)[:most]
+                names = sorted(_names(folder), reverse=True)
+                names = (names if earlier else _latest(names))[:most]
                 read = [(name, _read(folder, name + _SUFFIX)) for name in names]
         except FileNotFoundError:
             return []
@@ -157,9 +161,9 @@ class Register:
         return [Entry(name, found) for name, found in read if found is not None]
 
     def names(self) -> list[str]:
-        """Return the names of the records, newest first; none if there are none."""
+        """Return the names of the runs, newest first; none if there are none."""
         with contextlib.suppress(OSError, RunError), self._opened() as folder:
-            return sorted(_names(folder), reverse=True)
+            return _latest(sorted(_names(folder), reverse=True))
         return []
 
     @contextlib.contextmanager
@@ -191,6 +195,18 @@ def name_of(name: str, token: str, at: float) -> str:
     """
     date = datetime.fromtimestamp(at).astimezone()
     return f"{date:%Y%m%d-%H%M%S}-{slug(name)}-{token[:8]}"
+
+
+def _short(name: str) -> str:
+    return name.rpartition("-")[2]
+
+
+def _latest(names: Iterable[str]) -> list[str]:
+    """Return the first name of each run."""
+    first: dict[str, str] = {}
+    for name in names:
+        first.setdefault(_short(name), name)
+    return list(first.values())
 
 
 def _names(folder: int) -> Iterator[str]:

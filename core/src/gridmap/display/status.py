@@ -99,10 +99,13 @@ def _amount(done: float, total: float | None) -> str:
 
 def remaining(tally: Tally) -> str:
     """Return how long it will take yet; empty if nobody can tell."""
-    left = tally.overview.remaining_s()
-    begun, part = tally.overview.started, tally.part
-    if left is None and begun is not None and part > 0.05:  # noqa: PLR2004 - a guess
-        left = (tally.overview.at - begun) * (1 - part) / part
+    overview, part = tally.overview, tally.part
+    left = overview.remaining_s()
+    if left is None and overview.samples and tally.total:
+        first = overview.samples[0]  # when a run was resumed, much may have been done
+        made = part - (first.done + first.failed) / tally.total
+        if made > 0.05:  # noqa: PLR2004 - a guess
+            left = (overview.at - first.at) * (1 - part) / made
     return "" if left is None or part >= 1 else f"{duration(left)} left"
 
 

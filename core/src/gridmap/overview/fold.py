@@ -156,6 +156,8 @@ class Overview(Standing, eq=False):
     def _restored(self, event: ev.JobsRestored) -> None:
         self._grow(event.jobs)
         self.states[: len(event.states)] = event.states
+        self.samples.clear()  # what was done before is no part of how fast it goes
+        self._sample()
         jobs = "1 job" if event.jobs == 1 else f"{event.jobs:,} jobs"
         text = f"taken over: {jobs}, {event.done:,} done"
         self._note(event, f"{text}, {event.failed:,} failed")
