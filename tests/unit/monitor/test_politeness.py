@@ -181,3 +181,25 @@ def test_to_see_killed_runners_gone_is_not_put_off() -> None:
     (look,) = desk.take(i.Look)
     assert look.kill_check
     assert peers
+
+
+def test_many_that_do_not_end_are_killed_with_one_request() -> None:
+    """They were told to end, and the scheduler shows them running for too long."""
+    desk, peers = full_cluster(up=50, queued=0)
+    desk.tell(f.Closed(kill=False))
+    desk.tick(60.0)
+    look = desk.take(i.Look)[-1]
+    runs = b.Seen(state=b.SeenState.RUNNING)
+    seen = b.Observed(seen=dict.fromkeys(look.handles, runs))
+    assert not desk.take(i.KillRunners)
+    desk.tell(f.Looked(asked=look.handles, observation=seen, at=desk.now))
+    (kill,) = desk.take(i.KillRunners)
+    assert len(kill.handles) == len(peers)
+
+
+def test_many_that_fall_silent_are_killed_with_one_request() -> None:
+    """A switch that fails shall not cost the scheduler a request for each runner."""
+    desk, peers = full_cluster(up=50, queued=0)
+    desk.tick(200.0)
+    (kill,) = desk.take(i.KillRunners)
+    assert len(kill.handles) == len(peers)

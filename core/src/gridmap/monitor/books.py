@@ -17,6 +17,7 @@ from gridmap.monitor.instructions import (
     DeliverVerdict,
     DropContent,
     Instruction,
+    KillRunners,
     Note,
     Publish,
     SubmitRunners,
@@ -29,6 +30,7 @@ from gridmap.verdict import Cause, Statement, Verdict, judge
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from gridmap.backend import Handle
     from gridmap.monitor.policy import Policy
 
 
@@ -111,6 +113,14 @@ class Books(msgspec.Struct):
                 runners=tuple(runners), resources=group.resources, avoid=group.avoid
             )
         )
+
+    def kill(self, handles: Iterable[Handle]) -> None:
+        """Have runners ended through the scheduler: all of a turn with one request."""
+        for number, asked in enumerate(self.out):
+            if isinstance(asked, KillRunners):
+                self.out[number] = KillRunners(handles=asked.handles.union(handles))
+                return
+        self.ask(KillRunners(handles=frozenset(handles)))
 
     def move(self, runner: Runner, step: RunnerStep) -> None:
         """Move a runner on, and keep count of its group's runners."""

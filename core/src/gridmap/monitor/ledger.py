@@ -29,7 +29,6 @@ from gridmap.monitor.instructions import (
     DeliverVerdict,
     Instruction,
     KeepContent,
-    KillRunners,
     Note,
     Publish,
     Send,
@@ -251,7 +250,7 @@ class Ledger:
             return
         strangers = frozenset(fact.found) - set(books.fleet.by_handle)
         if strangers:
-            books.ask(KillRunners(handles=strangers))
+            books.kill(strangers)
 
     def _parked(self, fact: f.Parked) -> None:
         runner = next((r for r in self._books.fleet if r.nonce == fact.nonce), None)

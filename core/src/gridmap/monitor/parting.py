@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gridmap.backend import SeenState
-from gridmap.monitor.instructions import KillRunners
 
 if TYPE_CHECKING:
     from gridmap.backend import Seen
@@ -41,7 +40,7 @@ class Parting:
         if sent is None or (not ending and books.now - sent > _KILL_AGAIN_S):
             runner.kill_sent = books.now
             if runner.handle is not None:
-                books.ask(KillRunners(handles=frozenset({runner.handle})))
+                books.kill({runner.handle})
         patient = books.now - runner.since > _KILL_AGAIN_S and not books.closing
         most = books.policy.query_s if patient else 2.0
         runner.look_again(books.now, least=0.2, most=most)

@@ -10,7 +10,7 @@ from gridmap.events import RunnerGone, RunnersRejected, RunnersSubmitted
 from gridmap.journal import entries as e
 from gridmap.lifecycle import RunnerState, RunnerStep
 from gridmap.monitor import twins
-from gridmap.monitor.instructions import Forget, KillRunners, Send
+from gridmap.monitor.instructions import Forget, Send
 from gridmap.protocol.messages import Refuse, Stop
 from gridmap.verdict import Cause, Statement, Witness
 
@@ -196,7 +196,7 @@ class Staffing:
             runner.look_at, runner.look_pause = None, 0.0
             handles.add(runner.handle)
         if handles:
-            books.ask(KillRunners(handles=frozenset(handles)))
+            books.kill(handles)
 
     def drop_surplus(self, group: Group) -> None:
         """Take a group's queued runners out of the queue when no job waits for one."""
