@@ -2,6 +2,8 @@
 
 import collections
 import itertools
+import types
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,13 +36,32 @@ class Counting(list[int]):
         return iter(())
 
 
+class OwnDict(dict[int, int]):
+    """A mapping that does something when it is read."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(())
+
+
+class Matrix(np.ndarray[Any, Any]):
+    """An array each of whose rows does something when it is made."""
+
+    def __array_finalize__(self, obj: object) -> None:
+        del obj
+
+
+OWN, OWN_DICT = Own(), OwnDict({1: 2})
+
+
 @pytest.mark.parametrize(
     ("iterable", "still"),
     [
         ([1], True),
         ((1,), True),
         (range(3), True),
+        ({1: 2}, True),
         ({1: 2}.values(), True),
+        (OWN_DICT.items(), True),
         (collections.deque([1]), True),
         (np.zeros(3), True),
         (OwnList(), True),
@@ -50,6 +71,10 @@ class Counting(list[int]):
         (zip([1], [2], strict=True), False),
         (Own(), False),
         (Counting(), False),
+        (weakref.proxy(OWN), False),
+        (types.MappingProxyType(OWN_DICT), False),
+        (Matrix((3, 3)), False),
+        (5, False),
     ],
     ids=lambda value: str(type(value).__name__),
 )
@@ -70,6 +95,31 @@ def test_calls_have_what_their_arguments_were(length: int, still: bool) -> None:
     for ((first, *_), _), expected in zip(loaded, [1.0, 2.0, 1.0, 1.0], strict=True):
         assert (first == expected).all()
     assert (loaded[3][1]["other"] == 2.0).all()
+
+
+class Filled:
+    """A sequence that fills the same array again for each item."""
+
+    def __init__(self) -> None:
+        self._array = np.zeros(200_000)
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, number: int) -> Any:
+        if number >= len(self):
+            raise IndexError
+        self._array[:] = number
+        return self._array
+
+
+def test_what_stands_for_a_sequence_may_fill_its_array_again() -> None:
+    """Its type, which is Python's own, hides what is done when it is read."""
+    filled = Filled()
+    proxy = weakref.proxy(filled)
+    calls = encode_all(((item,) for item in proxy), still=is_still(proxy))
+    loaded: list[Any] = [payload.load(call) for call in calls]
+    assert [args[0][-1] for args, _ in loaded] == [0, 1, 2]
 
 
 def test_a_generator_may_fill_its_array_again() -> None:

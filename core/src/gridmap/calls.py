@@ -8,8 +8,10 @@ are put apart first, unless nothing can have changed them yet.
 from __future__ import annotations
 
 import itertools
-import types
-from typing import TYPE_CHECKING, Any
+import sys
+from array import array
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
 
 from gridmap import payload
 from gridmap.monitor.store import encode_apart, encode_call
@@ -20,17 +22,27 @@ if TYPE_CHECKING:
     from gridmap.payload import Parcel
 
 
-def is_still(iterable: object) -> bool:
-    """Say whether reading something runs none of the user's code.
+_PLAIN: Final[tuple[type[Any], ...]] = (
+    *(list, tuple, dict, set, frozenset, deque, array, range, str, bytes, bytearray),
+    *(type({}.keys()), type({}.values()), type({}.items())),
+    *(itertools.repeat, itertools.count),
+)
+_STILL: Final = frozenset(kind.__iter__ for kind in _PLAIN)
+"""What reads them, their subclasses too unless these have an iteration of their own."""
 
-    So it is with lists, tuples, arrays and their like; a generator, or a class whose
-    iteration is written in Python, may fill the same array again for its next item.
+
+def is_still(iterable: object) -> bool:
+    """Say whether reading something is known to run none of the user's code.
+
+    So it is with lists, tuples, NumPy's arrays and their like. Whatever else there is
+    may fill the same array again for its next item: a generator, a class of the user's,
+    or what only stands for one, as `weakref.proxy` does.
     """
     kind: Any = type(iterable)
-    if kind in (itertools.repeat, itertools.count):
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and kind is numpy.ndarray:
         return True
-    reading = getattr(kind, "__iter__", None) or getattr(kind, "__getitem__", None)
-    return hasattr(kind, "__len__") and not isinstance(reading, types.FunctionType)
+    return getattr(kind, "__iter__", None) in _STILL
 
 
 def encode_all(
