@@ -1,7 +1,9 @@
 """Which functions a driver keeps, and which it forgets."""
 
+import weakref
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from gridmap import payload
 from gridmap.errors import UnpicklableError
 from gridmap.monitor import functions as limits
 from gridmap.monitor.functions import Functions
-from gridmap.monitor.store import Store
+from gridmap.monitor.store import Store, encode_call
 
 MIB = 1 << 20
 
@@ -124,6 +126,56 @@ def test_the_end_of_the_run_may_come_first() -> None:
     functions.clear()
     functions.need(digest, -1)
     assert functions.forget_idle() == []
+
+
+class Last:
+    """A function of which nobody else has hold; it tells what it finds when it goes."""
+
+    def __init__(
+        self, told: list[bool], locked: Callable[[], bool], held: bytes
+    ) -> None:
+        self._told, self._locked, self._held = told, locked, held
+
+    def __call__(self) -> int:
+        return 0
+
+    def __reduce__(self) -> Any:
+        return bytes, (self._held,)
+
+    def __del__(self) -> None:
+        self._told.append(self._locked())
+
+
+def test_what_goes_may_call_back() -> None:
+    """An object of the user's that hands in a job when it goes finds no lock held."""
+    functions, told = make(), list[bool]()
+
+    def last(held: bytes) -> Callable[..., int]:
+        return Last(told, functions._lock.locked, held)
+
+    large = bytes(limits.IDLE_BYTES)
+    called(functions, last(b"equal"))
+    called(functions, last(b"equal"))
+    assert told == [False]
+    called(functions, last(large))
+    called(functions, last(b"another"))
+    assert len(functions.forget_idle()) == 2
+    assert told == [False] * 3
+    functions.clear()
+    assert told == [False] * 4
+
+
+def test_inputs_that_go_may_call_back() -> None:
+    """Likewise an array that only its job had."""
+    store, told = Store("none", 1 << 40), list[bool]()
+    array = np.zeros(200_000)
+    weakref.finalize(array, lambda: told.append(store._lock.locked()))
+    add(store, range(1), holding(1))
+    store.add_inputs(0, [encode_call((array,), None, 0)])
+    del array
+    assert told == []
+    store.drop(0, 1)
+    assert told == [False]
 
 
 # What calls them ----------------------------------------------------------------------

@@ -2,6 +2,9 @@
 
 Whoever submits one job after another calls the same function again and again, so one
 that no job needs stays for a while: the latest of them, and others within bounds.
+
+What is forgotten may be the user's last hold on an object of his, and that may do
+anything when it goes, hand in another job too: so it goes when the lock is free.
 """
 
 from __future__ import annotations
@@ -106,9 +109,10 @@ class Functions:
             digest = self._enter(frames)
             self._use(digest, 1)
             one = self._functions[digest]
-            self._objects.pop(one.known_as, None)  # an object that was equal to it
+            equal = self._objects.pop(one.known_as, None)
             one.known_as = id(function)
             self._objects[id(function)] = (function, digest)
+        del equal  # not before the lock is free
         if self._journal is not None:
             from gridmap.journal.entries import Content  # noqa: PLC0415 - few runs need it
             from gridmap.payload.fingerprint import fingerprint  # noqa: PLC0415 - likewise
@@ -146,14 +150,13 @@ class Functions:
         """
         if self._journal is not None or not self._crowded():
             return []
-        forgotten = []
+        forgotten = {}
         with self._lock:
             while self._crowded():
                 digest = next(iter(self._idle))
                 self._idle_bytes -= self._idle.pop(digest)
-                self._drop(digest)
-                forgotten.append(digest)
-        return forgotten
+                forgotten[digest] = self._drop(digest)
+        return list(forgotten)
 
     def shared(self, digest: bytes) -> list[Frame]:
         """Return the frames of a function for who can open our memory."""
@@ -174,10 +177,11 @@ class Functions:
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
-            for table in (self._functions, self._objects, self._alike, self._uses):
+            objects, self._objects = self._objects, {}
+            for table in (self._functions, self._alike, self._uses, self._idle):
                 table.clear()
-            self._idle.clear()
             self._idle_bytes = 0
+        objects.clear()
 
     def _crowded(self) -> bool:
         few = len(self._idle) <= 1
@@ -213,14 +217,16 @@ class Functions:
         alike.append(digest)
         return digest
 
-    def _drop(self, digest: bytes) -> None:
+    def _drop(self, digest: bytes) -> object:
+        """Forget a function; return what it was made from, to be let go."""
         one = self._functions.pop(digest)
-        self._objects.pop(one.known_as, None)
+        made_from = self._objects.pop(one.known_as, None)
         if one.sketch is not None:
             alike = self._alike[one.sketch]
             alike.remove(digest)
             if not alike:
                 del self._alike[one.sketch]
+        return made_from
 
 
 def _kept(frame: Frame) -> Frame:

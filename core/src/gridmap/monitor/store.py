@@ -215,20 +215,22 @@ class Store:
         """Forget the inputs of jobs that are final."""
         if self._large:
             self._large.difference_update(range(first, stop))
-        dropped = 0
+        dropped: list[
+            bytes | Parcel
+        ] = []  # may hold arrays of the user's: see functions
         with self._lock:
             for calls in self._calling(first, stop):
                 jobs = range(max(first, calls.first), min(stop, calls.stop))
                 gone = self._drop(jobs)
                 dropped += gone
-                calls.open -= gone
-                self.functions.need(calls.digest, -gone)
-        if dropped < stop - first:  # some are of a run that was resumed, perhaps
+                calls.open -= len(gone)
+                self.functions.need(calls.digest, -len(gone))
+        if len(dropped) < stop - first:  # some are of a run that was resumed, perhaps
             self._drop(range(first, stop))
 
-    def _drop(self, jobs: range) -> int:
-        dropped = self._inputs.pop
-        return sum(dropped(job, None) is not None for job in jobs)
+    def _drop(self, jobs: range) -> list[bytes | Parcel]:
+        dropped = (self._inputs.pop(job, None) for job in jobs)
+        return [call for call in dropped if call is not None]
 
     def _calling(self, first: int, stop: int) -> Iterator[_Calls]:
         """Yield the calls that jobs ``first`` to ``stop - 1`` are among."""
