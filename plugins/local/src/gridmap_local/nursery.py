@@ -13,10 +13,12 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gridmap_local import zygote
+from gridmap_local import processes, zygote
+from gridmap_local.processes import State
 from gridmap_local.runner import OURS
 from gridmap_local.start import no_signals_blocked
 
@@ -26,10 +28,11 @@ if TYPE_CHECKING:
     from gridmap.backend import Batch
 
 PATIENCE_S: Final = 60.0
-"""Seconds for all that a runner imports; a program of its own needs them as well."""
+"""Seconds for all that a runner imports; a program of its own needs them as well. One
+that has served before may be importing too, on a machine that is busy."""
 
-READY_S: Final = 5.0
-"""Seconds for one that has served before, as it does within a millisecond or two."""
+_LOOK_S: Final = 0.25
+"""How often one that does not answer is looked at: who is stopped never will."""
 
 _END_S: Final = 5.0
 
@@ -58,7 +61,7 @@ class Nursery:
         self._inherited = inherited()
         self._process: subprocess.Popen[bytes] | None = None
         self._home, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._home.settimeout(PATIENCE_S)
+        self._home.settimeout(_LOOK_S)
         with theirs:
             if not zygote.can_clone():
                 return
@@ -113,15 +116,30 @@ class Nursery:
             return None
         try:
             socket.send_fds(self._home, [message], [log])
-            answer = self._home.recv(zygote.MOST)
+            answer = self._answer()
         except OSError as error:
             _log.info("runners are started one by one from now on: %s", error)
             answer = b""
         if not answer:
             self.close()
             return None
-        self._home.settimeout(READY_S)
         return json.loads(answer) or None
+
+    def _answer(self) -> bytes:
+        """Return what the zygote answers; nothing if it is gone.
+
+        Raises:
+            OSError: If it does not answer: it is stopped, or takes too long.
+        """
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return self._home.recv(zygote.MOST)
+            except TimeoutError:
+                row = processes.look(self.pid or 0)
+                going = row is not None and row.state is State.ALIVE
+                if not going or time.monotonic() > until:
+                    raise
 
     def close(self) -> None:
         """End the zygote, whatever it is at, and see it gone; idempotent."""
