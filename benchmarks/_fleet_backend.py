@@ -58,6 +58,7 @@ def gridmap_backends() -> Sequence[BackendInfo]:
             summary="simulated runners",
             factory=f"{__name__}:FleetBackend",
             availability=f"{__name__}:available",
+            interface=1,
         )
     ]
 

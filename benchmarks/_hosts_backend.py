@@ -53,6 +53,7 @@ def gridmap_backends() -> Sequence[BackendInfo]:
             summary="runners that see nothing of this machine but its network",
             factory=f"{__name__}:HostsBackend",
             availability=f"{__name__}:available",
+            interface=1,
         )
     ]
 

@@ -43,6 +43,7 @@ def gridmap_backends() -> Sequence[BackendInfo]:
             summary="Processes on this machine that come over TCP.",
             factory=f"{__name__}:LoopbackBackend",
             availability=f"{__name__}:available",
+            interface=1,
         )
     ]
 

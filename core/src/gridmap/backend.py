@@ -60,7 +60,8 @@ class BackendInfo(Checking, msgspec.Struct, frozen=True, kw_only=True):
             process and on the nodes.
         availability: ``"module:function"``; called without arguments, returns an
             `Availability` within 50 ms and starts no process.
-        interface: The hook interface it was written for.
+        interface: The hook interface it was written for, a number written out: what
+            it has of this module is that of the gridmap it meets.
         aliases: Other names users may write.
     """
 
@@ -68,7 +69,7 @@ class BackendInfo(Checking, msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     factory: str
     availability: str
-    interface: int = INTERFACE
+    interface: int
     aliases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -27,6 +27,7 @@ A whole plugin::
                 summary="My scheduler.",
                 factory="mine.backend:MyBackend",
                 availability="mine.backend:available",
+                interface=1,
             )
         ]
 """

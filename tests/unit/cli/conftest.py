@@ -46,7 +46,7 @@ def gridmap_backends():
     return [
         BackendInfo(
             name={name!r}, summary="Of a test.", factory="{module}:Backend",
-            availability="{module}:available", {extra}
+            availability="{module}:available", **dict({{"interface": 1}}, {extra})
         )
     ]
 

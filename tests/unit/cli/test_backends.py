@@ -79,9 +79,18 @@ def test_settings_that_make_no_sense_are_no_reason_to_list_nothing(
                 "from gridmap.backend import BackendInfo\n"
                 "def gridmap_backends():\n"
                 "    return [BackendInfo(name=7, summary='', factory='a:b', "
-                "availability='a:b')]"
+                "availability='a:b', interface=1)]"
             ),
             "name of BackendInfo must be of type str, not 7",
+        ),
+        (
+            (
+                "from gridmap.backend import BackendInfo\n"
+                "def gridmap_backends():\n"
+                "    return [BackendInfo(name='n', summary='', factory='a:b', "
+                "availability='a:b')]"
+            ),
+            "Missing required argument 'interface'",
         ),
         (
             (
@@ -92,7 +101,17 @@ def test_settings_that_make_no_sense_are_no_reason_to_list_nothing(
             "evnt",
         ),
     ],
-    ids=["raises", "import", "exit", "syntax", "number", "text", "name", "signature"],
+    ids=[
+        "raises",
+        "import",
+        "exit",
+        "syntax",
+        "number",
+        "text",
+        "name",
+        "interface",
+        "signature",
+    ],
 )
 def test_a_broken_plugin_is_shown_and_stops_nothing(
     shell: Shell, source: str, words: str

@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from gridmap.backend import INTERFACE
 from gridmap.plugins import GROUP, Plugins
 
 
@@ -54,7 +55,8 @@ def offer() -> Offer:
     """Return a function that writes a plugin with one backend."""
 
     def write(name: str, preference: int = 0, usable: bool = True, **more: str) -> str:
-        extra = "".join(f", {key}={value}" for key, value in more.items())
+        said = {"interface": str(INTERFACE), **more}
+        extra = "".join(f", {key}={value}" for key, value in said.items())
         return f"""
 from gridmap.backend import Availability, BackendInfo
 

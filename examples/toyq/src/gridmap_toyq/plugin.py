@@ -21,6 +21,7 @@ def gridmap_backends() -> Sequence[BackendInfo]:
             summary="The toy scheduler of gridmap's documentation.",
             factory="gridmap_toyq.backend:ToyBackend",
             availability="gridmap_toyq.plugin:available",
+            interface=1,
         )
     ]
 

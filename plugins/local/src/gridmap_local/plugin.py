@@ -25,6 +25,7 @@ def gridmap_backends() -> Sequence[BackendInfo]:
             summary="Processes on this machine.",
             factory="gridmap_local.backend:LocalBackend",
             availability="gridmap_local.plugin:available",
+            interface=1,
         )
     ]
 

@@ -27,6 +27,7 @@ def gridmap_backends() -> Sequence[BackendInfo]:
             summary="Grid Engine (SGE, Son of Grid Engine, Univa, Altair), over DRMAA.",
             factory="gridmap_sge.backend:GridEngineBackend",
             availability="gridmap_sge.discovery:available",
+            interface=1,
             aliases=("grid_engine", "gridengine"),
         )
     ]

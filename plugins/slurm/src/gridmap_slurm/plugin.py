@@ -24,6 +24,7 @@ def gridmap_backends() -> Sequence[BackendInfo]:
             summary="Slurm: one array submission, over sbatch, squeue and scancel.",
             factory="gridmap_slurm.backend:SlurmBackend",
             availability="gridmap_slurm.discovery:available",
+            interface=1,
         ),
     )
 

@@ -16,6 +16,7 @@ def gridmap_backends() -> Sequence[BackendInfo]:
             summary="OAR, a batch scheduler for clusters (oarsub).",
             factory="gridmap_oar.backend:OarBackend",
             availability="gridmap_oar.plugin:available",
+            interface=1,
         )
     ]
 

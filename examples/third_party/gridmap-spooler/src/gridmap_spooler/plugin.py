@@ -16,6 +16,7 @@ def gridmap_backends() -> Sequence[BackendInfo]:
             summary="task-spooler, the queue of one machine (tsp).",
             factory="gridmap_spooler.backend:SpoolerBackend",
             availability="gridmap_spooler.plugin:available",
+            interface=1,
         )
     ]
 
