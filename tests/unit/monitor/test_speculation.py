@@ -318,6 +318,47 @@ def test_a_pause_is_not_waited_for() -> None:
 
 # When the second fails ----------------------------------------------------------------
 
+STACK = """Thread 0x1 (most recent call first):
+  File "pool.py", line 1 in wait
+
+Thread 0x2 (most recent call first):
+  File "model.py", line 7 in load
+  File "script.py", line 3 in f
+"""
+
+
+@pytest.mark.parametrize(
+    ("stack", "told"),
+    [
+        (STACK, 'for 100 s, in File "model.py", line 7 in load'),
+        ("(no answer from Python)", "for 100 s, in (no answer from Python)"),
+        (None, "for 100 s"),
+    ],
+    ids=["python", "kernel", "nothing"],
+)
+def test_a_second_attempt_that_stalls_is_asked_where_it_is_and_ended(
+    stack: str | None, told: str
+) -> None:
+    """Its runner is free again; the first goes on, and is not blamed."""
+    tail = Tail(stall_s=90.0)
+    second = tail.wait()
+    for number in range(1, 13):
+        tail.desk.tick(10.0)
+        for peer, work in ((tail.quick, second), (tail.slow, tail.first)):
+            cpu = 10.0 * number if peer == tail.slow else 1.0
+            said = {"job": work.first, "running": 10.0 * number, "holds": (work.grant,)}
+            beat = m.Beat(number=number, cpu=cpu, **said)  # type: ignore[arg-type]
+            tail.desk.hear(peer, beat)
+        if stack is not None and (asked := tail.desk.take(m.Examine)):
+            assert asked == [m.Examine(job=second.first)]
+            tail.desk.hear(tail.quick, m.Stack(job=second.first, text=stack))
+    (ended,) = tail.desk.take(SpeculationEnded)
+    assert ended.outcome == "failed"
+    assert ended.text.endswith(told)
+    assert second.grant in cancelled(tail.desk, tail.quick)
+    assert tail.desk.take(JobFailed) == []
+    assert tail.state is JobState.GRANTED
+
 
 def failed(work: m.Work) -> m.Report:
     return m.Report(

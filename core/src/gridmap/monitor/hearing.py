@@ -218,10 +218,15 @@ class Hearing:
     def _stalled(self, runner: Runner, idle: float) -> None:
         books, job = self._books, runner.job
         runner.vitals_since, runner.asked_at = books.now, None
+        text = f"no processor time, no I/O and no progress for {idle:.0f} s"
+        second = runner.second
+        if second is not None and job == second.span.first:
+            text = f"it stalled: {text}{testimony.place(runner, job)}"
+            twins.drop(books, second, "failed", text)
+            return
         grant = runner.holding(job) if job is not None else None
         if grant is None or job is None:
             return
-        text = f"no processor time, no I/O and no progress for {idle:.0f} s"
         said = Statement(
             witness=Witness.HEARTBEAT,
             text=text,

@@ -91,6 +91,18 @@ def completed(verdict: Verdict, runner: Runner, grant: Grant, job: int) -> Verdi
     )
 
 
+def place(runner: Runner, job: int) -> str:
+    """Return where a job was when its runner was asked, in a few words for a sentence.
+
+    A stack ends with the main thread, whose innermost call comes first.
+    """
+    asked, stack = runner.stack or (None, "")
+    lines = stack.strip().rpartition("\n\n")[2].splitlines() if asked == job else []
+    calls = (line.strip() for line in lines if line.startswith("  File "))
+    call = next(calls, lines[-1] if lines else "")
+    return f", in {call}" if call else ""
+
+
 def _began_late(runner: Runner, grant: Grant, job: int) -> bool:
     """Whether a job was begun when part of its runner's time was over.
 
