@@ -15,13 +15,21 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rich.live import Live
 
 _PERIOD_S: Final = 0.2
 AFTER_S: Final = 0.5
 """How long a map takes before it is shown."""
+
+_REFLOW: Final = (
+    *("ALACRITTY_WINDOW_ID", "ITERM_SESSION_ID", "KITTY_WINDOW_ID", "KONSOLE_VERSION"),
+    *("TERM_PROGRAM", "TMUX", "VTE_VERSION", "WEZTERM_PANE", "WT_SESSION"),
+)
+"""Variables set by terminals that break long lines anew when they become narrower.
+
+Others cut them, and would lose as many lines of the user's if one erased there."""
 
 
 class Shown(Protocol):
@@ -39,6 +47,7 @@ class Screen:
         self._lock = threading.RLock()
         self._shown: dict[Shown, float] = {}
         self._live: Live | None = None
+        self._drawn: tuple[int, list[str]] = (0, [])
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -105,18 +114,38 @@ class Screen:
         console = self._live.console
         plain = not console.encoding.lower().startswith("utf")
         width, height = console.size
-        text = Text(no_wrap=True, overflow="crop")
-        for line in [
-            line for shown in due for line in shown.lines(width - 1, plain=plain)
-        ][: height - 2]:
-            text.append(("\n" if text else "") + line)
+        lines = [n for shown in due for n in shown.lines(width - 1, plain=plain)]
+        lines = lines[: height - 2]
+        if any(name in os.environ for name in _REFLOW):
+            console.file.write(retreat(*self._drawn, width))
+        self._drawn = width, lines
+        text = Text("\n".join(lines), no_wrap=True, overflow="crop")
         self._live.update(text, refresh=True)
 
     def _stop(self) -> None:
-        live, self._live = self._live, None
+        live, self._live, self._drawn = self._live, None, (0, [])
         if live is not None:
             with contextlib.suppress(Exception):  # the terminal may be gone
                 live.stop()
+
+
+def retreat(before: int, lines: Sequence[str], width: int) -> str:
+    """Return what takes lines away that a terminal has broken anew.
+
+    Args:
+        before: Its width when they were drawn; the cursor is behind the last of them.
+        lines: They.
+        width: Its width now.
+
+    Returns:
+        Control sequences that leave the cursor where the last line would be, had each
+        stayed one row; empty if they have.
+    """
+    rows = sum(-(-len(line) // width) or 1 for line in lines)
+    if width >= before or rows == len(lines):
+        return ""
+    down = f"\x1b[{len(lines) - 1}B" if len(lines) > 1 else ""
+    return f"\r\x1b[{rows - 1}A\x1b[J{down}"  # ECMA-48: CUU, ED, CUD
 
 
 def _live() -> Live:
