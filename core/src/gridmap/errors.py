@@ -169,21 +169,21 @@ class BackendUnavailableError(GridMapError):
     """A backend is installed, but cannot be used here.
 
     Attributes:
-        name: The backend.
+        name: The backend; None: none can be used, and none was named.
         reason: Why, and how to mend it.
     """
 
-    def __init__(self, name: str, reason: str) -> None:
+    def __init__(self, name: str | None, reason: str) -> None:
         self.name = name
         self.reason = reason
         super().__init__(name, reason)
 
     def __str__(self) -> str:
         """Say which backend and why."""
-        return (
-            f"backend {self.name!r} is installed but not usable here: {self.reason}. "
-            "`gridmap backends` shows all of them."
-        )
+        which = f"backend {self.name!r} is installed but not usable here"
+        if self.name is None:
+            which = "no backend can be used here"
+        return f"{which}: {self.reason}. `gridmap backends` shows all of them."
 
 
 class DRMAANotPresentException(GridMapError, ImportError):  # noqa: N818 - GridMap's name

@@ -47,9 +47,8 @@ def choose(named: str | None, settings: Settings, origins: Origins) -> Choice:
         return Choice(known.find(settings.backend), f"named by {place}")
     best = known.best()
     if best is None:
-        name = "any"
-        reason = "no backend can be used here; pip install gridmap-local gives one"
-        raise BackendUnavailableError(name, reason)
+        reason = "pip install gridmap-local gives one"
+        raise BackendUnavailableError(None, reason)
     if best[1].preference > 0:
         return Choice(best[0], "the usable backend with the highest preference")
     return Choice(best[0], "no cluster can be used from here")

@@ -119,23 +119,20 @@ def choose_backend(
     best = known.best()
     if best is not None and best[1].preference > 0:
         return best[0]
-    why = "; ".join(
-        f"{b.info.name}: {b.availability().reason}"
-        for b in known.backends
-        if best is None or b is not best[0]
-    )
+    others = [b for b in known.backends if best is None or b is not best[0]]
+    why = "".join(f"\n  {b.info.name}: {b.availability().reason}" for b in others)
     if require_cluster:
-        msg = f"cluster access is required, and there is none ({why or 'no plugin'})"
+        none = why or "\n  no plugin for one is installed"
+        msg = f"a cluster is required, and none can be used from here:{none}"
         raise DRMAANotPresentException(msg)
     if best is None:
-        reason = "no backend can be used here; pip install gridmap-local"
-        msg_0 = "any"
-        raise BackendUnavailableError(msg_0, why or reason)
+        reason = why or "none is installed, and pip install gridmap-local gives one"
+        raise BackendUnavailableError(None, reason)
     _log.warning(
-        "no cluster can be used from here, so the jobs run on this machine (%s); "
-        "backend=%r says so without this warning",
-        why or "no plugin for one is installed",
+        "no cluster can be used from here, so the jobs run on this machine; "
+        "backend=%r does so without this warning%s",
         best[0].info.name,
+        why,
     )
     return best[0]
 

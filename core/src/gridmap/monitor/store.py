@@ -33,7 +33,26 @@ def encode_call(
         UnpicklableError: If one of them cannot; it names which, and what of it.
     """
     plain = payload.dump_call(args, kwargs)
-    return plain or payload.dump((args, kwargs), what=f"input {number}")
+    try:
+        return plain or payload.dump((args, kwargs), what=f"input {number}")
+    except UnpicklableError as error:
+        path = _of_call(error.path, alone=len(args) == 1 and not kwargs)
+        named = UnpicklableError(error.what, path, error.reason, error.advice)
+        raise named from error.__cause__
+
+
+def _of_call(path: str, *, alone: bool) -> str:
+    """Return the way to a part of a call in its user's words.
+
+    Args:
+        path: The way from the pair of its positional and its keyword arguments.
+        alone: Whether it has one argument, which is the input then.
+    """
+    pairs = (("[0][0]", ""),) if alone else (("[0]", "args"), ("[1]", "kwargs"))
+    for internal, told in pairs:
+        if path.startswith(internal):
+            return told + path.removeprefix(internal)
+    return path
 
 
 def encode_apart(
