@@ -302,6 +302,12 @@ LARGE = [len(frame) for frame in ENCODED if len(frame) >= 1 << 20]
 """The sizes of those that travel apart; the last of them is compressed."""
 
 
+HELLO = m.Hello(
+    version=m.VERSION, nonce="nonce", job=None, task=None, node="node", pid=1,
+    python=(3, 11, 0), gridmap="1",
+)  # fmt: skip
+
+
 class Driver:
     """A driver's end for large frames, and runners that it says something to."""
 
@@ -327,28 +333,27 @@ class Driver:
     def runner(self, name: str) -> tuple[Talk, threading.Event]:
         """Return one that was let in, and what it is woken by."""
         woken = threading.Event()
-        address = self.server.addresses[0]
-        talk = Talk(Line(address), name, woken.set, self.logged.append)  # type: ignore[arg-type] # it has what is used
+        line = Line(self.server.addresses[0])
+        talk = Talk(line, name, woken.set, self.logged.append)  # type: ignore[arg-type] # it has what is used
         self._undo.callback(talk.close)
-        file = ConnectionFile(
-            server_public_key=KEY,
-            client_public_key=KEY,
-            client_secret_key=KEY,
-            addresses=(address,),
-            bulk=(address,),
-            token=self.token,
-            backend="b",
-            backend_factory="b:b",
-        )
-        hello = m.Hello(
-            version=m.VERSION, nonce=name, job=None, task=None, node=name, pid=1,
-            python=(3, 11, 0), gridmap="1",
-        )  # fmt: skip
-        self.apart.meet(name.encode(), talk.introduce(hello, file))
+        self.apart.meet(name.encode(), talk.introduce(HELLO, self.file()))
         key = self.apart.upload_key(name.encode())
         welcome = m.Welcome(version=m.VERSION, interval=9.0, orphan=9.0, upload=key)
         talk.hear([codec.encode(welcome)])
         return talk, woken
+
+    def file(self, key: str = KEY) -> ConnectionFile:
+        """Return what tells a runner where to go, and with which key."""
+        return ConnectionFile(
+            server_public_key=KEY,
+            client_public_key=KEY,
+            client_secret_key=key,
+            addresses=self.server.addresses,
+            bulk=self.server.addresses,
+            token=self.token,
+            backend="b",
+            backend_factory="b:b",
+        )
 
     def send(self, name: str, *, once: bool = False) -> list[payload.Frame]:
         """Return what a runner is sent."""
@@ -433,6 +438,14 @@ def test_what_is_here_at_once_is_taken_in_at_once(
     assert not talk.misheard
     assert heard is not None
     assert [bytes(one) for one in heard[1]] == FRAMES
+
+
+def test_a_key_that_changed_is_shown_to_be_good(driver: Driver) -> None:
+    """The next driver of a run may have the same port; it has another key."""
+    talk, _ = driver.runner("first")
+    assert talk.introduce(HELLO, driver.file()).apart
+    assert not talk.introduce(HELLO, driver.file("l" * 40)).apart
+    assert talk.introduce(HELLO, driver.file()).apart
 
 
 def test_what_no_job_needs_is_not_handed_on(driver: Driver) -> None:

@@ -117,10 +117,11 @@ class Apart:
             address: Where the monitor is connected to.
         """
         self.give_up()
-        found = _listening(file, address)
-        known = self._way
-        if known is None or known.address != found:
-            self._way = known = _way(file, found)
+        way, known = _way(file, _listening(file, address)), self._way
+        place = (way.address, way.secret)
+        if known is None or place != (known.address, known.secret):
+            way.open = bool(way.secret) and client.prove(*place)
+            self._way = known = way
         usable = known.open and self._failures < _MOST_FAILURES
         return msgspec.structs.replace(hello, apart=usable)
 
@@ -326,12 +327,13 @@ def _listening(file: ConnectionFile, address: str | None) -> str:
 
 
 def _way(file: ConnectionFile, address: str) -> Way:
+    """Return where to go; whether anybody answers there is still to be seen."""
     client_key = file.client_secret_key
     if not address or not client_key:
         return Way(address, b"")
     proof = secret(client_key, file.token)
     among = node_secret(client_key, file.token)
-    return Way(address, proof, client.prove(address, proof), among)
+    return Way(address, proof, node_secret=among)
 
 
 def _wanted(
