@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 from msgspec.structs import force_setattr
 
-from gridmap.checking import Checking
+from gridmap.decision import (
+    GUILTY_NODE,
+    Again,
+    Decision,
+    GiveUp,
+    decide,
+    gave_way,
+    guilty,
+)
 from gridmap.errors import InvalidRequestError, qualified_name
 from gridmap.resources import (
     Resources,
@@ -31,10 +39,23 @@ from gridmap.resources import (
 )
 from gridmap.verdict import INFRASTRUCTURE, Cause, Verdict
 
-GUILTY_NODE = frozenset(
-    {Cause.NODE_LOST, Cause.NEVER_STARTED, Cause.ENVIRONMENT_BROKEN, Cause.LOST}
-)
-"""Causes that make the node suspect: the next attempt goes elsewhere if it can."""
+__all__ = [
+    "GUILTY_NODE",
+    "MOST_PAUSE_S",
+    "Again",
+    "Decision",
+    "Ends",
+    "Escalate",
+    "GiveUp",
+    "Retry",
+    "RetryRules",
+    "Rule",
+    "choose",
+    "decide",
+    "gave_way",
+    "guilty",
+    "make_rules",
+]
 
 MOST_PAUSE_S: Final = 300.0
 """Longest pause before an attempt, unless a user sets another."""
@@ -50,25 +71,6 @@ _REFUSED: Final = {
 }
 
 
-class Again(Checking, msgspec.Struct, frozen=True, kw_only=True):
-    """Run the job again.
-
-    Attributes:
-        resources: With what; None: with the same as before.
-        delay_s: Seconds to wait first.
-        avoid: Nodes not to be used, besides those that look guilty.
-    """
-
-    resources: Resources | None = None
-    delay_s: float = 0.0
-    avoid: frozenset[str] = frozenset()
-
-
-class GiveUp(msgspec.Struct, frozen=True, kw_only=True):
-    """Let the verdict stand."""
-
-
-Decision: TypeAlias = "Again | GiveUp"
 Ends: TypeAlias = "type[BaseException] | Cause | str"
 
 
@@ -365,42 +367,6 @@ def make_rules(value: RetryRules) -> tuple[Rule, ...]:
             )
             raise InvalidRequestError(msg)
     return given
-
-
-def guilty(verdicts: Iterable[Verdict]) -> frozenset[str]:
-    """Return the nodes on which attempts ended in a way that the node may be behind."""
-    return frozenset(v.node for v in verdicts if v.node and v.cause in GUILTY_NODE)
-
-
-def decide(failure: Verdict, history: tuple[Verdict, ...], resubmits: int) -> Decision:
-    """Return core's own decision, where neither hook nor user has one.
-
-    Args:
-        failure: Why this attempt ended.
-        history: The verdicts of the attempts before it, oldest first.
-        resubmits: How often a job may be run again (``NUM_RESUBMITS``).
-
-    Returns:
-        `Again` while there are attempts left, for infrastructure causes, and for a time
-        limit after a checkpoint or of a job that was begun late. Attempts that ended otherwise, and were forgiven, do
-        not count; nor does one that gave way, for the job goes on where it was.
-    """
-    if gave_way(failure):
-        return Again()
-    if not _counts(failure):
-        return GiveUp()
-    return GiveUp() if sum(map(_counts, history)) >= resubmits else Again()
-
-
-def _counts(verdict: Verdict) -> bool:
-    resumes = verdict.checkpointed or verdict.late
-    goes_on = resumes and verdict.cause is Cause.TIME_LIMIT
-    return goes_on or (verdict.cause in INFRASTRUCTURE and not gave_way(verdict))
-
-
-def gave_way(verdict: Verdict) -> bool:
-    """Whether an attempt ended by preemption, and left a checkpoint."""
-    return verdict.checkpointed and verdict.cause is Cause.PREEMPTED
 
 
 def choose(
