@@ -131,3 +131,19 @@ def test_a_runner_that_is_not_let_in_yet_just_ends() -> None:
     bench = Bench(ready=False)
     warn(bench, STAY, None)
     assert bench.take(ra.Leave)
+
+
+def test_another_driver_is_told_that_no_work_is_wanted() -> None:
+    """Only once it has given some; and not again while that is on its way."""
+    bench = Bench()
+    warn(bench, STAY, None)
+    (first,) = bench.take(m.Warned)
+    bench.hear(work(1, 0, 1))  # sent before the warning was heard
+    assert not bench.take(m.Warned)
+    bench.hear(m.Ack(numbers=(first.number,)))
+    bench.hear(work(2, 1, 1))
+    (second,) = bench.take(m.Warned)
+    assert replace(second, number=first.number) == first
+    assert [back.grant for back in bench.take(m.Returned)] == [1, 2]
+    bench.hear(work(3, 2, 1))
+    assert not bench.take(m.Warned)

@@ -98,6 +98,7 @@ class Interruption:
         self._asked: _Asked | None = None
         self._ends: tuple[Notice, int, float] | None = None
         self._declined: int | None = None
+        self._told: Tell | None = None
 
     @property
     def asking(self) -> bool:
@@ -140,7 +141,7 @@ class Interruption:
         text = _text(notice, number)
         if notice.stay:
             self.closing = True
-            return [Tell(text=text, job=None, signal=number, ending=True)]
+            return [self._tell(text, None, number)]
         return [Part(reason="signal", text=text, signal=number)]
 
     def _understood(self, notice: Notice, now: float) -> Notice:
@@ -157,8 +158,15 @@ class Interruption:
         self._asked = _Asked(notice=notice, signal=number, job=job, at=now)
         self.closing = self.closing or notice.coming is Coming.END
         text = f"{self._asked.text}; its job was asked for a checkpoint"
-        tell = Tell(text=text, job=job, signal=number, ending=self.closing)
-        return [tell, AskCheckpoint(job=job)]
+        return [self._tell(text, job, number), AskCheckpoint(job=job)]
+
+    def _tell(self, text: str, job: int | None, number: int | None) -> Tell:
+        self._told = Tell(text=text, job=job, signal=number, ending=self.closing)
+        return self._told
+
+    def reminder(self) -> list[Step]:
+        """Return what is to be said to one who does not know that no work is wanted."""
+        return [self._told] if self.closing and self._told is not None else []
 
     def tick(self, job: int | None, now: float) -> list[Step]:
         """Time has passed; see `warned` for the arguments."""
@@ -220,7 +228,7 @@ class Interruption:
         if asked.notice.coming is Coming.END and not asked.notice.stay:
             return [asked.part(more)]
         text, number = asked.text + more, asked.signal
-        return [Tell(text=text, job=job, signal=number, ending=self.closing)]
+        return [self._tell(text, job, number)]
 
     def ended(self, first: int, count: int = 1) -> list[Step]:
         """Jobs ended, one of which may be the one that was being asked."""

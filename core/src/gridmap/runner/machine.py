@@ -144,6 +144,8 @@ class RunnerMachine:
         if self.phase is not Phase.SERVING or not self._workload.take(work):
             return
         if self._interruption.closing:
+            if not self._reports.warning:  # the driver it was told to is no more
+                self._take(self._interruption.reminder(), now)
             self._hand_back(now, work.grant)
         self._feed()
 

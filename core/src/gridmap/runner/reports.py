@@ -72,6 +72,11 @@ class Reports:
         kept = self._kept.messages()
         return any(isinstance(message, m.Checkpoint) for message in kept)
 
+    @property
+    def warning(self) -> bool:
+        """Whether a warning is not known to have arrived."""
+        return any(isinstance(message, m.Warned) for message in self._kept.messages())
+
     def again(self, now: float, older_than_s: float) -> None:
         """Say again what was not acknowledged; see `Unacknowledged.due`."""
         for message, frames in self._kept.due(now, older_than_s):
