@@ -190,6 +190,31 @@ def test_a_greeting_by_the_same_connection_loses_nothing(
     assert joined.runner.take(offered) == LARGE
 
 
+@pytest.mark.parametrize("earlier", [(), (SMALL,)], ids=["nothing", "something"])
+def test_an_answer_to_an_earlier_greeting_begins_nothing_anew(
+    earlier: tuple[bytes, ...],
+) -> None:
+    """A monitor that was held up answers at once all greetings said meanwhile.
+
+    What is brought after the first answer is in none of them, and may not be said twice.
+    """
+    joined = Joined()
+    if earlier:
+        joined.bring([*earlier])
+    joined.step()
+    joined.step()
+    joined.runner.greeted()
+    joined.runner.greeted()
+    known = joined.monitor.bringing(PEER)
+    joined.runner.welcomed(known)
+    joined.settle()
+    assert joined.runner.brought()
+    (reference,) = joined.bring([LARGE])
+    joined.runner.welcomed(known)
+    joined.settle()
+    assert joined.monitor.take(PEER, reference, LIMIT) == LARGE
+
+
 def test_another_connection_begins_all_anew() -> None:
     """What was offered by the one before is not there any more, and that is said."""
     joined = Joined()

@@ -80,10 +80,16 @@ class _Coming:
 
 
 class _Going:
-    """Frames of one message that are brought."""
+    """Frames of one message that are brought.
+
+    Attributes:
+        told: Whether the monitor was told of them.
+        news: Whether that was since the last greeting, whose answer does not count them.
+    """
 
     def __init__(self, frames: list[tuple[int, memoryview]]) -> None:
         self.frames = frames
+        self.news = False
         self.begin()
 
     def begin(self) -> None:
@@ -140,9 +146,14 @@ class Pieces:
         So both ends know what either knows when it is.
         """
         self._greeted = True
+        if self._going is not None:
+            self._going.news = False
 
     def welcomed(self, bringing: int) -> None:
         """Go on with what was under way, as far as the monitor knows of it.
+
+        A monitor that was held up answers all greetings said meanwhile, so what was
+        begun after the first answer may not be in the next.
 
         Args:
             bringing: The first of the frames that it is having brought; 0: of none.
@@ -150,8 +161,9 @@ class Pieces:
         self._greeted = False
         if self._coming is not None:
             self._coming.intake.tell_again()
-        if self._going is not None and self._going.frames[0][0] != bringing:
-            self._going.begin()
+        going = self._going
+        if going is not None and not going.news and going.frames[0][0] != bringing:
+            going.begin()
         self._say()
 
     # Fetching -----------------------------------------------------------------------
@@ -283,7 +295,7 @@ class Pieces:
         if not going.told:
             sizes = tuple(len(frame) for _, frame in going.frames)
             bring = m.Bring(first=going.frames[0][0], sizes=sizes)
-            going.told = self._send([codec.encode(bring)])
+            going.told = going.news = self._send([codec.encode(bring)])
         while going.told and (next_ := going.next()) is not None:
             number, frame, flow = next_
             length, at = flow.next(), flow.sent
