@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import select
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gridmap.payload.memory import Sealed
+    from gridmap.runner.outbox import Outbox
 
 _CHUNK: Final = 1 << 20
+
+_VISIBLE_S: Final = 0.001
+"""Far longer than a processor keeps to itself what it has written."""
 
 
 class _Part(NamedTuple):
@@ -71,6 +76,20 @@ class Link:
                     self._pending[0] = _Part(view[sent:])
             return
         self._pending.clear()  # nobody is there to read it: its end is told elsewhere
+
+    def withdraw(self, outbox: Outbox) -> int | None:
+        """Take back what the worker has not begun; return what it is at.
+
+        It says which job it begins and then looks whether it may; here it is said that
+        it may not, and then looked which one it has begun. Between the two enough time
+        passes for each side's memory to have become visible to the other, so that what
+        is behind that job will not be begun. Whether the job itself was, the worker
+        tells when it reads the mark.
+        """
+        outbox.halt(True)
+        self.send(records.Record(records.RecordType.MARK))
+        time.sleep(_VISIBLE_S)
+        return outbox.doing()[0]
 
     def receive(self) -> Iterator[records.Record]:
         """Yield the records that have arrived whole."""

@@ -16,7 +16,11 @@ from gridmap.errors import GridMapError
 from gridmap.transport.dealer import RunnerSocket
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from gridmap.payload import Frame
+    from gridmap.protocol.sessions import Numbered
 
 _PATIENCE_S: Final = 60.0
 """How long a runner looks for its monitor at first."""
@@ -85,6 +89,26 @@ class Reach:
         """Whether the driver is dead, and nobody will take its place."""
         local = self.file.addresses[0].startswith("ipc:")
         return local and not self.file.resumable and self.file.driver.gone()
+
+    def park(self, nonce: str, kept: Sequence[tuple[Numbered, Sequence[Frame]]]) -> str:
+        """Leave to the run's next driver what this one did not take.
+
+        Args:
+            nonce: What this life of the runner is known by.
+            kept: Messages that are not acknowledged, with their payloads.
+
+        Returns:
+            What became of them, in words; empty if there is nothing to leave.
+        """
+        if not kept or not self.file.resumable:
+            return ""
+        from gridmap.journal import parking  # noqa: PLC0415 - few runs can be resumed
+
+        try:
+            path = parking.park(self.path.parent, nonce, kept)
+        except OSError as error:
+            return f"results are lost, they cannot be left behind: {error}"
+        return f"{len(kept)} messages nobody took are left in {path}"
 
     def seek(self, silence_s: float, interval_s: float) -> bool:
         """Look whether the run has another monitor by now, and connect to it.

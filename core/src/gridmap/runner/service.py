@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import sys
 import time
@@ -14,30 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from gridmap import connection, payload, plugins
-from gridmap.errors import GridMapError, RemoteProtocolError, UnpicklableError
+from gridmap.errors import GridMapError, RemoteProtocolError
 from gridmap.protocol import messages as m
-from gridmap.runner import cgroup, saving, strays
-from gridmap.runner.actions import (
-    Action,
-    DropGrant,
-    Examine,
-    Feed,
-    Glance,
-    KillWorker,
-    Leave,
-    Say,
-    SetUp,
-    StartWorker,
-    Vitals,
-    Withdraw,
-    WorkerEnd,
-)
-from gridmap.runner.examination import Examiner
+from gridmap.runner import actions, greeting, returns, saving, strays
+from gridmap.runner.gauge import Gauge
 from gridmap.runner.interruption import AskCheckpoint
 from gridmap.runner.link import Link
 from gridmap.runner.machine import Phase, RunnerMachine
-from gridmap.runner.offspring import Ended, WorkerProcess, spawn_worker
-from gridmap.runner.outbox import LONG_S, Collector, Gathered
+from gridmap.runner.offspring import WorkerProcess, spawn_worker
+from gridmap.runner.outbox import Collector
 from gridmap.runner.output import Output
 from gridmap.runner.reach import Reach
 from gridmap.runner.records import Record, RecordType
@@ -45,29 +29,21 @@ from gridmap.runner.setup import Setup
 from gridmap.runner.supplies import Supplies
 from gridmap.runner.talk import Heard, Talk
 from gridmap.runner.threads import bounded
-from gridmap.runner.worker import Raised
-from gridmap.version import __version__
+from gridmap.runner.wakeups import Wakeups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from gridmap.backend import Identity
+    from gridmap.runner.outbox import Gathered
+    from gridmap.runner.returns import Returns
 
 _SAMPLE_S: Final = 2.0
 """Seconds between two looks at memory, for its peak."""
 
 _TICK_S: Final = 0.5
 
-_VISIBLE_S: Final = 0.001
-"""Far longer than a processor keeps to itself what it has written."""
-
 _DRIVER_S: Final = 0.5
 """Seconds between two looks whether the user's process lives, on the same machine."""
-
-_TOO_LARGE_ADVICE: Final = (
-    "Raise the setting, or write the result to a file and return its path."
-)
-_ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
 
 
 class RunnerService:
@@ -83,24 +59,21 @@ class RunnerService:
         self._supplies = Supplies()
         self._status = 0
         self._dead = False
-        self._signals: list[int] = []
-        self._oom_kills = cgroup.oom_kills()
         self._sampled = 0.0
         self._asked_for = 0.0
         self._orphan = False
-        self._measuring: int | None = None
-        self._examiner = Examiner()
-        self._acts: dict[type[Action], Callable[[Any], object]] = {
-            Say: lambda say: self._talk.say(say),  # noqa: PLW0108 - it is not there yet
-            Feed: lambda feed: self._hand(self._supplies.feed(feed)),
-            DropGrant: lambda drop: self._supplies.drop(drop.grant),
-            SetUp: lambda set_up: self._set_up(set_up.welcome),
-            KillWorker: lambda _: self._worker.kill(),
-            StartWorker: lambda _: self._start_worker(),
-            Examine: self._examine,
-            Withdraw: self._withdraw,
+        self._wakeups = Wakeups()
+        self._acts: dict[type[actions.Action], Callable[[Any], object]] = {
+            actions.Say: lambda say: self._talk.say(say),  # noqa: PLW0108 - it is not there yet
+            actions.Feed: lambda feed: self._hand(self._supplies.feed(feed)),
+            actions.DropGrant: lambda drop: self._supplies.drop(drop.grant),
+            actions.SetUp: lambda set_up: self._set_up(set_up.welcome),
+            actions.KillWorker: lambda _: self._worker.kill(),
+            actions.StartWorker: lambda _: self._start_worker(),
+            actions.Examine: self._examine,
+            actions.Withdraw: self._withdraw,
             AskCheckpoint: self._ask_for_checkpoint,
-            Leave: self._leave,
+            actions.Leave: self._leave,
         }
 
     def run(self) -> int:
@@ -111,40 +84,21 @@ class RunnerService:
             self._log("cannot reach the monitor: %s" % error)  # noqa: UP031 - one line
             self._worker.kill()
             return 3
-        wake = self._catch_signals()
+        self._wakeups.catch(self._warnings)
         strays.adopt()
         try:
             self._greet()
-            self._begin_measuring()
+            self._gauge = Gauge(self._worker)
             while self._machine.phase is not Phase.GONE:
-                self._turn(wake)
+                self._turn()
         finally:
             self._worker.kill()
             self._talk.close()
             strays.end(self._worker.pid)
             self._socket.close(2.0)
-            self._park()
+            kept = self._machine.unacknowledged.kept()
+            self._log(self._reach.park(self._nonce, kept))
         return self._status
-
-    def _begin_measuring(self) -> None:
-        """Load what measures, now that the monitor has something to answer."""
-        from gridmap.runner.vitals import Meter  # noqa: PLC0415 - see above
-
-        self._meter = Meter(self._worker.pid)
-
-    def _park(self) -> None:
-        """Leave to the next driver what this one did not take."""
-        kept = self._machine.unacknowledged.kept()
-        if not kept or not self._reach.file.resumable:
-            return
-        from gridmap.journal import parking  # noqa: PLC0415 - few runs can be resumed
-
-        try:
-            path = parking.park(self._reach.path.parent, self._nonce, kept)
-        except OSError as error:
-            self._log(f"results are lost, they cannot be left behind: {error}")
-        else:
-            self._log(f"{len(kept)} messages nobody took are left in {path}")
 
     def _connect(self) -> None:
         path = os.environ.get(connection.VARIABLE)
@@ -160,35 +114,23 @@ class RunnerService:
             f"home {self._home}"
         )
         self._socket = self._reach.connect()
-        self._talk = Talk(self._socket, nonce, self._rouse, self._log)
+        self._talk = Talk(self._socket, nonce, self._wakeups.rouse, self._log)
         self._warnings = identity.warnings
         self._cores = identity.slots
-        self._machine = RunnerMachine(_hello(identity, nonce), time.monotonic())
+        self._machine = RunnerMachine(greeting.hello(identity, nonce), time.monotonic())
 
     def _log(self, text: str) -> None:
+        """Write a line for people, if there is anything to write."""
+        if not text:
+            return
         with contextlib.suppress(OSError):  # a full disk must not end the runner
             sys.stderr.write(f"gridmap: {text}\n")
             sys.stderr.flush()
 
-    def _catch_signals(self) -> int:
-        reader, writer = socket.socketpair()
-        reader.setblocking(False)
-        writer.setblocking(False)
-        self._wake = (reader, writer)  # kept: closing them would end the wake-ups
-        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        for number in {*_ENDING, *self._warnings}:
-            signal.signal(number, lambda number, _: self._signals.append(number))
-        return reader.fileno()
-
     # The loop -----------------------------------------------------------------------
 
-    def _rouse(self) -> None:
-        """Have the loop look at what was fetched or brought; from any thread."""
-        with contextlib.suppress(BlockingIOError, OSError):
-            self._wake[1].send(b"!")
-
-    def _turn(self, wake: int) -> None:
+    def _turn(self) -> None:
+        wake = self._wakeups.fd
         fds = {wake} if self._dead else {wake, self._worker.sock.fileno()}
         now = time.monotonic()
         pause = min(_TICK_S, self._machine.pause(now))
@@ -208,8 +150,7 @@ class RunnerService:
         if ready.fds - {wake}:
             self._read_worker()
         if wake in ready.fds:
-            with contextlib.suppress(BlockingIOError):
-                os.read(wake, 4096)
+            self._wakeups.clear()
             self._look_after_children()
             for heard in self._talk.awaited():
                 self._take_in(heard)
@@ -260,7 +201,8 @@ class RunnerService:
         now = time.monotonic()
         if isinstance(message, m.Stop):
             job, seconds = self._worker.outbox.doing()
-            seen = Glance(vitals=self._measured(), job=job, seconds=seconds)
+            vitals = self._gauge.measure(network=self._machine.beat_due(now))
+            seen = actions.Glance(vitals=vitals, job=job, seconds=seconds)
             self._do(self._machine.last_beat(seen, now))
         self._do(self._machine.heard(message, now))
         if isinstance(message, m.Watch):
@@ -290,77 +232,46 @@ class RunnerService:
                 self._do(self._machine.cleared(now))
 
     def _result(self, record: Record, now: float) -> None:
-        kind, frames = record.kind, list(record.frames)
-        raised = Raised((), "")
-        if kind:
-            raised = msgspec.msgpack.decode(frames.pop(0), type=Raised)
-        first, count, seconds = record.job, record.count, record.seconds
-        known, took = self._collector.sent(first, count)
-        if known >= count:
-            return
-        if known:
-            frames = payload.take(frames, known, count)
-            first, count, seconds = first + known, count - known, seconds - took
-        sizes = [len(frame) for frame in frames]
-        if reason := _too_large(
-            max(sizes), sum(sizes), self._reach.file.max_frame_bytes
-        ):
-            error = UnpicklableError(
-                f"the result of job {first}", "", reason, _TOO_LARGE_ADVICE
-            )
-            kind, raised = m.Kind.UNPICKLABLE, Raised((), str(error))
-            frames = payload.pack([payload.dump_exception(error, "")])
-        status = record.status if record.status >= 0 else None
-        failures: tuple[m.Failure, ...] = ()
-        if kind:
-            classes, text = raised
-            failure = m.Failure(
-                offset=0, kind=m.Kind(kind), status=status, classes=classes, text=text
-            )
-            failures = (failure,)
+        known, took_s = self._collector.sent(record.job, record.count)
+        limit = self._reach.file.max_frame_bytes
+        returned = returns.read(record, known, took_s, limit)
+        if returned is not None:
+            last = returned.first + returned.count - 1
+            peak = self._gauge.peak(last, returned.seconds / returned.count)
+            self._returned(returned, now, peak)
+
+    def _returned(self, returned: Returns, now: float, peak: int = 0) -> None:
         self._do(
             self._machine.results(
-                first,
-                count,
-                failures,
-                max(seconds, 0.0),
-                frames,
+                returned.first,
+                returned.count,
+                returned.failures,
+                returned.seconds,
+                returned.frames,
                 now,
-                self._peak(first + count - 1, seconds / count),
+                peak,
             )
         )
 
-    def _peak(self, job: int, seconds: float) -> int:
-        """Return the most memory a job held; 0 if it was too quick to be looked at."""
-        if seconds < LONG_S or job != self._measuring:
-            return 0
-        return max(self._meter.peak, self._meter.high_water())
-
     def _checkpoint(self, record: Record, now: float) -> None:
         """Take in what a job is to go on with, or why it has nothing to go on with."""
-        sizes = [len(frame) for frame in record.frames]
-        if record.kind == saving.FAILED:
-            why = bytes(record.frames[0]).decode("utf-8", errors="replace")
-        else:
-            why = _too_large(max(sizes), sum(sizes), self._reach.file.max_frame_bytes)
+        why = returns.why_not_saved(record, self._reach.file.max_frame_bytes)
         if why:
             self._log(f"job {record.job} has no checkpoint: {why}")
             self._do(self._machine.not_checkpointed(record.job, why, now))
             return
-        self._log(f"job {record.job} has a checkpoint of {sum(sizes):,} bytes")
+        size = sum(map(len, record.frames))
+        self._log(f"job {record.job} has a checkpoint of {size:,} bytes")
         digest = payload.digest(record.frames)
-        actions = self._machine.checkpointed(
-            record.job, digest, record.seconds, record.frames, now
-        )
-        self._do(actions)
-
-    def _collected(self, gathered: Gathered | None, now: float) -> None:
-        if gathered is not None:
-            frames = payload.join(gathered.sizes, gathered.joined)
-            first, count = gathered.first, len(gathered.sizes)
-            self._do(
-                self._machine.results(first, count, (), gathered.seconds, frames, now)
+        self._do(
+            self._machine.checkpointed(
+                record.job, digest, record.seconds, record.frames, now
             )
+        )
+
+    def _collected(self, quick: Gathered | None, now: float) -> None:
+        if quick is not None:
+            self._returned(returns.gathered(quick), now)
 
     def _mind_the_worker(self) -> None:
         if self._dead:
@@ -372,70 +283,49 @@ class RunnerService:
         now = time.monotonic()
         self._read_worker()
         self._collected(self._collector.left(), now)
-        self._do(self._machine.worker_ended(self._end(ended), now))
-
-    def _end(self, ended: Ended) -> WorkerEnd:
-        job, seconds = self._worker.outbox.doing()
-        kills = cgroup.oom_kills()
-        killed = None not in (kills, self._oom_kills) and kills != self._oom_kills
-        self._oom_kills = kills
-        return WorkerEnd(
-            job=job,
-            seconds=seconds,
-            status=ended.status,
-            signal=ended.signal,
-            peak=max(ended.peak, self._meter.peak),
-            out_of_memory=killed and ended.signal == signal.SIGKILL,
-            tail=self._output.tail(),
-        )
+        end = self._gauge.end(ended, self._output.tail())
+        self._do(self._machine.worker_ended(end, now))
 
     def _mind_signals(self) -> None:
-        while self._signals:
-            number = self._signals.pop(0)
-            name, now = signal.Signals(number).name, time.monotonic()
-            if (notice := self._warnings.get(number)) is not None:
+        while (caught := self._wakeups.next_signal()) is not None:
+            name, now = caught.name, time.monotonic()
+            if (notice := self._warnings.get(caught)) is not None:
                 self._log(f"warned by {name}: {notice.text}")
                 job = self._worker.outbox.doing()[0]
                 job = job if self._worker.outbox.can_save() else None
-                self._do(self._machine.warned(notice, number, job, now))
+                self._do(self._machine.warned(notice, caught, job, now))
             else:
                 self._log(f"told to end by {name}")
                 text = f"it was told to end by {name}"
-                self._do(self._machine.depart("signal", text, now, signal=number))
-
-    def _mind_the_peak(self) -> None:
-        """Begin a new peak of memory with each job that takes a moment."""
-        job = self._worker.outbox.doing()[0]
-        if job is not None and job != self._measuring:
-            self._measuring = job
-            self._meter.reset_peak()
-            self._worker.forget_peak()
+                self._do(self._machine.depart("signal", text, now, signal=caught))
 
     def _mind_the_time(self) -> None:
         now = time.monotonic()
-        vitals = Vitals()
-        self._mind_the_peak()
+        vitals = actions.Vitals()
+        self._gauge.mind_the_peak()
         if self._machine.beat_due(now) or now - self._sampled > _SAMPLE_S:
             self._sampled = now
-            vitals = self._measured()
+            vitals = self._gauge.measure(network=self._machine.beat_due(now))
         beats = self._machine.beat_due(now)
         tail = self._output.fresh() if beats else ""
         if not self._dead:
             self._collected(self._collector.early(), now)
         outbox = self._worker.outbox
         job, seconds = outbox.doing()
-        seen = Glance(
+        seen = actions.Glance(
             vitals=vitals,
             job=job,
             seconds=seconds,
             can_save=outbox.can_save(),
-            progress=self._said(job) if self._machine.shows_progress(now) else None,
+            progress=self._gauge.progress(job)
+            if self._machine.shows_progress(now)
+            else None,
             tail=tail,
         )
         self._machine.coming = self._talk.coming
         self._machine.departure.moved = self._talk.moved
         self._do(self._machine.tick(seen, now))
-        if (answer := self._examiner.answer(self._worker, now)) is not None:
+        if (answer := self._gauge.answer(now)) is not None:
             self._do(self._machine.examined(*answer))
         if now - self._asked_for > _DRIVER_S:
             self._asked_for = now
@@ -446,13 +336,6 @@ class RunnerService:
                 self._greet()
         if self._orphan or self._machine.presence.orphaned(now):
             self._mourn(now)
-
-    def _said(self, job: int | None) -> m.Progress | None:
-        """Return how far the job says it is."""
-        said = None if job is None else self._worker.outbox.bulletin.read(job)
-        if said is None:
-            return None
-        return m.Progress(done=said.done, total=said.total, text=said.text)
 
     def _mourn(self, now: float) -> None:
         """The monitor is gone: end, leaving what is finished to the next if need be."""
@@ -465,43 +348,24 @@ class RunnerService:
         self._machine.phase = Phase.GONE
         self._status = 1
 
-    def _measured(self) -> Vitals:
-        """Return the vitals, without what the examination itself has written."""
-        vitals = self._meter.measure(network=self._machine.beat_due(time.monotonic()))
-        if vitals.written is None:
-            return vitals
-        jobs_own = vitals.written - self._examiner.written(self._worker)
-        return msgspec.structs.replace(vitals, written=max(0, jobs_own))
-
     # Actions ------------------------------------------------------------------------
 
-    def _do(self, actions: Iterable[Action]) -> None:
-        for action in actions:
+    def _do(self, wanted: Iterable[actions.Action]) -> None:
+        for action in wanted:
             self._acts[type(action)](action)
 
     def _ask_for_checkpoint(self, ask: AskCheckpoint) -> None:
         self._worker.outbox.ask(ask.job)
         self._worker.ask(saving.ASK)
 
-    def _withdraw(self, _: Withdraw) -> None:
-        """Take back what the worker has not begun.
+    def _withdraw(self, _: actions.Withdraw) -> None:
+        running = self._link.withdraw(self._worker.outbox)
+        self._do(self._machine.withdrawn(running, time.monotonic()))
 
-        It says which job it begins and then looks whether it may; here it is said that
-        it may not, and then looked which one it has begun. Between the two enough time
-        passes for each side's memory to have become visible to the other, so that what
-        is behind that job will not be begun. Whether the job itself was, the worker
-        tells when it reads the mark.
-        """
-        outbox = self._worker.outbox
-        outbox.halt(True)
-        self._link.send(Record(RecordType.MARK))
-        time.sleep(_VISIBLE_S)
-        self._do(self._machine.withdrawn(outbox.doing()[0], time.monotonic()))
+    def _examine(self, examine: actions.Examine) -> None:
+        self._gauge.examine(examine.job, time.monotonic())
 
-    def _examine(self, examine: Examine) -> None:
-        self._examiner.ask(self._worker, examine.job, time.monotonic())
-
-    def _leave(self, leave: Leave) -> None:
+    def _leave(self, leave: actions.Leave) -> None:
         self._status = leave.status
 
     def _hand(self, records: Iterable[Record]) -> None:
@@ -521,47 +385,12 @@ class RunnerService:
         self._hand(self._supplies.contents())
 
     def _start_worker(self) -> None:
-        self._examiner.left(self._worker)
+        self._gauge.leave()
         self._worker.close()
         strays.end(self._worker.pid)
         self._worker = spawn_worker()
         self._link = Link(self._worker.sock)
         self._collector = Collector(self._worker.outbox)
-        self._measuring = None
-        self._meter.reset_peak()
-        self._meter.follow(self._worker.pid)
+        self._gauge.follow(self._worker)
         self._dead = False
         self._mind_watchers()
-
-
-def _hello(identity: Identity, nonce: str) -> m.Hello:
-    handle = identity.handle
-    remaining = None
-    if identity.deadline is not None:
-        remaining = identity.deadline - time.time()  # noqa: TID251 - the shell's clock
-    return m.Hello(
-        version=m.VERSION,
-        nonce=nonce,
-        job=handle.job if handle else None,
-        task=handle.task if handle else None,
-        node=socket.gethostname(),
-        pid=os.getpid(),
-        python=sys.version_info[:3],
-        gridmap=__version__,
-        remaining=remaining,
-        slots=identity.slots,
-    )
-
-
-def _too_large(longest: int, together: int, limit: int) -> str:
-    """Return why the monitor would not take a result, empty if it does."""
-    for size, most, what in (
-        (longest, limit, "in one piece"),
-        (together, connection.MESSAGE_PER_FRAME * limit, "in all its pieces"),
-    ):
-        if size > most:
-            return (
-                f"it has {size:,} bytes {what}, more than the {most:,} that the "
-                "setting max_message_bytes allows"
-            )
-    return ""

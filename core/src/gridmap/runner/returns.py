@@ -1,0 +1,115 @@
+"""What a worker's records come to, as the monitor is told of it. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from gridmap import payload
+from gridmap.connection import MESSAGE_PER_FRAME
+from gridmap.errors import UnpicklableError
+from gridmap.protocol import messages as m
+from gridmap.runner import saving
+from gridmap.runner.worker import Raised
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gridmap.payload import Frame
+    from gridmap.runner.outbox import Gathered
+    from gridmap.runner.records import Record
+
+_TOO_LARGE_ADVICE: Final = (
+    "Raise the setting, or write the result to a file and return its path."
+)
+
+
+class Returns(msgspec.Struct, frozen=True):
+    """What consecutive jobs came to.
+
+    Attributes:
+        first: The first of them.
+        count: How many.
+        seconds: How long they took together.
+        frames: Their payloads, packed as they will travel.
+        failures: Those that did not return a value.
+    """
+
+    first: int
+    count: int
+    seconds: float
+    frames: Sequence[Frame]
+    failures: tuple[m.Failure, ...] = ()
+
+
+def gathered(quick: Gathered) -> Returns:
+    """Return what jobs came to whose results gathered in the worker's memory."""
+    frames = payload.join(quick.sizes, quick.joined)
+    return Returns(quick.first, len(quick.sizes), quick.seconds, frames)
+
+
+def read(record: Record, known: int, took_s: float, limit_bytes: int) -> Returns | None:
+    """Return what the jobs of a record came to.
+
+    Args:
+        record: As the worker wrote it.
+        known: How many of its first jobs were told of before.
+        took_s: How long those took.
+        limit_bytes: The longest frame that the monitor takes.
+
+    Returns:
+        It; None if all of it is known. A result that is too large is one that cannot
+        be pickled.
+    """
+    if known >= record.count:
+        return None
+    kind, frames = record.kind, list(record.frames)
+    raised = Raised((), "")
+    if kind:
+        raised = msgspec.msgpack.decode(frames.pop(0), type=Raised)
+    if known:
+        frames = payload.take(frames, known, record.count)
+    first = record.job + known
+    if reason := too_large(frames, limit_bytes):
+        what = f"the result of job {first}"
+        error = UnpicklableError(what, "", reason, _TOO_LARGE_ADVICE)
+        kind, raised = m.Kind.UNPICKLABLE, Raised((), str(error))
+        frames = payload.pack([payload.dump_exception(error, "")])
+    failures: tuple[m.Failure, ...] = ()
+    if kind:
+        status = record.status if record.status >= 0 else None
+        classes, text = raised
+        failure = m.Failure(
+            offset=0, kind=m.Kind(kind), status=status, classes=classes, text=text
+        )
+        failures = (failure,)
+    seconds = max(record.seconds - took_s, 0.0)
+    return Returns(first, record.count - known, seconds, frames, failures)
+
+
+def why_not_saved(record: Record, limit_bytes: int) -> str:
+    """Return why a record of a checkpoint holds none, empty if it does."""
+    if record.kind == saving.FAILED:
+        return bytes(record.frames[0]).decode("utf-8", errors="replace")
+    return too_large(record.frames, limit_bytes)
+
+
+def too_large(frames: Sequence[Frame], limit_bytes: int) -> str:
+    """Return why the monitor would not take frames, empty if it does.
+
+    Args:
+        frames: Those of one message.
+        limit_bytes: The longest that it takes.
+    """
+    sizes = [len(frame) for frame in frames]
+    for size, most, what in (
+        (max(sizes), limit_bytes, "in one piece"),
+        (sum(sizes), MESSAGE_PER_FRAME * limit_bytes, "in all its pieces"),
+    ):
+        if size > most:
+            return (
+                f"it has {size:,} bytes {what}, more than the {most:,} that the "
+                "setting max_message_bytes allows"
+            )
+    return ""

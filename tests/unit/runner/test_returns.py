@@ -1,0 +1,88 @@
+"""What a worker's records come to."""
+
+import msgspec
+import pytest
+
+from gridmap import payload
+from gridmap.protocol import messages as m
+from gridmap.runner import returns, saving
+from gridmap.runner.outbox import Gathered
+from gridmap.runner.records import Record, RecordType
+from gridmap.runner.worker import Raised
+
+LIMIT = 1000
+
+
+def record(*values: bytes, kind: int = 0, status: int = -1) -> Record:
+    """Return what a worker writes of jobs from 5 on that took a second each."""
+    frames = payload.pack(list(values))
+    if kind:
+        raised = msgspec.msgpack.encode(Raised(("ValueError",), "no"))
+        frames = [raised, *frames]
+    return Record(
+        RecordType.RESULT,
+        tuple(frames),
+        job=5,
+        count=len(values),
+        seconds=float(len(values)),
+        kind=kind,
+        status=status,
+    )
+
+
+def test_what_was_told_before_is_not_told_again() -> None:
+    """A worker's results gather in memory that the runner reads, too."""
+    returned = returns.read(record(b"a", b"b", b"c"), 1, 1.0, LIMIT)
+    assert returned is not None
+    assert (returned.first, returned.count, returned.seconds) == (6, 2, 2.0)
+    assert payload.unpack(returned.frames) == payload.unpack(payload.pack([b"b", b"c"]))
+    assert returns.read(record(b"a"), 1, 1.0, LIMIT) is None
+
+
+def test_an_exception_is_told_with_its_class() -> None:
+    returned = returns.read(
+        record(b"pickled", kind=m.Kind.EXITED, status=3), 0, 0.0, 1000
+    )
+    assert returned is not None
+    (failure,) = returned.failures
+    assert (failure.kind, failure.status) == (m.Kind.EXITED, 3)
+    assert (failure.classes, failure.text) == (("ValueError",), "no")
+
+
+@pytest.mark.parametrize("count", [1, 5], ids=["one frame", "all together"])
+def test_a_result_that_is_too_large_cannot_be_pickled(count: int) -> None:
+    """The error says what bounds it, and what to do."""
+    size = LIMIT + 1 if count == 1 else LIMIT - 50
+    parcel = payload.Parcel(b"x", tuple(bytes(size) for _ in range(count)))
+    frames = payload.pack([parcel])
+    large = Record(RecordType.RESULT, tuple(frames), job=5, count=1, seconds=1.0)
+    returned = returns.read(large, 0, 0.0, LIMIT)
+    assert returned is not None
+    (failure,) = returned.failures
+    assert failure.kind is m.Kind.UNPICKLABLE
+    assert "max_message_bytes" in failure.text
+    assert sum(map(len, returned.frames)) < LIMIT
+
+
+def test_results_that_gathered_are_one_batch() -> None:
+    quick = Gathered(first=3, sizes=(1, 2), joined=b"abb", seconds=0.1)
+    returned = returns.gathered(quick)
+    assert (returned.first, returned.count) == (3, 2)
+    assert payload.unpack(returned.frames) == payload.unpack(
+        payload.pack([b"a", b"bb"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("frame", "kind", "why"),
+    [
+        (b"state", 0, ""),
+        (b"it is locked", saving.FAILED, "it is locked"),
+        (bytes(LIMIT + 1), 0, "max_message_bytes"),
+    ],
+)
+def test_a_checkpoint_that_is_none_says_why(frame: bytes, kind: int, why: str) -> None:
+    saved = Record(RecordType.CHECKPOINT, (frame,), job=1, kind=kind)
+    said = returns.why_not_saved(saved, LIMIT)
+    assert why in said
+    assert bool(said) == bool(why)
