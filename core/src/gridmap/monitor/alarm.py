@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from gridmap.transport.router import Counters
+    from gridmap.transport.counters import Counters
 
 PAUSE_S: Final = 60.0
 """Between two warnings: who attacks must not fill the log as well."""

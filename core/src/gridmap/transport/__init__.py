@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from gridmap.transport.addresses import Endpoint, PortRange, choose_endpoints
+    from gridmap.transport.counters import Counters
     from gridmap.transport.dealer import Ready, RunnerSocket
     from gridmap.transport.frames import Frame
     from gridmap.transport.keys import RunKeys
     from gridmap.transport.limits import Limits
     from gridmap.transport.router import (
-        Counters,
         MonitorSocket,
         Received,
         Wakeup,
     )
 
 _HOMES: Final = {
-    "Counters": "router",
+    "Counters": "counters",
     "Endpoint": "addresses",
     "Frame": "frames",
     "Limits": "limits",

@@ -11,17 +11,17 @@ with a last word to say lets the runner hang up first.
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import zmq
 
-from gridmap.connection import split_tcp_address
 from gridmap.errors import ConnectionFileError, LocalProtocolError, RunError
-from gridmap.transport.frames import prepared
-from gridmap.transport.limits import LARGE_FRAME_BYTES, Limits, apply_limits
+from gridmap.transport.diagnosis import diagnosis
+from gridmap.transport.frames import prepared, receive
+from gridmap.transport.limits import Limits
+from gridmap.transport.options import prepare_dealer
 from gridmap.transport.watch import ConnectionEvent, Watch
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ class RunnerSocket:
             with contextlib.suppress(zmq.Again):
                 # Not a comprehension: what came before zmq.Again must be kept.
                 while len(received) < max_messages:
-                    received.append(_receive_one(self._dealer))
+                    received.append(receive(self._dealer))
         return received
 
     def close(self, flush_s: float = 5.0) -> None:
@@ -313,7 +313,7 @@ class RunnerSocket:
                     reached = True
                     end = max(min(deadline, time.monotonic() + HANDSHAKE_S), end)
                 elif event.kind == zmq.EVENT_CONNECT_RETRIED:
-                    return _diagnosis(address)
+                    return diagnosis(address, CONNECT_S)
         if reached:
             return "it accepts connections but does not answer"
         return f"no answer within {CONNECT_S:g} s"
@@ -336,22 +336,7 @@ class RunnerSocket:
         self._dealer = dealer
         self._watch = Watch(self._context, dealer, _WATCHED)
         self._poller.register(self._watch.pair, zmq.POLLIN)
-        apply_limits(dealer, self._limits)
-        dealer.setsockopt(zmq.ROUTING_ID, self._identity)
-        dealer.setsockopt(zmq.IMMEDIATE, 1)
-        dealer.setsockopt(zmq.RECONNECT_IVL, 100)
-        dealer.setsockopt(zmq.RECONNECT_IVL_MAX, 5000)
-        dealer.setsockopt(zmq.CONNECT_TIMEOUT, 5000)
-        server_public, client_public, client_secret = self._file.keys
-        if address.startswith("tcp://"):
-            if not (server_public and client_public and client_secret):
-                msg = f"{address} without keys: gridmap never speaks TCP in clear"
-                raise LocalProtocolError(msg)
-            dealer.setsockopt(zmq.IPV6, "[" in address)
-        if server_public and client_public and client_secret:
-            dealer.setsockopt(zmq.CURVE_SERVERKEY, server_public.encode())
-            dealer.setsockopt(zmq.CURVE_PUBLICKEY, client_public.encode())
-            dealer.setsockopt(zmq.CURVE_SECRETKEY, client_secret.encode())
+        prepare_dealer(dealer, self._file, address, self._identity, self._limits)
         self._retry_at = None
         dealer.connect(address)
 
@@ -406,33 +391,3 @@ class RunnerSocket:
         for new in fds - self._fds:
             self._poller.register(new, zmq.POLLIN)
         self._fds = fds
-
-
-def _receive_one(dealer: zmq.Socket[bytes]) -> list[Frame]:
-    """Return the next message; zmq.Again if there is none."""
-    frames: list[Frame] = []
-    while True:
-        frame: Any = dealer.recv(zmq.NOBLOCK, copy=False)
-        small = not frames or len(frame) < LARGE_FRAME_BYTES
-        frames.append(frame.bytes if small else frame.buffer)
-        if not frame.more:
-            return frames
-
-
-def _diagnosis(address: str) -> str:
-    """Say why an address cannot be connected to, which libzmq does not tell."""
-    target: str | tuple[str, int]
-    if address.startswith("ipc://"):
-        family, target = socket.AF_UNIX, address.removeprefix("ipc://")
-    else:
-        target = split_tcp_address(address)
-        family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.settimeout(CONNECT_S)
-        try:
-            probe.connect(target)
-        except TimeoutError:
-            return f"no answer within {CONNECT_S:g} s"
-        except OSError as error:
-            return (error.strerror or str(error)).lower()
-    return "it accepts connections only now"

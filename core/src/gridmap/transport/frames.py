@@ -1,8 +1,8 @@
-"""The frames of messages, and making all of one ready before it leaves."""
+"""The frames of messages: making all of one ready before it leaves, and taking it in."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import zmq
 
@@ -39,3 +39,18 @@ def prepared(frames: Sequence[Frame], frame_bytes: int) -> list[bytes | zmq.Fram
         else:
             parts.append(zmq.Frame(frame, copy=length < LARGE_FRAME_BYTES))
     return parts
+
+
+def receive(dealer: zmq.Socket[bytes]) -> list[Frame]:
+    """Return the next message of a socket with one peer.
+
+    Raises:
+        zmq.Again: If there is none.
+    """
+    frames: list[Frame] = []
+    while True:
+        frame: Any = dealer.recv(zmq.NOBLOCK, copy=False)
+        small = not frames or len(frame) < LARGE_FRAME_BYTES
+        frames.append(frame.bytes if small else frame.buffer)
+        if not frame.more:
+            return frames

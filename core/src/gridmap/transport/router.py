@@ -18,27 +18,27 @@ import enum
 import errno
 import logging
 import math
-import os
 import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import msgspec
 import zmq
 
 from gridmap.connection import split_tcp_address
-from gridmap.transport.authentication import DOMAIN, Doorkeeper
+from gridmap.transport.authentication import Doorkeeper
 from gridmap.transport.binding import bind_ipc, bind_tcp
+from gridmap.transport.counters import Counters
 from gridmap.transport.crowd import Crowd
 from gridmap.transport.frames import Frame, prepared
 from gridmap.transport.limits import (
     LARGE_FRAME_BYTES,
     Limits,
-    apply_limits,
     connection_room,
     raise_descriptor_limit,
 )
+from gridmap.transport.options import prepare_router
+from gridmap.transport.roll import Roll
 from gridmap.transport.shutter import Shutter
 from gridmap.transport.watch import ConnectionEvent, Watch, readable
 
@@ -87,40 +87,6 @@ class Received(NamedTuple):
     descriptor: int
 
 
-class Counters(msgspec.Struct, kw_only=True):
-    """What was turned away or went wrong, for events and reports.
-
-    Attributes:
-        accepted: Connections taken, strangers' too.
-        accept_failed: Connections that could not be taken, for want of descriptors
-            or, on ipc, because another user came.
-        denied: Peers that proved a key other than the run's.
-        strangers: Connections that ended before a message of theirs was let in:
-            plain clients, port scanners, runners with another run's keys, and
-            those denied.
-        crowded: Connections closed because there were too many, and they had said
-            nothing; those that wait longest go first.
-        shut: How often the ports were shut for a moment, as strangers came too fast.
-        disconnected: Connections closed, strangers' too.
-        oversized: Messages dropped for their size.
-        malformed: Messages dropped for their number of frames.
-        unreachable: Messages not sent, their peer having no connection.
-        backlogged: Messages not sent, their peer not reading.
-    """
-
-    accepted: int = 0
-    accept_failed: int = 0
-    denied: int = 0
-    strangers: int = 0
-    crowded: int = 0
-    shut: int = 0
-    disconnected: int = 0
-    oversized: int = 0
-    malformed: int = 0
-    unreachable: int = 0
-    backlogged: int = 0
-
-
 class MonitorSocket:
     """Where a run's runners connect to; open one with `tcp` or `ipc`.
 
@@ -136,16 +102,11 @@ class MonitorSocket:
         self.addresses: tuple[str, ...] = ()
         self.counters = Counters()
         self._limits = limits
-        self._peer_of: dict[int, bytes] = {}
-        self._descriptor_of: dict[bytes, int] = {}
-        self._open: set[int] = set()
-        self._unheard: set[int] = set()  # closed before a message was read
+        self._roll = Roll()
         self._crowd = Crowd()
         self._shutter = Shutter(limits.strangers_at_once, limits.strangers_hz)
         self._room = connection_room()
         self._ports: frozenset[int] = frozenset()
-        self._gone: list[bytes] = []
-        self._gone_told: list[bytes] = []
         self._short_directory: Path | None = None
         self._closed = False
         self._wake_lock = threading.Lock()
@@ -157,7 +118,7 @@ class MonitorSocket:
         self._door = Doorkeeper(self._context, keys.client_public_key) if keys else None
         self._router: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
         self._watch = Watch(self._context, self._router, _WATCHED)
-        self._set_options(keys)
+        prepare_router(self._router, keys, limits)
         self._poller = zmq.Poller()
         self._poller.register(self._router, zmq.POLLIN)
         self._poller.register(self._watch.pair, zmq.POLLIN)
@@ -264,7 +225,7 @@ class MonitorSocket:
                 if message is not None:
                     received.append(message)
         except zmq.Again:
-            self._tell_gone()
+            self._roll.tell()
         return received
 
     def send(self, peer: bytes, frames: Sequence[Frame]) -> bool:
@@ -312,10 +273,7 @@ class MonitorSocket:
         comes after all messages the peer got through. A peer that has taken over
         its identity on a new connection is not named for the end of the old one.
         """
-        told = self._gone_told
-        if told:
-            self._gone_told = []
-        return told
+        return self._roll.told()
 
     def close(self, linger_s: float = 1.0) -> None:
         """Close everything. Idempotent.
@@ -340,23 +298,6 @@ class MonitorSocket:
 
             rmtree(self._short_directory, ignore_errors=True)
 
-    def _set_options(self, keys: RunKeys | None) -> None:
-        """Set what must be set before binding."""
-        router = self._router
-        apply_limits(router, self._limits)
-        router.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        router.setsockopt(zmq.ROUTER_HANDOVER, 1)
-        router.setsockopt(zmq.BACKLOG, 4096)
-        if keys is None:
-            # The 0700 directory keeps others out; this does so once more.
-            router.setsockopt(zmq.IPC_FILTER_UID, os.geteuid())
-            return
-        router.setsockopt(zmq.CURVE_SERVER, 1)
-        router.setsockopt(zmq.CURVE_PUBLICKEY, keys.server_public_key.encode())
-        router.setsockopt(zmq.CURVE_SECRETKEY, keys.server_secret_key.encode())
-        router.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
-        router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
-
     def _look(self, wait_ms: int | None) -> Wakeup:
         """Wait once and serve the door and the watch."""
         ready = dict(self._poller.poll(wait_ms))
@@ -366,9 +307,9 @@ class MonitorSocket:
             self.counters.denied = self._door.denied
         if self._watch.pair in ready:
             self._drain_watch()
-        if self._gone and not readable(self._router):
-            self._tell_gone()
-        if self._gone or self._gone_told:
+        if self._roll.gone and not readable(self._router):
+            self._roll.tell()
+        if self._roll.gone or self._roll.to_be_told:
             reasons |= Wakeup.DISCONNECTED
         if self._router in ready:
             reasons |= Wakeup.MESSAGES
@@ -377,16 +318,11 @@ class MonitorSocket:
             reasons |= Wakeup.WOKEN
         return reasons
 
-    def _tell_gone(self) -> None:
-        """Release the hints: all that their peers got through has been handed out."""
-        self._gone_told += dict.fromkeys(self._gone)
-        self._gone.clear()
-
     def _drain_watch(self) -> None:
         """Take note of everything that has happened to connections."""
         for event in self._watch.drain():
             self._note(event)
-        excess = len(self._open) - self._room
+        excess = len(self._roll.open) - self._room
         if excess > 0:
             self.counters.crowded += self._crowd.thin_out(excess, self._ports)
         if self._door is not None:
@@ -401,28 +337,16 @@ class MonitorSocket:
         counters = self.counters
         if event.kind == zmq.EVENT_DISCONNECTED:
             counters.disconnected += 1
-            self._open.discard(event.value)
             self._crowd.leaves(event.value)
-            peer = self._peer_of.pop(event.value, None)
-            if peer is None:
+            if not self._roll.leaves(event.value):
                 # Not by the handshake's own events: libzmq has none for peers that
                 # do not even speak its protocol, and none says which connection.
                 counters.strangers += self._door is not None  # else it is ours
-                self._unheard.add(event.value)
-            elif self._descriptor_of.get(peer) == event.value:
-                # Otherwise it has come back by another connection meanwhile.
-                del self._descriptor_of[peer]
-                self._gone.append(peer)
         elif event.kind == zmq.EVENT_ACCEPTED:
             counters.accepted += 1
             self._shutter.admit(event.value)
-            self._open.add(event.value)
             self._crowd.enters(event.value)
-            self._unheard.discard(event.value)
-            # libzmq tells nothing of connections that it closed for a takeover.
-            peer = self._peer_of.get(event.value)
-            if peer is not None and self._descriptor_of.get(peer) != event.value:
-                del self._peer_of[event.value]
+            self._roll.enters(event.value)
         elif event.kind == zmq.EVENT_ACCEPT_FAILED:
             counters.accept_failed += 1
         elif event.kind == zmq.EVENT_LISTENING and self._door is not None:
@@ -434,7 +358,7 @@ class MonitorSocket:
         peer = receive(zmq.NOBLOCK)
         frame: Any = receive(zmq.NOBLOCK, copy=False)
         descriptor: int = frame.get(zmq.SRCFD)
-        if self._descriptor_of.get(peer) != descriptor:
+        if not self._roll.speaks(peer, descriptor):
             self._claim(peer, descriptor)
         size = len(frame)
         frames: list[Frame] = [frame.bytes]
@@ -460,16 +384,12 @@ class MonitorSocket:
         one that it is closed. Descriptors are reused, but the events of an earlier
         use always come before messages of a later one.
         """
-        if descriptor not in self._open:
+        if descriptor not in self._roll.open:
             self._drain_watch()
-        if descriptor in self._open:
+        if self._roll.claim(peer, descriptor):
             self._crowd.leaves(descriptor)
-            self._descriptor_of[peer] = descriptor
-            self._peer_of[descriptor] = peer
-        elif descriptor in self._unheard:
-            self._unheard.discard(descriptor)
+        elif self._roll.spoke(peer, descriptor):
             self.counters.strangers -= self._door is not None
-            self._gone.append(peer)
 
     def _skip(self, frame: Any) -> None:
         """Throw away what is left of a message."""
