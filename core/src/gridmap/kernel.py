@@ -21,7 +21,8 @@ ALLOW_SEALING: Final = 0x0002
 MEMFD_CREATE: Final = {"x86_64": 319, "aarch64": 279, "ppc64le": 360, "s390x": 350}
 """The number of memfd_create(2), by machine."""
 
-_PIDFD_OPEN: Final = 434
+PIDFD_OPEN: Final = 434
+"""The number of pidfd_open(2), on any machine."""
 
 
 def memfd_create(name: str, flags: int = CLOEXEC) -> int:
@@ -51,7 +52,7 @@ def pidfd_open(pid: int) -> int:
     """
     if hasattr(os, "pidfd_open"):
         return os.pidfd_open(pid)
-    return _call(_PIDFD_OPEN, pid, 0)
+    return _call(PIDFD_OPEN, pid, 0)
 
 
 def shared_file(name: str, size: int) -> int:

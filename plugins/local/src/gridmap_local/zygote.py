@@ -50,6 +50,9 @@ _FIRST: Final = (
     "gridmap_local.backend",
 )
 _THEN: Final = ("cloudpickle", "gridmap.runner.vitals")
+_LOOK_MS: Final = 1000
+"""Between two looks whether the user's process is there, where nothing tells."""
+
 _CLONE: Final = {"x86_64": 56, "aarch64": 220}
 _CLONE_PARENT: Final = 0x8000
 _ARGUMENTS, _VARIABLES = 45, 47
@@ -75,15 +78,18 @@ def main(descriptor: int, parent: int) -> NoReturn:
     _show([sys.executable, "-m", "gridmap_local.zygote"], {FREE: ""})
     _import(_FIRST)
     home = socket.socket(fileno=descriptor)
-    life = pidfd_open(parent)
     poll = select.poll()
     poll.register(home, select.POLLIN)
-    poll.register(life, select.POLLIN)
+    life, pause = -1, _LOOK_MS
+    with contextlib.suppress(OSError):  # before Linux 5.3 one has to look
+        life, pause = pidfd_open(parent), None
+        poll.register(life, select.POLLIN)
     then = list(_THEN)
     while os.getppid() == parent:
-        events = poll.poll(0 if then else None)
-        if not events and then:
-            _import([then.pop(0)])
+        events = poll.poll(0 if then else pause)
+        if not events:
+            if then:
+                _import([then.pop(0)])
             continue
         if all(fd == life for fd, _ in events):
             break
@@ -146,7 +152,8 @@ def _become(
         os.dup2(log, 2)
         os.close(log)
         ours[0].close()
-        os.close(ours[1])
+        if ours[1] >= 0:
+            os.close(ours[1])
         os.environ.update(request["environment"])
         _show(request["command"], request["environment"])
         from gridmap.runner.__main__ import main as run  # noqa: PLC0415 - imported before
