@@ -30,11 +30,12 @@ NONSENSE: list[tuple[str, Any, str]] = [
     ("add_env", {"A=B": 1}, "A=B"),
     ("working_dir", 5, "working_dir=5"),
     ("environment", {"A": 5}, "A"),
+    ("environment", None, "names to texts"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"), NONSENSE, ids=[name for name, *_ in NONSENSE]
+    ("name", "value", "told"), NONSENSE, ids=[f"{n}={v!r}" for n, v, _ in NONSENSE]
 )
 def test_what_makes_no_sense_is_refused_when_it_is_set(
     name: str, value: Any, told: str

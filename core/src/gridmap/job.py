@@ -182,8 +182,11 @@ class Job:
         items("args", self.args, "the positional arguments, in a list")
         check_mapping("kwlist", self.kwlist, "parameters to arguments")
         check_text("working_dir", self.working_dir)
-        check_mapping("environment", self.environment, "names to texts")
-        given: Mapping[str, object] = self.environment
+        given: Mapping[str, object] | None = self.environment
+        check_mapping("environment", given, "names to texts")
+        if given is None:
+            msg = "environment=None makes no sense: expected names to texts, or {}"
+            raise InvalidRequestError(msg)
         for variable, text in given.items():
             if not isinstance(text, str):
                 check_text(f"environment[{variable!r}]", text)
