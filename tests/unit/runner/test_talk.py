@@ -47,9 +47,12 @@ class Line:
 
     def __init__(self) -> None:
         self.sent: list[m.FromRunner] = []
+        self.full = False
 
     def send(self, frames: Sequence[Any]) -> bool:
-        """Take a message."""
+        """Take a message, if there is room."""
+        if self.full:
+            return False
         self.sent.append(codec.decode_from_runner(bytes(frames[0])))
         return True
 
@@ -219,3 +222,14 @@ def test_a_greeting_ends_what_was_heard_before_it(bench: Bench) -> None:
     assert bench.talk.hear([codec.encode(work(3)), *inputs]) is None, "sent before"
     bench.talk.hear([codec.encode(WELCOME)])
     assert bench.talk.hear([codec.encode(work(2)), *inputs]) is not None
+
+
+def test_a_greeting_that_is_not_sent_is_due_until_it_is(bench: Bench) -> None:
+    """Nobody would answer it, and all work be dropped that comes meanwhile."""
+    due = []
+    for bench.line.full in (True, False):
+        bench.greet()
+        bench.talk.say(Say(message=HELLO))
+        due.append(bench.talk.misheard)
+    assert due == [True, False]
+    assert bench.line.sent == [HELLO]

@@ -212,8 +212,13 @@ class Talk:
                 self._ready = frames[0]
                 return
             frames += now
-        if self._socket.send(frames) and isinstance(say.message, m.Hello):
-            self._large.greeted()
+        sent = self._socket.send(frames)
+        if isinstance(say.message, m.Hello):
+            if sent:
+                self._large.greeted()
+            elif not self._welcome:
+                # Nobody answers it, and without an answer no work is taken in.
+                self.misheard = True
 
     def tick(self) -> None:
         """Go on with what could not go on before. To be called now and then."""
