@@ -50,7 +50,7 @@ _FIRST: Final = (
     "gridmap_local.backend",
 )
 _THEN: Final = ("cloudpickle", "gridmap.runner.vitals")
-_LOOK_MS: Final = 1000
+_LOOK_MS: Final = 1000.0
 """Between two looks whether the user's process is there, where nothing tells."""
 
 _CLONE: Final = {"x86_64": 56, "aarch64": 220}
@@ -82,7 +82,7 @@ def main(descriptor: int, parent: int) -> NoReturn:
     poll.register(home, select.POLLIN)
     life, pause = -1, _LOOK_MS
     with contextlib.suppress(OSError):  # before Linux 5.3 one has to look
-        life, pause = pidfd_open(parent), None
+        life, pause = pidfd_open(parent), -1.0
         poll.register(life, select.POLLIN)
     then = list(_THEN)
     while os.getppid() == parent:
