@@ -148,6 +148,17 @@ def test_runs_are_listed_newest_first(past: Past) -> None:
     assert past.shell.json("runs", "--live") == {"runs": []}
 
 
+def test_a_run_resumed_elsewhere_is_what_its_latest_process_says(past: Past) -> None:
+    """From here it cannot be seen that the first one, on another host, is dead."""
+    events, elsewhere = sweep("/d"), Driver(pid=7, start="0", host="a", machine="a")
+    first, latest = (f"202311{day}-221320-sweep-3f9a1c2e" for day in (14, 15))
+    past.keep(first, events, driver=elsewhere)
+    past.keep(latest, [*events, end()])
+    for wanted in ("sweep", "3f9a1c2e", latest):
+        assert past.shell.json("status", wanted)["state"] == "failed"
+    assert past.shell.json("status", first)["state"] == "running"
+
+
 def test_without_runs_the_way_to_one_is_told(past: Past) -> None:
     """An empty register is no error to list, but nothing to show the status of."""
     assert "no run yet" in past.shell.run("runs").stdout

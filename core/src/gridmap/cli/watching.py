@@ -133,7 +133,8 @@ def find(wanted: str | None, records: str | None) -> Entry:
         raise InvalidRequestError(msg)
     if wanted is None:
         return next((entry for entry in entries if not entry.over), entries[0])
-    found = register_module.find(place.entries(earlier=True), wanted)
+    found = register_module.find(entries, wanted)
+    found = found or register_module.find(place.entries(earlier=True), wanted)
     if found is None:
         raise InvalidRequestError(_unknown(wanted, entries))
     return found
