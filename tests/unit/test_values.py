@@ -17,7 +17,7 @@ import pytest
 from gridmap import backend, events, explanation, plugins, programs, resources
 from gridmap import retry as retrying
 from gridmap import verdict as judging
-from gridmap.backend import Handle, RunContext
+from gridmap.backend import Handle, RunContext, Seen, SeenState
 from gridmap.checking import Checking
 from gridmap.desk import Desk
 from gridmap.events import JobsRestored
@@ -143,6 +143,18 @@ def test_a_bool_is_no_number_and_an_int_is_a_float() -> None:
     ):
         backend.Autopsy(exit_status=True)
     assert backend.Identity(deadline=5).deadline == 5
+
+
+def test_what_a_plugin_adds_is_its_own_business() -> None:
+    """Its class may have fields besides, of which only it knows what they may be."""
+
+    class Ranked(Seen, frozen=True, kw_only=True):
+        rank: Any = 0
+
+    assert Ranked(state=SeenState.QUEUED, rank=3).rank == 3
+    node: Any = 5
+    with pytest.raises(TypeError, match="node of Ranked must be of type str or None"):
+        Ranked(state=SeenState.QUEUED, node=node)
 
 
 def test_contexts_of_one_run_are_equal_whatever_their_desks() -> None:

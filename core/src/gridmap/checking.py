@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Checking:
     """Goes before `msgspec.Struct`, whose own constructor looks at no type.
 
-    What a container holds is not looked at. A bool is no number here, and an int is a
-    float, as type checkers have it.
+    What a container holds is not looked at, nor what a subclass adds. A bool is no number
+    here, and an int is a float, as type checkers have it.
     """
 
     __slots__ = ()
@@ -47,8 +47,9 @@ class Checking:
 def _fields(owner: type[Any]) -> tuple[tuple[str, tuple[type, ...]], ...]:
     import inspect  # noqa: PLC0415 - 5 ms, for who makes no such value
 
-    hints = inspect.get_annotations(owner, eval_str=True)  # a third of get_type_hints
-    return tuple((name, tuple(_kinds(hints[name]))) for name in owner.__struct_fields__)
+    ours: Any = next(kind for kind in owner.__mro__ if Checking in kind.__bases__)
+    hints = inspect.get_annotations(ours, eval_str=True)  # a third of get_type_hints
+    return tuple((name, tuple(_kinds(hints[name]))) for name in ours.__struct_fields__)
 
 
 def _kinds(hint: Any) -> Iterator[type]:
