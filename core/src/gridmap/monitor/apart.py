@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gridmap.transport.bulk.requests import REFERENCE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -60,6 +62,11 @@ class Apart:
             return known[id(frame)]
 
         return offer
+
+    def withdraw(self, reference: Frame) -> None:
+        """Forget a frame that lies ready for a peer."""
+        if self._server is not None:
+            self._server.depot.collect(REFERENCE.unpack(reference)[0])
 
     def bringing(self, peer: bytes, *, writable: bool) -> Callable[[Frame, int], Frame]:
         """Return what takes a frame that a peer has brought; it may raise OSError."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gridmap import payload
+from gridmap.transport.bulk.requests import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,6 +71,18 @@ class LargeFrames:
         if neighbour:
             return payload.refer(frames, put)
         return payload.refer(frames, put, payload.least_apart(frames))
+
+    def withdraw(self, referring: Sequence[Frame]) -> None:
+        """Forget what a message refers to that did not go.
+
+        Args:
+            referring: What `referring` returned.
+        """
+        for reference in payload.references(referring):
+            if number_of(reference) is None:
+                self._apart.withdraw(reference)
+            else:
+                self._pieces.withdraw(reference)
 
     def bringing(self, peer: bytes, *, writable: bool) -> Callable[[Frame, int], Frame]:
         """Return what takes a frame that a peer has brought; it may raise OSError."""

@@ -83,20 +83,23 @@ class Outgoing:
             once = self._store.is_checkpoint(work.function)
             content = codec.encode(m.Content(digest=work.function, once=once))
             frames = self._store.function(work.function, neighbour=neighbour)
-            if not self._post.send(peer, [content, *self._sendable(frames, peer)]):
+            if not self._send(peer, content, frames):
                 return False
             if not once:
                 sent[work.function] = True
         stop = work.first + work.count
         inputs = self._store.inputs(work.first, stop, neighbour=neighbour)
-        message = codec.encode(work)
-        return self._post.send(peer, [message, *self._sendable(inputs, peer)])
+        return self._send(peer, codec.encode(work), inputs)
 
-    def _sendable(self, frames: list[Frame], peer: bytes) -> list[bytes | memoryview]:
-        """Return encoded frames as they are sent to a peer."""
+    def _send(self, peer: bytes, message: bytes, frames: list[Frame]) -> bool:
+        """Send a message with encoded frames; tell whether it went."""
         neighbour = peer in self._neighbours
         frames = self._large.referring(peer, frames, neighbour=neighbour)
-        return [memoryview(f) if isinstance(f, bytearray) else f for f in frames]
+        sendable = [memoryview(f) if isinstance(f, bytearray) else f for f in frames]
+        if self._post.send(peer, [message, *sendable]):
+            return True
+        self._large.withdraw(frames)
+        return False
 
     def discard(self, digest: bytes) -> None:
         """Have runners forget a function too: it may hold much of their memory."""

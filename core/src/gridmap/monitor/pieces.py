@@ -112,6 +112,17 @@ class Pieces:
         self._offered.setdefault(peer, set()).add(number)
         return numbered(number, len(view))
 
+    def withdraw(self, reference: Frame) -> None:
+        """Forget a frame that lies here for a peer."""
+        offer = self._offers.get(number := number_of(reference) or 0)
+        if offer is not None:
+            self._drop(offer.peer, number)
+
+    def _drop(self, peer: bytes, number: int) -> None:
+        del self._offers[number]
+        self._offered[peer].discard(number)
+        self._turns.leave(number)
+
     def has(self, peer: bytes, reference: Frame) -> bool:
         """Say whether a frame is here that a peer's message refers to."""
         brought, number = self._brought.get(peer), number_of(reference)
@@ -203,9 +214,7 @@ class Pieces:
         offer.flow.allow(credit.came, credit.until)
         self._turns.moved(number, offer.flow.under_way, now)
         if offer.flow.came == offer.flow.size:
-            del self._offers[number]
-            self._offered[peer].discard(number)
-            self._turns.leave(number)
+            self._drop(peer, number)
         elif offer.flow.next():
             self._turns.wait(number)
 

@@ -1,0 +1,78 @@
+"""What is sent with work, to a runner that does not read."""
+
+import contextlib
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from tests.protocol.test_bulk import HELLO, SECRET
+
+from gridmap import payload
+from gridmap.monitor.apart import Apart
+from gridmap.monitor.large import LargeFrames
+from gridmap.monitor.neighbours import Neighbours
+from gridmap.monitor.outgoing import Outgoing
+from gridmap.monitor.pieces import Pieces
+from gridmap.monitor.store import Store, encode_call
+from gridmap.payload.neighbour import Evidence
+from gridmap.protocol import messages as m
+from gridmap.transport.addresses import Endpoint
+from gridmap.transport.bulk.requests import REFERENCE, number_of
+from gridmap.transport.bulk.server import BulkServer
+from gridmap.transport.limits import Limits
+
+PEER = b"runner"
+
+
+class Line:
+    """A connection, which is full now and then.
+
+    Attributes:
+        last: What it was given last.
+    """
+
+    def __init__(self) -> None:
+        self.full = False
+        self.last: list[Any] = []
+
+    def send(self, peer: bytes, frames: Sequence[Any]) -> bool:
+        """Take a message if there is room."""
+        assert peer == PEER
+        self.last = list(frames)
+        return not self.full
+
+
+def call(*_: object) -> None:
+    """Be called by a job."""
+
+
+@pytest.mark.parametrize("apart", [True, False], ids=["apart", "in pieces"])
+def test_what_is_not_sent_leaves_nothing_lying_there(*, apart: bool) -> None:
+    """Work that a full connection refuses is sent once more, with frames of its own.
+
+    One that says heartbeats and does not read would fill the monitor's memory.
+    """
+    host = Endpoint(bind="127.0.0.1", offer="127.0.0.1")
+    line, store = Line(), Store("none", 1 << 40)
+    pieces = Pieces(line.send, 1 << 30)
+    digest = store.functions.add(call)
+    store.add_inputs(0, [encode_call((bytearray(os.urandom(1 << 20)),), None, 0)])
+    work = m.Work(grant=1, first=0, count=1, attempt=1, function=digest)
+    with contextlib.closing(BulkServer([host], SECRET, Limits())) as server:
+        large = LargeFrames(Apart(server), pieces)
+        large.meet(PEER, msgspec.structs.replace(HELLO, apart=apart))
+        neighbours = Neighbours(Evidence(b"", b"", None))
+        outgoing = Outgoing(line, store, neighbours, large, lambda _: None)  # type: ignore[arg-type] # it has what is used
+        assert outgoing.work(PEER, work)
+        line.full = True
+        assert not outgoing.work(PEER, work)
+        (reference,) = payload.references(line.last[1:])
+        number = number_of(reference)
+        assert (number is None) == apart
+        if number is None:
+            assert server.depot.collect(REFERENCE.unpack(reference)[0]) is None
+        else:
+            pieces.hear(PEER, m.Credit(frame=number, came=0, until=1), (), 0.0)
+            assert line.last[1] == b"", "there is no such frame"
