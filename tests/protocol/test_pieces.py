@@ -352,6 +352,22 @@ def test_what_is_only_announced_takes_no_memory() -> None:
     assert joined.monitor.take(PEER, second, LIMIT) == SMALL
 
 
+def test_what_no_message_took_ends_with_that_message() -> None:
+    """But what still comes is of one that is to follow."""
+    joined = Joined()
+    (reference,) = joined.bring([LARGE])
+    for _ in range(5):
+        joined.step()
+    joined.monitor.forget_brought(PEER)
+    joined.settle()
+    assert joined.monitor.has(PEER, reference)
+    joined.monitor.forget_brought(PEER)
+    assert not joined.monitor._brought
+    (reference,) = joined.bring([SMALL])
+    joined.settle()
+    assert joined.monitor.take(PEER, reference, LIMIT) == SMALL
+
+
 def test_a_frame_that_is_not_whole_is_not_there() -> None:
     joined = Joined()
     (reference,) = joined.bring([LARGE])

@@ -21,6 +21,7 @@ from gridmap import payload
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 from gridmap.protocol.pieces import PIECE_BYTES
+from gridmap.transport.bulk.requests import numbered
 
 LIE: Final = 666
 NONCE: Final = "0123456789abcdef"
@@ -276,6 +277,26 @@ def test_pieces_that_may_not_come_end_the_session(run: Siege) -> None:
             liar.say(m.Credit(frame=number, came=0, until=1))
             assert liar.await_one(m.Piece).frame == number
         liar.say(m.Piece(frame=1, at=0), b"of nothing")
+        settle(liar)
+        assert not pieces._brought
+        retire(liar, work)
+        run.finish()
+
+
+def test_what_is_brought_for_a_job_that_is_not_its_own_is_let_go(run: Siege) -> None:
+    """As a result is that somebody else was quicker with: it may be very large."""
+    pieces = run.service._large._pieces
+    with rogue(run) as liar:
+        work = liar.join(run.handle(2))
+        liar.say(m.Bring(first=1, sizes=(PIECE_BYTES,)))
+        liar.await_one(m.Credit)
+        liar.say(m.Piece(frame=1, at=0), bytes(PIECE_BYTES))
+        settle(liar)
+        assert pieces._brought, "it waits for the message that refers to it"
+        message = m.Report(
+            number=liar.next(), grant=work.grant + 100, first=work.first, count=1
+        )
+        liar.say(message, bytes([payload.APART]), numbered(1, PIECE_BYTES))
         settle(liar)
         assert not pieces._brought
         retire(liar, work)

@@ -96,6 +96,10 @@ class LargeFrames:
 
         return bring
 
+    def forget_brought(self, peer: bytes) -> None:
+        """Forget what a peer has brought in pieces for a message that was heard."""
+        self._pieces.forget_brought(peer)
+
     def hear(
         self,
         peer: bytes,

@@ -147,6 +147,16 @@ class Pieces:
             raise FileNotFoundError(msg)
         return memoryview(frame)
 
+    def forget_brought(self, peer: bytes) -> None:
+        """Forget what is here of a peer's, whose message with all references was heard.
+
+        It may not have been opened: what nobody wants any more is not.
+        """
+        brought = self._brought.get(peer)
+        if brought is not None and not brought.intake.left:
+            del self._brought[peer]
+            self._turns.leave(peer)
+
     # Hearing ------------------------------------------------------------------------
 
     def hear(

@@ -285,16 +285,16 @@ class MonitorService:
             Whether the message can be heard; else it will be said again in full.
         """
         peer = received.peer
-        if not self._ledger.expects(peer, message):
-            return True
         try:
-            self._incoming.open(received, message)
+            if self._ledger.expects(peer, message):
+                self._incoming.open(received, message)
         except OSError as error:
             _log.info("a frame that a runner refers to cannot be had: %s", error)
             self._neighbours.part(peer)
             self._large.part(peer)
             self._socket.send(peer, [codec.encode(m.Plain())])
             return False
+        self._large.forget_brought(peer)
         return True
 
     def _end_session(self, peer: bytes) -> SessionState | None:
