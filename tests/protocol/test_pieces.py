@@ -242,6 +242,29 @@ def test_what_nobody_answers_is_asked_for_again() -> None:
     assert (woken, joined.woken) == (0, 1)
 
 
+def test_a_frame_is_not_here_before_the_monitor_knows() -> None:
+    """It would be kept there, and count as under way, for good."""
+    joined = Joined()
+    references = [joined.monitor.offer(PEER, frame) for frame in (LARGE, SMALL)]
+    here(joined, references)
+    coming = joined.runner._coming
+    assert coming is not None
+    while sum(len(f) for sent in joined.down for f in sent[1:]) < coming.intake.left:
+        joined.step()
+    joined.refusal = 1.0
+    while joined.down:
+        joined.step()
+    assert not coming.intake.left
+    assert not here(joined, references)
+    woken = joined.woken
+    joined.refusal = 0.0
+    joined.settle()
+    assert (woken, joined.woken) == (0, 1)
+    assert here(joined, references)
+    assert not joined.monitor._offers
+    assert not any(joined.monitor._awaited.values())
+
+
 def test_a_frame_is_for_one_peer() -> None:
     joined = Joined()
     joined.monitor.offer(b"other", LARGE)
@@ -293,6 +316,7 @@ PIECE = bytes(PIECE_BYTES)
         (m.Piece(frame=2, at=0), (PIECE,)),
         (m.Piece(frame=2**53, at=0), (PIECE,)),
         (m.Piece(frame=1, at=0), (PIECE,)),
+        (m.Piece(frame=2, at=0), (b"",)),
     ],
     ids=[
         "another frame meanwhile",
@@ -305,6 +329,7 @@ PIECE = bytes(PIECE_BYTES)
         "not yet",
         "unheard of",
         "twice",
+        "nothing",
     ],
 )
 def test_pieces_that_may_not_come_break_the_protocol(
@@ -400,6 +425,26 @@ def test_nobody_is_sent_more_than_a_window(credit: tuple[int, int]) -> None:
     assert not joined.down
 
 
+def test_nobody_is_sent_a_window_of_each_of_many_frames() -> None:
+    joined = Joined()
+    for _ in range(3):
+        joined.monitor.offer(PEER, LARGE)
+    for number in (1, 2):
+        say(joined, m.Credit(frame=number, came=0, until=WINDOW_BYTES))
+    with pytest.raises(RemoteProtocolError, match="at once"):
+        say(joined, m.Credit(frame=3, came=0, until=WINDOW_BYTES))
+    assert sum(len(f) for sent in joined.down for f in sent[1:]) <= 2 * WINDOW_BYTES
+
+
+def test_a_frame_that_was_taken_does_not_come_back_empty() -> None:
+    joined = Joined()
+    (reference,) = joined.bring([LARGE])
+    joined.settle()
+    joined.monitor.take(PEER, reference, LIMIT)
+    with pytest.raises(RemoteProtocolError):
+        say(joined, m.Piece(frame=1, at=len(LARGE)), b"")
+
+
 def test_nothing_is_kept_of_a_peer_that_is_gone() -> None:
     joined = Joined()
     joined.monitor.offer(PEER, LARGE)
@@ -410,6 +455,6 @@ def test_nothing_is_kept_of_a_peer_that_is_gone() -> None:
     monitor.part(PEER)
     turns = monitor._turns
     kept = [monitor._offers, monitor._offered, monitor._brought, monitor._lives]
-    assert not any([*kept, turns._waiting, turns._under_way])
+    assert not any([*kept, monitor._awaited, turns._waiting, turns._under_way])
     say(joined, m.Piece(frame=1, at=0), PIECE)
     assert not monitor._brought

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
     from gridmap.monitor.turns import Flow
     from gridmap.payload import Frame
+
+_MOST_AWAITED: Final = 2 * WINDOW_BYTES
+"""What a peer may let be sent to it: a window, and as much again where it could not say
+in time that some of that has come."""
 
 
 class _Offer(Concealing, msgspec.Struct, frozen=True):
@@ -65,6 +70,7 @@ class Pieces:
         self._numbers = itertools.count(1)
         self._offers: dict[int, _Offer] = {}
         self._offered: dict[bytes, set[int]] = {}
+        self._awaited: Counter[bytes] = Counter()
         self._brought: dict[bytes, _Brought] = {}
         self._turns = Turns()
         self._refused: list[Flow] = []
@@ -86,6 +92,7 @@ class Pieces:
     def part(self, peer: bytes) -> None:
         """A peer is gone, or will hear all anew."""
         self._lives.pop(peer, None)
+        self._awaited.pop(peer, None)
         if self._brought.pop(peer, None) is not None:
             self._turns.leave(peer)
         for number in self._offered.pop(peer, ()):
@@ -221,7 +228,12 @@ class Pieces:
                 gone = codec.encode(m.Piece(frame=number, at=0))
                 self._send(peer, [gone, b""])
             return
+        before = offer.flow.awaited
         offer.flow.allow(credit.came, credit.until)
+        self._awaited[peer] += offer.flow.awaited - before
+        if self._awaited[peer] > _MOST_AWAITED:
+            msg = f"{self._awaited[peer]} bytes of frames are wanted at once"
+            raise RemoteProtocolError(msg)
         self._turns.moved(number, offer.flow.under_way, now)
         if offer.flow.came == offer.flow.size:
             self._drop(peer, number)

@@ -68,7 +68,7 @@ class Intake:
             msg = "a piece of a frame that was not to be sent"
             raise RemoteProtocolError(msg)
         size, came = self._sizes[place], self._came[place]
-        if at != came or length != min(PIECE_BYTES, size - came):
+        if at != came or length != min(PIECE_BYTES, size - came) or not length:
             msg = f"a piece of {length} bytes at {at} of a frame where {came} have come"
             raise RemoteProtocolError(msg)
         if came + length > self._allowed[place]:
@@ -103,6 +103,11 @@ class Intake:
     def allowed(self) -> bool:
         """Whether all of it may be sent."""
         return self._next == len(self._sizes)
+
+    @property
+    def over(self) -> bool:
+        """Whether all of it has come, and that was said."""
+        return not self.left and not self._due
 
     def tell(self, place: int) -> None:
         """Have it said how far a frame has come."""
@@ -173,3 +178,8 @@ class Outflow:
     def under_way(self) -> int:
         """Bytes that were sent, and are not known to have come."""
         return self.sent - self.came
+
+    @property
+    def awaited(self) -> int:
+        """Bytes that may be sent, and are not known to have come."""
+        return self._allowed - self.came

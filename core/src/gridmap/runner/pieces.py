@@ -193,7 +193,7 @@ class Pieces:
             self._coming = None
             msg = "the monitor does not have it any more"
             raise ConnectionError(msg)
-        if coming is not None and not coming.intake.left:
+        if coming is not None and coming.intake.over:
             if coming.frames.keys() >= wanted.keys():
                 return True
             coming = None  # of a message that was damaged
@@ -215,9 +215,12 @@ class Pieces:
 
     @property
     def fetched(self) -> bool:
-        """Whether what was awaited is here, or lost."""
+        """Whether what was awaited is here, or lost.
+
+        The monitor keeps it until it has heard that it is.
+        """
         coming = self._coming
-        return coming is None or coming.lost or not coming.intake.left
+        return coming is None or coming.lost or coming.intake.over
 
     def came(self, piece: m.Piece, frames: Sequence[Frame], now: float) -> None:
         """Take in a piece; one without bytes says that there is no such frame."""
@@ -233,7 +236,7 @@ class Pieces:
         except (RemoteProtocolError, OSError, ValueError):
             coming.lost = True
         coming.moved_at = now
-        if self.fetched:
+        if coming.lost:
             self._wake()
         else:
             coming.intake.allow()
@@ -289,6 +292,8 @@ class Pieces:
             if not self._send([codec.encode(credit)]):
                 return
             coming.said(credit)
+            if coming.intake.over:
+                self._wake()
         going = self._going
         if going is None:
             return
