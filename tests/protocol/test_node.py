@@ -200,6 +200,48 @@ def test_two_errands_of_one_runner_fetch_once() -> None:
         assert one.downloads == 1
 
 
+@pytest.mark.usefixtures("few_descriptors")
+def test_a_frame_that_could_not_be_kept_is_not_taken_for_the_next() -> None:
+    """Of two errands, one goes on to the next frame while the other fails at this."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    content = fresh([1000, 1000])
+    begun, on, fails = threading.Event(), threading.Event(), threading.Event()
+
+    with member(content) as one, ThreadPoolExecutor(3) as threads:
+        errands = [one.sharing.enter(content) for _ in range(2)]
+
+        def load() -> int:
+            begun.set()
+            assert on.wait(20)
+            descriptor = one.load(0)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+            return descriptor
+
+        def fail() -> int:
+            assert fails.wait(20)
+            raise ConnectionResetError
+
+        def waiting() -> bool:
+            part = one.sharing._parts.get(content)
+            return part is not None and bool(part.seat._askers)
+
+        first = threads.submit(errands[0], 0, load)
+        assert begun.wait(20)
+        second = threads.submit(errands[1], 0, fail)
+        eventually(waiting, within_s=20, what="another errand")
+        on.set()
+        assert taken(first.result(20)) == frame(content, 0)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+        third = threads.submit(errands[0], 1, lambda: one.load(1))
+        eventually(lambda: third.done() or waiting(), within_s=20, what="a question")
+        fails.set()
+        assert taken(third.result(20)) == frame(content, 1)
+        with pytest.raises(ConnectionResetError):
+            second.result(20)
+        with member(content) as other:
+            assert taken(other.obtain()) == frame(content, 0)
+
+
 def test_what_was_forgotten_is_not_kept_by_an_errand_of_before() -> None:
     """It goes on, wanted by nobody, also where the same is shared anew."""
     content = fresh([1000, 1000])

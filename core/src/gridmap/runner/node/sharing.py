@@ -152,7 +152,10 @@ class Sharing:
             try:
                 kept = os.dup(descriptor)
             except OSError:
+                # Not as if it had failed: who has this frame asks for the next one.
                 _log.info("what jobs share is not handed on: no descriptor is left")
+                self._post(lambda: self._do(part, part.seat.barred()))
+                return
         if not self._post(functools.partial(self._fetched, part, kept)):
             _close(kept)
 
