@@ -40,6 +40,41 @@ def test_those_who_are_held_up_do_not_hold_up_others() -> None:
     assert turns.next(STALLED_S + 0.1) == b"waits"
 
 
+def test_who_goes_on_after_being_held_up_counts_again() -> None:
+    """With what is under way then, and no more than that."""
+    turns = Turns(2)
+    turns.moved(b"stood", 2, 0.0)
+    turns.wait(b"waits")
+    assert turns.next(STALLED_S) == b"waits"
+    turns.moved(b"stood", 1, STALLED_S)
+    turns.wait(b"waits")
+    assert turns.next(STALLED_S) == b"waits"
+    turns.moved(b"waits", 1, STALLED_S)
+    turns.wait(b"waits")
+    assert turns.next(STALLED_S) is None
+
+
+@given(
+    moves=st.lists(
+        st.tuples(
+            st.integers(0, 3), st.integers(0, 3), st.sampled_from([0.0, 1.0, 6.0])
+        ),
+        max_size=30,
+    )
+)
+def test_what_counts_is_what_has_moved_of_late(
+    moves: list[tuple[int, int, float]],
+) -> None:
+    turns, known, now = Turns(4), dict[int, tuple[int, float]](), 0.0
+    for flow, under_way, later in moves:
+        now += later
+        turns.moved(flow, under_way, now)
+        known[flow] = under_way, now
+        turns.wait(9)
+        counted = sum(size for size, at in known.values() if now - at < STALLED_S)
+        assert turns.next(now) == (None if counted >= 4 else 9)
+
+
 def test_who_has_left_has_nothing_under_way_and_waits_for_nothing() -> None:
     turns = Turns(1)
     turns.moved(b"gone", 1, 0.0)

@@ -30,7 +30,9 @@ class Turns:
             most_bytes: How much may be under way.
         """
         self._most = most_bytes
+        # Who moved last comes last. There may be thousands, each with a small frame.
         self._under_way: dict[Flow, tuple[int, float]] = {}
+        self._together = 0
         self._waiting: dict[Flow, None] = {}
 
     def wait(self, flow: Flow) -> None:
@@ -39,15 +41,18 @@ class Turns:
 
     def moved(self, flow: Flow, under_way: int, now: float) -> None:
         """A piece of a flow was let go, or came; so much of it is under way now."""
+        self._count_out(flow)
         if under_way:
             self._under_way[flow] = under_way, now
-        else:
-            self._under_way.pop(flow, None)
+            self._together += under_way
 
     def leave(self, flow: Flow) -> None:
         """A flow is over."""
         self._waiting.pop(flow, None)
-        self._under_way.pop(flow, None)
+        self._count_out(flow)
+
+    def _count_out(self, flow: Flow) -> None:
+        self._together -= self._under_way.pop(flow, (0, 0.0))[0]
 
     def next(self, now: float) -> Flow | None:
         """Return who may have one more piece under way, which does not wait any more.
@@ -56,11 +61,16 @@ class Turns:
         """
         if not self._waiting:
             return None
-        counted = [
-            size for size, at in self._under_way.values() if now - at < STALLED_S
-        ]
-        if sum(counted) >= self._most:
+        self._pass_over_stalled(now)
+        if self._together >= self._most:
             return None
         flow = next(iter(self._waiting))
         del self._waiting[flow]
         return flow
+
+    def _pass_over_stalled(self, now: float) -> None:
+        while self._under_way:
+            flow, (_, moved_at) = next(iter(self._under_way.items()))
+            if now - moved_at < STALLED_S:
+                return
+            self._count_out(flow)
