@@ -362,6 +362,14 @@ def test_frames_that_are_too_large_are_not_begun(sizes: tuple[int, ...]) -> None
         say(joined, m.Bring(first=1, sizes=sizes))
 
 
+def test_frames_that_are_not_large_are_not_begun() -> None:
+    """One short message would have the monitor answer with 65,536."""
+    joined = Joined()
+    with pytest.raises(RemoteProtocolError, match="by themselves"):
+        say(joined, m.Bring(first=1, sizes=(PIECE_BYTES, *[1] * 60_000)))
+    assert not joined.down
+
+
 def test_what_is_only_announced_takes_no_memory() -> None:
     """And what is brought and not referred to ends with the next that is brought."""
     joined = Joined()

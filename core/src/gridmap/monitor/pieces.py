@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from gridmap import payload
 from gridmap.concealing import Concealing
 from gridmap.connection import MESSAGE_PER_FRAME
 from gridmap.errors import RemoteProtocolError
@@ -195,6 +196,9 @@ class Pieces:
         largest, together = max(bring.sizes), sum(bring.sizes)
         if largest > self._frame_bytes or together > self._message_bytes:
             msg = f"frames of {together} bytes, one of {largest}, are too large"
+            raise RemoteProtocolError(msg)
+        if min(bring.sizes) < payload.LEAST_OF_MANY:  # each of them is to be answered
+            msg = f"frames of {min(bring.sizes)} bytes are brought by themselves"
             raise RemoteProtocolError(msg)
         self._brought[peer] = _Brought(bring.first, Intake(bring.sizes))
         self._turns.wait(peer)

@@ -8,6 +8,7 @@ imports neither cloudpickle nor zstandard.
 from gridmap.payload.batch import MAX_PARCELS, Batch, join, pack, take, unpack
 from gridmap.payload.compression import (
     APART,
+    LEAST_OF_MANY,
     REFERRED,
     Compression,
     choose,
@@ -47,6 +48,7 @@ __all__ = [
     "APART",
     "DIGEST_BYTES",
     "LARGE_BYTES",
+    "LEAST_OF_MANY",
     "MAX_PARCELS",
     "REFERRED",
     "Batch",

@@ -34,7 +34,9 @@ _FORCED_BYTES: Final = 512
 _SAMPLES: Final = 8
 _SAMPLE_BYTES: Final = 8 * 1024
 _WORTHWHILE: Final = 0.8
-_LEAST_OF_MANY: Final = 16 * 1024
+
+LEAST_OF_MANY: Final = 16 * 1024
+"""No frame travels apart that has less."""
 
 _spare: Final = Spare()
 """Let go of to import zstandard with."""
@@ -270,7 +272,7 @@ def least_apart(encoded: Sequence[Frame]) -> int:
     said behind it would wait for all of it.
     """
     together = sum(map(len, encoded))
-    return _LEAST_OF_MANY if together >= memory.LEAST_BYTES else memory.LEAST_BYTES
+    return LEAST_OF_MANY if together >= memory.LEAST_BYTES else memory.LEAST_BYTES
 
 
 def references(encoded: Sequence[Frame]) -> list[Frame]:
