@@ -108,7 +108,7 @@ class Joined:
     def bring(self, frames: list[bytes]) -> list[bytes]:
         """Have the runner begin to bring frames; return how they are referred to."""
         references = [self.runner.pack(frame) for frame in frames]
-        assert self.runner.bring()
+        assert self.runner.bring(self.now)
         return references
 
 
@@ -132,6 +132,19 @@ def test_frames_are_brought(refusal: float) -> None:
         assert joined.monitor.take(PEER, reference, LIMIT) == frame
         assert not joined.monitor.has(PEER, reference)
     assert joined.under_way <= WINDOW_BYTES
+
+
+def test_what_is_brought_moves_from_its_beginning_until_it_is_given_up() -> None:
+    """Others may have their turn before it has its first."""
+    joined = Joined()
+    joined.now = 5.0
+    joined.bring([LARGE])
+    assert joined.runner.moved == 5.0
+    joined.now = 6.0
+    joined.settle()
+    assert joined.runner.moved == 6.0
+    joined.runner.give_up()
+    assert joined.runner.moved < 0.0
 
 
 @pytest.mark.parametrize("refusal", [0.0, 0.3])

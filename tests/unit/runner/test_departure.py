@@ -5,7 +5,7 @@ import pytest
 from gridmap.protocol import messages as m
 from gridmap.protocol.sessions import Unacknowledged
 from gridmap.runner.actions import Action, Say
-from gridmap.runner.departure import LAST_WORDS_S, Departure
+from gridmap.runner.departure import LAST_WORDS_S, MOVES_S, Departure
 from gridmap.runner.reports import Farewell, Reports
 from gridmap.runner.workload import Stretch
 
@@ -73,3 +73,14 @@ def test_a_checkpoint_is_waited_for_as_long_as_one_may_take() -> None:
     assert not bench.departure.overdue(160.0, 60.0)
     assert bench.departure.overdue(160.1, 60.0)
     assert not bench.departure.overdue(100.0 + LAST_WORDS_S, 0.1)
+
+
+def test_a_large_result_is_waited_for_while_others_have_their_turn() -> None:
+    """Between two pieces of one runner's the driver takes one of each other's."""
+    bench = Bench()
+    bench.departure.begin(farewell("signal"))
+    bench.departure.moved = 103.0
+    assert not bench.departure.overdue(103.0 + MOVES_S, 60.0)
+    assert bench.departure.overdue(103.1 + MOVES_S, 60.0)
+    bench.departure.moved = 160.0
+    assert bench.departure.overdue(160.1, 60.0)

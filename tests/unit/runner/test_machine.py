@@ -6,7 +6,7 @@ from tests.unit.runner.bench import HELLO, WELCOME, Bench, work
 
 from gridmap.protocol import messages as m
 from gridmap.runner import actions as ra
-from gridmap.runner.departure import LAST_WORDS_S
+from gridmap.runner.departure import LAST_WORDS_S, MOVES_S
 
 
 def test_nothing_is_done_before_the_welcome() -> None:
@@ -136,7 +136,7 @@ def test_a_result_that_does_not_move_any_more_is_not_waited_for() -> None:
     bench.machine.departure.moved = bench.now + 10.0
     bench.tick(10.0)
     assert not bench.take(ra.Leave)
-    bench.tick(LAST_WORDS_S + 0.1)
+    bench.tick(MOVES_S + 0.1)
     assert bench.take(ra.Leave) == [ra.Leave(status=1)]
 
 

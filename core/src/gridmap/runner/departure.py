@@ -13,6 +13,10 @@ LAST_WORDS_S: Final = 1.5
 nothing of them moves. Schedulers follow their first signal by SIGKILL, some after two
 seconds."""
 
+MOVES_S: Final = 10.0
+"""How long nothing of a large result may move that is on its way: the driver takes a
+piece of each runner's in turn, and hundreds may be told to end at once."""
+
 
 class Departure:
     """How a runner leaves: for one reason, with one goodbye.
@@ -79,6 +83,6 @@ class Departure:
         """
         if self._farewell is None:
             return False
-        large = self._reports.saved or now - self.moved <= LAST_WORDS_S
+        large = self._reports.saved or now - self.moved <= MOVES_S
         patience = max(LAST_WORDS_S, grace_s) if large else LAST_WORDS_S
         return now - self._farewell.at > patience

@@ -157,7 +157,8 @@ class LargeFrames:
         else:
             least = payload.least_apart(encoded)
             self._referring = payload.refer(encoded, self._pieces.pack, least)
-        return None if self._pieces.bring() else self._referring
+        brings = self._pieces.bring(time.monotonic())
+        return None if brings else self._referring
 
     def brought(self) -> list[Frame] | None:
         """Return the payload to be said, once all that was to be brought is there."""

@@ -113,7 +113,8 @@ class Pieces:
     """A runner's end. Used in the runner's thread.
 
     Attributes:
-        moved: When the monitor last said that some of what is brought has come.
+        moved: When it began to bring something, or the monitor last said that some of
+            it has come, or may be sent.
     """
 
     def __init__(
@@ -139,6 +140,7 @@ class Pieces:
             self._coming.close()
         self._coming = self._going = None
         self._packed.clear()
+        self.moved = -math.inf
 
     def greeted(self) -> None:
         """A greeting was said: say nothing more before it is answered.
@@ -250,10 +252,11 @@ class Pieces:
         self._packed.append((number, view))
         return numbered(number, len(view))
 
-    def bring(self) -> bool:
+    def bring(self, now: float) -> bool:
         """Begin to bring what was packed; say whether there is anything."""
         packed, self._packed = self._packed, []
         if packed:
+            self.moved = now
             self._going = _Going(packed)
             self._say()
         return bool(packed)
