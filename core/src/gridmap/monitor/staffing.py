@@ -179,6 +179,7 @@ class Staffing:
         books = self._books
         books.move(runner, RunnerStep.STOP)
         runner.group.relieved_at = books.now
+        runner.group.dismissed = False  # it outlived those that a person killed
         runner.ask_after(_KILLED_SOON_S, books.now, pause_s=1.0)
         if runner.peer is not None:
             books.ask(Send(peer=runner.peer, message=Stop(now=now)))
