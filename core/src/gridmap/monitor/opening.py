@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -202,16 +203,19 @@ def open_in(
         name=backend.info.name,
         wrappers=plugins.installed().wrappers(),
     )
-    socket = bulk = None
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(run_plugins.close)
         run_plugins.open()
         with context.desk.visit(Purpose.CAPABILITIES):
             capabilities = run_plugins.capabilities()
         keys = _fresh_keys() if capabilities.reach is Reach.NETWORK else None
         socket = listen(directory, settings, keys)
+        undo.callback(socket.close, 0.0)
         bulk = _carry(settings, keys, token) if keys else None
+        if bulk is not None:
+            undo.callback(bulk.close)
         evidence = Evidence.secret()
-        ConnectionFile(
+        told = ConnectionFile(
             server_public_key=keys.server_public_key if keys else None,
             client_public_key=keys.client_public_key if keys else None,
             client_secret_key=keys.client_secret_key if keys else None,
@@ -223,26 +227,11 @@ def open_in(
             resumable=resumable,
             memory=evidence.reference.hex(),
             bulk=bulk.addresses if bulk else (),
-        ).write(
-            directory.connection_file,
-            replace=resumable,
-            durable=resumable or capabilities.reach is Reach.NETWORK,
         )
-        from gridmap.monitor.errands import Launch  # noqa: PLC0415 - see above
-
-        launch = Launch(
-            command=runner_command(settings, socket.addresses[0], job_path),
-            environment={connection.VARIABLE: str(directory.connection_file)},
-            directory=working_directory(),
-            name=safe_name(name),
-        )
-    except BaseException:
-        if socket is not None:
-            socket.close(0.0)
-        if bulk is not None:
-            bulk.close()
-        run_plugins.close()
-        raise
+        durable = resumable or keys is not None
+        told.write(directory.connection_file, replace=resumable, durable=durable)
+        launch = _launch(directory, settings, socket.addresses[0], job_path, name)
+        undo.pop_all()
     return Opened(
         token=token,
         directory=directory,
@@ -253,6 +242,20 @@ def open_in(
         backend=backend.info.name,
         evidence=evidence,
         bulk=bulk,
+    )
+
+
+def _launch(
+    directory: RunDirectory, settings: Settings, home: str, job_path: str, name: str
+) -> Launch:
+    """Return how runners of a run are started."""
+    from gridmap.monitor.errands import Launch  # noqa: PLC0415 - see above
+
+    return Launch(
+        command=runner_command(settings, home, job_path),
+        environment={connection.VARIABLE: str(directory.connection_file)},
+        directory=working_directory(),
+        name=safe_name(name),
     )
 
 
