@@ -5,6 +5,7 @@ from typing import Any
 from tests.unit.monitor.desk import Desk
 
 from gridmap.events import JobFailed
+from gridmap.monitor import facts as f
 from gridmap.monitor import instructions as i
 from gridmap.protocol import messages as m
 from gridmap.verdict import Cause
@@ -140,3 +141,16 @@ def test_who_knows_of_no_work_does_not_stall() -> None:
     stalling.desk.take(i.KillRunners)
     stalling.beat(count=20, job=None, holds=())
     assert stalling.desk.take(i.KillRunners) == []
+
+
+def test_time_in_which_nobody_listened_is_no_stall() -> None:
+    """A driver that was stopped hears then what was said long ago."""
+    for job in (None, 0):
+        stalling = Stalling()
+        stalling.beat(count=8, job=job)
+        stalling.desk.tell(f.Tick(), 200.0)
+        stalling.beat(job=job)
+        assert stalling.desk.take(i.KillRunners) == []
+        assert stalling.verdicts == []
+        stalling.beat(count=4, job=job)
+        assert len(stalling.verdicts) == 1

@@ -192,6 +192,9 @@ class Books(msgspec.Struct):
         """Let what is measured from be later, as nobody listened for a while."""
         for runner in self.fleet:
             runner.heard = min(self.now, runner.heard + gap)
+            runner.vitals_since = min(self.now, runner.vitals_since + gap)
+            if runner.asked_at is not None:
+                runner.asked_at = min(self.now, runner.asked_at + gap)
             if runner.running_since is not None:
                 runner.running_since += gap
         for grants in (self.jobs.grants, self.jobs.doubles.seconds):
