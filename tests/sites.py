@@ -112,12 +112,18 @@ class Site:
 
     def await_end(self, name: str, within_s: float = 10.0) -> None:
         """Wait until neither scheduler nor nodes have anything of this map."""
-        eventually(
-            lambda: not self.queue(name) and not self.pids(),
-            within_s=within_s,
-            what=f"{name} to be gone from queue and nodes",
-            gap_s=0.1,
-        )
+        left: list[object] = []
+
+        def gone() -> bool:
+            left[:] = [*self.queue(name), *self.pids()]
+            return not left
+
+        what = f"{name} to be gone from queue and nodes"
+        try:
+            eventually(gone, within_s=within_s, what=what, gap_s=0.1)
+        except AssertionError as error:
+            error.add_note(f"left: {left}")
+            raise
 
 
 class GridEngine(Site):
