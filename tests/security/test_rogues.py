@@ -429,5 +429,6 @@ def test_an_order_waits_for_a_runner_that_does_not_read(
             liar.greet(run.handle(2), nonce=NONCE, holds=(work.grant,))
         run.monitor.cancel(range(work.first, work.first + 1))
         cancelled = liar.await_one(m.Cancel)
-        assert (cancelled.grant, cancelled.first) == (work.grant, work.first)
+        assert cancelled.grant == work.grant
+        assert work.first in range(cancelled.first, cancelled.first + cancelled.count)
         run.forgo(work.first)
