@@ -1,6 +1,9 @@
 """What a worker does with the records it is handed, in their order."""
 
+import io
+import select
 import socket
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -41,6 +44,11 @@ class Bench:
         assert said is not None
         return said
 
+    @property
+    def has_said(self) -> bool:
+        """Whether the worker has said anything that was not read."""
+        return bool(select.select([self.runner], [], [], 0)[0])
+
     def close(self) -> None:
         """Let go of all of it."""
         self._outbox.close()
@@ -75,3 +83,19 @@ def test_a_function_that_was_discarded_can_come_again(bench: Bench) -> None:
     bench.hand(CONTENT, call(7), DISCARD, CONTENT, call(8))
     said = bench.result()
     assert (said.job, said.count, said.kind) == (7, 2, 0)
+
+
+def test_what_was_printed_is_out_before_the_result(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line without an end too: with the last result a run may end its workers."""
+    said: list[bool] = []
+
+    class Stream(io.StringIO):
+        def flush(self) -> None:
+            said.append(bench.has_said)
+
+    monkeypatch.setattr(sys, "stdout", Stream())
+    bench.hand(CONTENT, call(7))
+    assert bench.has_said
+    assert said[:1] == [False]

@@ -208,6 +208,7 @@ class Worker:
                 if self._outbox.put(job, small, seconds):
                     return
         self._flush(time.monotonic())
+        _flush_output()  # who has the last result may end this process
         frames = tuple(payload.pack([ran.result]))
         if ran.raised is not None:
             frames = (msgspec.msgpack.encode(ran.raised), *frames)
@@ -222,6 +223,7 @@ class Worker:
         gathered = self._outbox.gathered()
         if gathered is None:
             return
+        _flush_output()  # who has the last result may end this process
         frames = tuple(payload.join(gathered.sizes, gathered.joined))
         record = Record(
             RecordType.RESULT,
