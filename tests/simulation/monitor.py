@@ -293,13 +293,20 @@ class SimMonitor:
 
 
 def _check_order(fact: f.Fact, asked: list[i.Instruction]) -> None:
-    """What is acknowledged is safe before: its runner forgets it then."""
+    """What is acknowledged is safe before: its runner forgets it then.
+
+    What follows for jobs that it said nothing of may come later: it is found out anew.
+    """
+    told = fact.message if isinstance(fact, f.Heard) else None
+    job = getattr(told, "job", None)
     acknowledged = False
     for instruction in asked:
         if isinstance(instruction, i.Send) and isinstance(instruction.message, m.Ack):
             acknowledged = True
-        safe = i.Deliver | i.DeliverVerdict | i.KeepContent
-        late = acknowledged and isinstance(instruction, safe)
+        own = isinstance(instruction, i.DeliverVerdict) and instruction.job == job
+        late = acknowledged and (
+            own or isinstance(instruction, i.Deliver | i.KeepContent)
+        )
         assert not late, f"{fact} is acknowledged before {instruction}"
 
 
