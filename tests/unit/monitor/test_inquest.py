@@ -152,10 +152,8 @@ def test_who_outlived_a_kill_and_dies_later_was_not_killed() -> None:
     assert len(desk.take(i.SubmitRunners)) == 1
 
 
-def test_who_says_goodbye_was_not_killed() -> None:
-    """Not even just after a person killed others."""
-    desk = Desk(BOOKS, max_workers=2)
-    desk.add(2)
+def kill_one(desk: Desk) -> bytes:
+    """Have a person kill one of two runners; return the other one, which is in doubt."""
     one, two = desk.start()
     desk.tell(f.Disconnected(peer=two), 3.0)  # so it may be meant for both
     desk.tell(f.Disconnected(peer=one))
@@ -164,6 +162,14 @@ def test_who_says_goodbye_was_not_killed() -> None:
     desk.tick()
     desk.autopsy(KILLED)
     assert desk.verdicts() == {0: "killed by someone else"}
+    return two
+
+
+def test_who_says_goodbye_was_not_killed() -> None:
+    """Not even just after a person killed others."""
+    desk = Desk(BOOKS, max_workers=2)
+    desk.add(2)
+    two = kill_one(desk)
     desk.hear(two, m.Beat(number=1, holds=(2,), job=1))
     desk.hear(two, m.Goodbye(number=1, reason="deadline", text="its time is over"))
     assert desk.verdicts() == {}
@@ -174,14 +180,7 @@ def test_who_did_its_share_after_a_kill_was_not_killed() -> None:
     """Though it was in doubt from the kill to its last result."""
     desk = Desk(BOOKS, max_workers=2, jobs_per_runner=1)
     desk.add(3)
-    one, two = desk.start()
-    desk.tell(f.Disconnected(peer=two), 3.0)  # so it may be meant for both
-    desk.tell(f.Disconnected(peer=one))
-    desk.tick()
-    desk.looked(h2=b.SeenState.RUNNING)
-    desk.tick()
-    desk.autopsy(KILLED)
-    assert desk.verdicts() == {0: "killed by someone else"}
+    two = kill_one(desk)
     desk.take(i.SubmitRunners)
     desk.hear(two, m.Beat(number=1, holds=(2,), job=1))
     desk.hear(two, m.Report(number=1, grant=2, first=1, count=1, seconds=1.0))
