@@ -55,8 +55,7 @@ class LargeFrames:
         Args:
             peer: Whom the message is for.
             frames: What `payload.encode` returned.
-            neighbour: Whether it is on this host, where no line is slow: then frames
-                that are large only together stay in the message.
+            neighbour: Whether it is on this host; see `payload.least_apart`.
         """
         offer = self._apart.offering(peer)
         if offer is not None:
@@ -68,9 +67,8 @@ class LargeFrames:
                 known[id(frame)] = self._pieces.offer(peer, frame)
             return known[id(frame)]
 
-        if neighbour:
-            return payload.refer(frames, put)
-        return payload.refer(frames, put, payload.least_apart(frames))
+        least = payload.least_apart(frames, neighbour=neighbour)
+        return payload.refer(frames, put, least)
 
     def withdraw(self, referring: Sequence[Frame]) -> None:
         """Forget what a message refers to that did not go.

@@ -265,14 +265,19 @@ def refer(
     return referring
 
 
-def least_apart(encoded: Sequence[Frame]) -> int:
+def least_apart(encoded: Sequence[Frame], *, neighbour: bool) -> int:
     """Return from which size on frames are too large to travel in their message.
 
     As small ones do, but for those of a message that is large for their number: what is
     said behind it would wait for all of it.
+
+    Args:
+        encoded: What `encode` or `refer` returned.
+        neighbour: Whether it stays on this host, where no line is slow: then frames
+            that are large only together stay in the message.
     """
-    together = sum(map(len, encoded))
-    return LEAST_OF_MANY if together >= memory.LEAST_BYTES else memory.LEAST_BYTES
+    many = not neighbour and sum(map(len, encoded)) >= memory.LEAST_BYTES
+    return LEAST_OF_MANY if many else memory.LEAST_BYTES
 
 
 def references(encoded: Sequence[Frame]) -> list[Frame]:

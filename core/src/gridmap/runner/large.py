@@ -136,8 +136,7 @@ class LargeFrames:
 
         Args:
             encoded: Its payload, as `payload.encode` returned it.
-            neighbour: Whether the monitor is on this host, where no line is slow: then
-                frames that are large only together stay in the message.
+            neighbour: Whether the monitor is on this host; see `payload.least_apart`.
 
         Returns:
             The payload to be said now; None if it is to wait for what `brought` returns.
@@ -152,11 +151,8 @@ class LargeFrames:
         return self._bring_in_pieces(encoded)
 
     def _bring_in_pieces(self, encoded: list[Frame]) -> list[Frame] | None:
-        if self._neighbour:
-            self._referring = payload.refer(encoded, self._pieces.pack)
-        else:
-            least = payload.least_apart(encoded)
-            self._referring = payload.refer(encoded, self._pieces.pack, least)
+        least = payload.least_apart(encoded, neighbour=self._neighbour)
+        self._referring = payload.refer(encoded, self._pieces.pack, least)
         brings = self._pieces.bring(time.monotonic())
         return None if brings else self._referring
 

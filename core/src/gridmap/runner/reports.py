@@ -69,13 +69,15 @@ class Reports:
     @property
     def saved(self) -> bool:
         """Whether a checkpoint is not known to have arrived."""
-        kept = self._kept.messages()
-        return any(isinstance(message, m.Checkpoint) for message in kept)
+        return self._keeps(m.Checkpoint)
 
     @property
     def warning(self) -> bool:
         """Whether a warning is not known to have arrived."""
-        return any(isinstance(message, m.Warned) for message in self._kept.messages())
+        return self._keeps(m.Warned)
+
+    def _keeps(self, kind: type[Numbered]) -> bool:
+        return any(isinstance(message, kind) for message in self._kept.messages())
 
     def again(self, now: float, older_than_s: float) -> None:
         """Say again what was not acknowledged; see `Unacknowledged.due`."""

@@ -208,14 +208,13 @@ class Worker:
                 if self._outbox.put(job, small, seconds):
                     return
         self._flush(time.monotonic())
-        _flush_output()  # who has the last result may end this process
         frames = tuple(payload.pack([ran.result]))
         if ran.raised is not None:
             frames = (msgspec.msgpack.encode(ran.raised), *frames)
         record = Record(
             RecordType.RESULT, frames, job, 1, ran.kind, ran.status, seconds
         )
-        records.send(self._sock, record)
+        self._say(record)
 
     def _flush(self, now: float) -> None:
         """Send off what was gathered."""
@@ -223,7 +222,6 @@ class Worker:
         gathered = self._outbox.gathered()
         if gathered is None:
             return
-        _flush_output()  # who has the last result may end this process
         frames = tuple(payload.join(gathered.sizes, gathered.joined))
         record = Record(
             RecordType.RESULT,
@@ -232,8 +230,16 @@ class Worker:
             len(gathered.sizes),
             seconds=gathered.seconds,
         )
-        records.send(self._sock, record)
+        self._say(record)
         self._outbox.clear()
+
+    def _say(self, result: Record) -> None:
+        """Send off a result, behind what was printed.
+
+        Who has the last result may end this process, and what it has not let go of.
+        """
+        _flush_output()
+        records.send(self._sock, result)
 
     def _run(
         self, digest: bytes, parcel: payload.Frame | payload.Parcel, job: int
