@@ -6,14 +6,15 @@ import socket
 import threading
 from collections.abc import Iterator
 
+import msgspec
 import pytest
+from tests.greetings import HELLO
 
 from gridmap import payload
 from gridmap.connection import split_tcp_address
 from gridmap.errors import RemoteProtocolError
 from gridmap.monitor.apart import Apart
 from gridmap.payload import memory
-from gridmap.protocol import messages as m
 from gridmap.testing import eventually
 from gridmap.transport.addresses import Endpoint
 from gridmap.transport.bulk import client
@@ -39,17 +40,7 @@ LIMITS = Limits(
     strangers_hz=50.0,
 )
 
-HELLO = m.Hello(
-    version=1,
-    nonce="nonce",
-    job=None,
-    task=None,
-    node="node",
-    pid=1,
-    python=(3, 11, 0),
-    gridmap="1",
-    apart=True,
-)
+REACHED = msgspec.structs.replace(HELLO, apart=True)
 
 
 @pytest.fixture
@@ -91,7 +82,7 @@ def test_a_frame_that_many_inputs_have_is_fetched_once(
     frame = os.urandom(memory.LEAST_BYTES) + more
     frames = [frame, b"small", frame, os.urandom(memory.LEAST_BYTES), frame]
     apart = Apart(server)
-    apart.meet(b"one", HELLO)
+    apart.meet(b"one", REACHED)
     for _ in range(2):
         offer = apart.offering(b"one")
         assert offer is not None

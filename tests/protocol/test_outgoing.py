@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.protocol.test_bulk import HELLO, SECRET
+from tests.protocol.test_bulk import REACHED, SECRET
 
 from gridmap import payload
 from gridmap.monitor.apart import Apart
@@ -62,7 +62,7 @@ def test_what_is_not_sent_leaves_nothing_lying_there(*, apart: bool) -> None:
     work = m.Work(grant=1, first=0, count=1, attempt=1, function=digest)
     with contextlib.closing(BulkServer([host], SECRET, Limits())) as server:
         large = LargeFrames(Apart(server), pieces)
-        large.meet(PEER, msgspec.structs.replace(HELLO, apart=apart))
+        large.meet(PEER, msgspec.structs.replace(REACHED, apart=apart))
         neighbours = Neighbours(Evidence(b"", b"", None))
         outgoing = Outgoing(line, store, neighbours, large, lambda _: None)  # type: ignore[arg-type] # it has what is used
         assert outgoing.work(PEER, work)

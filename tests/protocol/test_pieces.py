@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.greetings import HELLO
 
 from gridmap import payload
 from gridmap.errors import RemoteProtocolError
@@ -24,16 +25,6 @@ LARGE = os.urandom(2 * WINDOW_BYTES + 17)
 SMALL = os.urandom(100_000)
 PEER = b"runner"
 LIMIT = 8 * len(LARGE)
-HELLO = m.Hello(
-    version=1,
-    nonce="nonce",
-    job=None,
-    task=None,
-    node="node",
-    pid=1,
-    python=(3, 11, 0),
-    gridmap="1",
-)
 
 
 class Joined:

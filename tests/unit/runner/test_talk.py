@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from tests.greetings import HELLO
 
 from gridmap import payload
 from gridmap.connection import ConnectionFile, new_token
@@ -21,16 +22,6 @@ from gridmap.transport.bulk.sealing import fresh_key, fresh_ticket
 LARGE = bytes(range(256)) * 8192
 WELCOME = m.Welcome(
     version=m.VERSION, interval=10.0, orphan=600.0, compression="none", upload=b"k" * 32
-)
-HELLO = m.Hello(
-    version=m.VERSION,
-    nonce="nonce",
-    job=None,
-    task=None,
-    node="node",
-    pid=1,
-    python=(3, 11, 0),
-    gridmap="1",
 )
 FILE = ConnectionFile(
     addresses=("ipc:///monitor",),
