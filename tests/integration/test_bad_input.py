@@ -210,6 +210,18 @@ def test_what_is_no_function_is_refused() -> None:
         Job("square", [1])  # type: ignore[arg-type]
 
 
+def test_function_and_arguments_that_are_swapped_are_told_so() -> None:
+    """The error says what stands where, and nothing of it where that cannot be."""
+    with pytest.raises(InvalidRequestError, match=r"\[1, 2\].* swapped.* square"):
+        grid_map([1, 2], jobs.square, backend="local")  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequestError, match=r"\[1\].* swapped.* square"):
+        Job([1], jobs.square)  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequestError) as caught:
+        grid_map([1] * 1000, [1], backend="local")  # type: ignore[arg-type]
+    assert "swapped" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
 def test_what_is_no_job_is_refused() -> None:
     """`process_jobs` takes jobs."""
     with pytest.raises(InvalidRequestError, match="list of Job"):

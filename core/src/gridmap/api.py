@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gridmap.arguments import check_count, check_text, items, settings_with
+from gridmap.arguments import (
+    check_count,
+    check_function,
+    check_text,
+    items,
+    settings_with,
+)
 from gridmap.calls import is_still
 from gridmap.errors import InvalidRequestError
 from gridmap.job import Job, bind_shared
@@ -157,6 +163,7 @@ def grid_map(
         >>> grid_map(pow, [[2, 3], [3, 2]], backend="local")
         [8, 9]
     """
+    check_function(f, args_list)
     template = Job(
         bind_shared(f, shared),
         (),

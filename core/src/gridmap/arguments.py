@@ -45,6 +45,28 @@ def check_text(name: str, text: _Given, *, optional: bool = False) -> _Given:
     return text
 
 
+def check_function(function: object, arguments: object) -> None:
+    """See that what is to be called can be.
+
+    Args:
+        function: What was given as the function.
+        arguments: What was given as its arguments, or as several calls' of it.
+
+    Raises:
+        InvalidRequestError: If it is not callable. Where the other one is, the error
+            says that they look swapped.
+    """
+    if callable(function):
+        return
+    msg = f"the function of a job must be callable, not {function!r:.200}"
+    if callable(arguments):
+        msg += (
+            f". Function and arguments look swapped: {arguments!r:.200} was given "
+            "where the arguments belong; give the function first"
+        )
+    raise InvalidRequestError(msg)
+
+
 def check_mapping(
     name: str,
     mapping: _Given,

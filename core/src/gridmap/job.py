@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from gridmap.arguments import check_mapping, check_text, items
+from gridmap.arguments import check_function, check_mapping, check_text, items
 from gridmap.environment import portable
 from gridmap.errors import InvalidRequestError, InvalidResourceError
 from gridmap.resources import Resources, make_resources
@@ -174,10 +174,7 @@ class Job:
 
     def _check(self) -> None:
         """See that all of it makes sense, and work out what it needs."""
-        function: object = self.function
-        if not callable(function):
-            msg = f"the function of a job must be callable, not {function!r}"
-            raise InvalidRequestError(msg)
+        check_function(self.function, self.args)
         check_text("name", self.name)
         items("args", self.args, "the positional arguments, in a list")
         check_mapping("kwlist", self.kwlist, "parameters to arguments")
