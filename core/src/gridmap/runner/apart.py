@@ -21,8 +21,8 @@ from gridmap.concealing import Concealing
 from gridmap.connection import split_tcp_address
 from gridmap.errors import RemoteProtocolError
 from gridmap.payload import Compression, held, memory
-from gridmap.runner.common import Common, for_itself
 from gridmap.runner.errand import Errand
+from gridmap.runner.node.membership import Membership, for_itself
 from gridmap.transport.bulk import client
 from gridmap.transport.bulk.requests import (
     REFERENCE,
@@ -95,7 +95,7 @@ class Apart:
         self.agreed = False
         self.moved = -math.inf
         self._wake, self._log = wake, log
-        self._common = Common()
+        self._membership = Membership()
         self._way: Way | None = None
         self._upload_key = b""
         self._failures = 0
@@ -207,7 +207,9 @@ class Apart:
             methods = [shared.compressions[REFERENCE.pack(*one)] for one in wanted]
             sizes = [size for _, _, size in wanted]
             larger = [n for n, how in enumerate(methods) if how is not Compression.NONE]
-            obtain = self._common.among(way.node_secret, shared.digest, sizes, larger)
+            obtain = self._membership.among(
+                way.node_secret, shared.digest, sizes, larger
+            )
         spared = {ticket: size for ticket, _, size in wanted}
 
         def download(number: int) -> int:
@@ -236,11 +238,11 @@ class Apart:
 
     def forget(self, digest: bytes) -> None:
         """Hand on no more what was shared."""
-        self._common.forget(digest)
+        self._membership.forget(digest)
 
     def close(self) -> None:
         """End all that others on this node have from here."""
-        self._common.close()
+        self._membership.close()
 
     def take(self, reference: Frame, _: int) -> Frame:
         """Return a frame that is `here`."""

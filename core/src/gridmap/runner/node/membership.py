@@ -1,6 +1,6 @@
-"""Large frames that a runner has in common with the others of its run on its node.
+"""Whether a runner takes part in sharing on its node: from the first such frame on.
 
-The first such frame brings the sockets and the thread for it: see `runner.node`.
+That brings the sockets and the thread for it, which most runners never need.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gridmap.runner.node.sharing import Download, Obtain, Sharing
 
 
-class Common:
+class Membership:
     """A runner's end. Used in the runner's thread."""
 
     def __init__(self) -> None:
