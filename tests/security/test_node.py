@@ -179,7 +179,8 @@ def answer_nonsense(guest: socket.socket) -> None:
 def hand_at_once(guest: socket.socket) -> None:
     """Hand something over without having proven anything."""
     descriptor = memory.gather(SIZE, [bytes(SIZE)])
-    socket.send_fds(guest, [b"!"], [descriptor])
+    with contextlib.suppress(ConnectionError):  # who saw through it has hung up
+        socket.send_fds(guest, [b"!"], [descriptor])
     os.close(descriptor)
 
 
