@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from gridmap import ranges
 from gridmap.backend import Autopsy, Ending, Handle, Limit
 from gridmap.programs import NoAnswer
-from gridmap_sge import qacct, queueconf, ranges
+from gridmap_sge import ids, qacct, queueconf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -131,7 +132,7 @@ class Inquest:
         jobs: dict[str, list[int]] = {}
         for handle in handles:
             tasks = jobs.setdefault(handle.job, [])
-            number = ranges.task_number(handle)
+            number = ids.task_number(handle)
             tasks += [] if number is None else [number]
         found: dict[Handle, Record] = {}
         for job, tasks in sorted(jobs.items()):

@@ -20,8 +20,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from gridmap import ranges
 from gridmap.backend import Handle, Killed
-from gridmap_sge import ranges
+from gridmap_sge import ids
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -45,7 +46,7 @@ def arguments(handles: Collection[Handle]) -> Iterable[tuple[str, ...]]:
     jobs: dict[str, list[int]] = {}
     words: list[str] = []
     for handle in sorted(handles, key=str):
-        number = ranges.task_number(handle)
+        number = ids.task_number(handle)
         if number is None:
             words.append(handle.job)
         else:
@@ -66,7 +67,7 @@ def parse(text: str, handles: Collection[Handle]) -> Mapping[Handle, Killed]:
         if match := _TASK.search(line):
             killed.add((match[1], int(match[2])))
         elif match := _TASKS.search(line):
-            spans = ranges.parse(match[1]) or ()
+            spans = ids.parse_tasks(match[1]) or ()
             killed |= {(match[2], number) for span in spans for number in span}
         elif match := _NO_TASK.search(line):
             gone.add((match[1], int(match[2])))
@@ -76,7 +77,7 @@ def parse(text: str, handles: Collection[Handle]) -> Mapping[Handle, Killed]:
             whole.add(match[1])
     result = {}
     for handle in handles:
-        number = ranges.task_number(handle)
+        number = ids.task_number(handle)
         key = None if number is None else (handle.job, number)
         if key in killed or (number is None and handle.job in whole):
             result[handle] = Killed.KILLED

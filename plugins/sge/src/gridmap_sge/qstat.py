@@ -33,7 +33,7 @@ from xml.etree import ElementTree as ET
 import attrs
 
 from gridmap.backend import Handle, Seen, SeenState
-from gridmap_sge import ranges
+from gridmap_sge import ids
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -108,7 +108,7 @@ def parse(text: str) -> tuple[Row, ...]:
             continue
         place = _text(element, "queue_name") or queue
         tasks = _text(element, "tasks")
-        spans = ranges.parse(tasks) if tasks else None
+        spans = ids.parse_tasks(tasks) if tasks else None
         if tasks and spans is None:
             # Left out, its tasks would be absent: a false statement.
             msg = f"qstat shows tasks {tasks!r} of job {job}, which are no ranges"
@@ -222,7 +222,7 @@ def find(rows: Iterable[Row], handles: Collection[Handle]) -> Mapping[Handle, Se
             jobs.setdefault(row.job, []).append(row)
     seen = {}
     for handle in handles:
-        number = ranges.task_number(handle)
+        number = ids.task_number(handle)
         found = exact.get((handle.job, number or 0))
         if found is None:
             shared = jobs.get(handle.job, ())

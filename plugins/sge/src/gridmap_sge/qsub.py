@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from gridmap.backend import Handle
 from gridmap.programs import NoAnswer
-from gridmap_sge import ranges
+from gridmap_sge import ids
 from gridmap_sge.submission import SubmitError, is_transient
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def parse(text: str) -> tuple[Handle, ...]:
     Other lines are a site's banners and warnings.
     """
     found = _ID.search(text)
-    spans = ranges.parse(found[2]) if found else None
+    spans = ids.parse_tasks(found[2]) if found else None
     if found is None or spans is None:
         return ()
     return tuple(Handle(found[1], str(number)) for span in spans for number in span)

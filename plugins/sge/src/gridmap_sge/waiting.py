@@ -15,7 +15,7 @@ import msgspec
 
 from gridmap.backend import Handle, Seen, SeenState
 from gridmap.programs import NoAnswer
-from gridmap_sge import pending, qstat, ranges
+from gridmap_sge import ids, pending, qstat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,6 +107,6 @@ class Waiting:
 
 def _error(handle: Handle, details: Details) -> str:
     reasons = details.errors
-    return reasons.get(ranges.task_number(handle) or 1) or next(
+    return reasons.get(ids.task_number(handle) or 1) or next(
         iter(reasons.values()), "it is in error state"
     )

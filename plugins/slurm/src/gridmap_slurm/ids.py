@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from gridmap import ranges
 from gridmap.backend import Handle
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 _ID: Final = re.compile(
     r"(?P<job>\d+)(?:\+\d+)?(?:_(?:(?P<task>\d+)|\[(?P<tasks>[^\]]*)\]?))?"
 )
-_RANGE: Final = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?")
 _LONGEST_RANGE: Final = 4_000_001
 """Tasks; the largest array Slurm allows (slurm.conf(5), MaxArraySize)."""
 
@@ -45,12 +45,7 @@ def parse(text: str) -> tuple[Handle, ...]:
 
 def _expand(text: str) -> Iterator[int]:
     for part in text.partition("%")[0].split(","):
-        match = _RANGE.fullmatch(part.strip())
-        if match is None:
-            continue
-        first, last = int(match[1]), int(match[2] or match[1])
-        step = max(1, int(match[3] or 1))
-        yield from range(first, min(last, first + _LONGEST_RANGE) + 1, step)
+        yield from (ranges.parse(part) or range(0))[:_LONGEST_RANGE]
 
 
 def write(handle: Handle) -> str:
@@ -71,24 +66,5 @@ def write_all(handles: Iterable[Handle]) -> tuple[str, ...]:
         if len(indices) == 1:
             texts.append(f"{job}_{indices[0]}")
         else:
-            texts.append(f"{job}_[{write_numbers(indices)}]")
+            texts.append(f"{job}_[{','.join(ranges.compact(indices))}]")
     return tuple(texts)
-
-
-def write_numbers(numbers: Iterable[int], width: int = 0) -> str:
-    """Return numbers as a list of ranges, such as ``"1-5,9"``.
-
-    Args:
-        numbers: The numbers, in any order.
-        width: Digits that each is written with, for node names.
-    """
-    ranges: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if ranges and number == ranges[-1][1] + 1:
-            ranges[-1][1] = number
-        else:
-            ranges.append([number, number])
-    return ",".join(
-        f"{first:0{width}}" if first == last else f"{first:0{width}}-{last:0{width}}"
-        for first, last in ranges
-    )

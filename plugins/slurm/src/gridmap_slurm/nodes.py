@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from gridmap import ranges
 from gridmap.errors import InvalidResourceError
-from gridmap_slurm import ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -112,6 +112,6 @@ def shorten(names: Iterable[str]) -> str:
         else:
             plain.append(name)
     for (prefix, width), numbers in sorted(numbered.items()):
-        text = ids.write_numbers(numbers, width)
+        text = ",".join(ranges.compact(numbers, width))
         plain.append(f"{prefix}{text}" if len(numbers) == 1 else f"{prefix}[{text}]")
     return ",".join(plain)
