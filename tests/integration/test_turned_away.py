@@ -8,7 +8,14 @@ import pytest
 from tests import jobs
 
 from gridmap import JobMonitor, plugins
-from gridmap.backend import Batch, Rejected, RunContext, Submission
+from gridmap.backend import (
+    Batch,
+    Handle,
+    Identity,
+    Rejected,
+    RunContext,
+    Submission,
+)
 from gridmap.events import RunnerGone, RunnersRejected
 from gridmap.hookspecs import hookimpl
 from gridmap_local.backend import LocalBackend
@@ -29,15 +36,72 @@ class Busy(LocalBackend):
         return dict.fromkeys(batch.runners, no)
 
 
+class Nameless(LocalBackend):
+    """A backend whose runners do not know who they are."""
+
+    @hookimpl
+    def gridmap_identify(self) -> Identity | None:  # type: ignore[override] # as hooks may
+        """Recognize nothing."""
+        return None
+
+
+class Mistaken(LocalBackend):
+    """A backend whose runners take themselves for others."""
+
+    @hookimpl
+    def gridmap_identify(self) -> Identity | None:  # type: ignore[override] # as hooks may
+        """Be somebody else."""
+        return Identity(handle=Handle("17"))
+
+
+class Twins(LocalBackend):
+    """A backend that takes the number of an array for that of each of its runners."""
+
+    @hookimpl
+    def gridmap_submit(self, batch: Batch) -> Submission:  # type: ignore[override] # as hooks may
+        """Start nothing."""
+        return dict.fromkeys(batch.runners, Handle("17"))
+
+
+def like_local(factory: type) -> plugins.InstalledBackend:
+    """Return the local backend with another class."""
+    local = plugins.installed().find("local")
+    info = msgspec.structs.replace(local.info, factory=f"{__name__}:{factory.__name__}")
+    return msgspec.structs.replace(local, info=info)
+
+
+@pytest.mark.parametrize(
+    ("backend", "words"),
+    [(Nameless, "gridmap_identify found nothing"), (Mistaken, "no runner 17")],
+)
+def test_a_runner_that_is_not_let_in_says_why_in_its_log(
+    backend: type, words: str
+) -> None:
+    """Else the author of a backend would see runners end, and not learn of what."""
+    monitor = JobMonitor(backend=like_local(backend), max_workers=1)
+    with monitor:
+        monitor.add(jobs.square, [((3,), None)], final=True)
+        (outcome,) = monitor.outcomes.take()
+    assert "the monitor does not take this runner: " in str(outcome.error)
+    assert words in str(outcome.error)
+
+
+def test_a_submission_that_makes_no_sense_is_a_bug_of_the_plugin() -> None:
+    """And is neither waited for nor taken for a scheduler's refusal."""
+    with JobMonitor(backend=like_local(Twins), max_workers=2) as monitor:
+        monitor.add(jobs.square, [((3,), None)] * 2, final=True)
+        outcome, *_ = monitor.outcomes.take()
+    assert "broke the contract of gridmap_submit" in str(outcome.error)
+    assert "more than one runner the same handle: ['17']" in str(outcome.error)
+    assert "a bug of the plugin: report it to its authors" in str(outcome.error)
+    assert "scheduler's words" not in str(outcome.error)
+
+
 def test_a_rejection_for_now_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     """With what came back and what happens next; observers hear of each."""
-    local = plugins.installed().find("local")
-    busy = msgspec.structs.replace(
-        local, info=msgspec.structs.replace(local.info, factory=f"{__name__}:Busy")
-    )
     events: list[Any] = []
     monitor = JobMonitor(
-        backend=busy, max_workers=1, observers=[("test", events.append)]
+        backend=like_local(Busy), max_workers=1, observers=[("test", events.append)]
     )
     with caplog.at_level(logging.WARNING, "gridmap"), monitor:
         monitor.add(jobs.square, [((3,), None)], final=True)

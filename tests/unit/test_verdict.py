@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridmap.errors import JobException
 from gridmap.verdict import (
     INFRASTRUCTURE,
     Cause,
@@ -160,6 +161,15 @@ def test_the_story_has_all_that_is_known() -> None:
             'for more, e.g. retry=Escalate(memory=["4G", "8G"])'
         ),
     ]
+
+
+def test_in_a_list_of_results_a_death_is_one_line() -> None:
+    """As an exception of the user's is, whatever its evidence."""
+    verdict = Verdict(
+        cause=Cause.EXITED, statements=(said(Cause.EXITED),), job="sweep7", node="n1"
+    )
+    told = repr([1.0, JobException(verdict)])
+    assert told == "[1.0, JobException('sweep7: exited [attempt 1, on n1]')]"
 
 
 def test_an_exit_is_told_with_its_status() -> None:

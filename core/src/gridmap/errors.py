@@ -83,12 +83,16 @@ class UnknownBackendError(InvalidRequestError):
     Attributes:
         name: What was asked for.
         installed: Names of the backends that are installed, in order.
+        broken: What is installed and cannot be loaded, and why, in words.
     """
 
-    def __init__(self, name: str, installed: Iterable[str]) -> None:
+    def __init__(
+        self, name: str, installed: Iterable[str], broken: Iterable[str] = ()
+    ) -> None:
         self.name = name
-        self.installed = tuple(installed)
-        super().__init__(name, self.installed)
+        self.installed = tuple(dict.fromkeys(installed))
+        self.broken = tuple(broken)
+        super().__init__(name, self.installed, self.broken)
 
     def __str__(self) -> str:
         """Say what is installed and what was probably meant."""
@@ -98,9 +102,12 @@ class UnknownBackendError(InvalidRequestError):
         hint = f" Did you mean {close[0]!r}?" if close else ""
         have = ", ".join(self.installed) or "none"
         text = f"there is no backend named {self.name!r}.{hint} Installed: {have}."
-        if self.name in _OWN_BACKENDS:
+        known = any(f" {self.name} " in one for one in self.broken)
+        if self.name in _OWN_BACKENDS and not known:
             text += f" It comes with gridmap-{self.name}: install that."
-        elif not close:
+        if self.broken:
+            text += f" Left out: {'; '.join(self.broken)}."
+        elif self.name not in _OWN_BACKENDS and not close:
             text += (
                 " Others come with distributions of their own: install the one that "
                 "offers it, then look at `gridmap backends`."
@@ -319,6 +326,10 @@ class JobException(GridMapError):  # noqa: N818 - GridMap's name, users catch it
     def __str__(self) -> str:
         """Tell cause, job, attempt, node, evidence and next step."""
         return self.verdict.explain()
+
+    def __repr__(self) -> str:
+        """Be one line: it stands in lists of results, with `return_exceptions`."""
+        return f"{type(self).__name__}({str(self).partition(chr(10))[0]!r})"
 
 
 class RemoteTraceback(Exception):  # noqa: N818 - a carrier of text, never raised alone

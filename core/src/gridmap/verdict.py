@@ -123,7 +123,7 @@ _ADVICE: Final = {
     Cause.PREEMPTED: "raise num_resubmits, or ask for a queue that is not preempted",
     Cause.KILLED: "ask who killed it; gridmap does not start again what a person ended",
     Cause.NEVER_STARTED: "look at the log of the runner and run `gridmap doctor`",
-    Cause.REJECTED: "change the request as the scheduler's words say",
+    Cause.REJECTED: "change what the words above find fault with",
     Cause.ENVIRONMENT_BROKEN: "install the same Python and packages on the nodes",
     Cause.LOST: "look at the node and at the scheduler's own logs",
     Cause.NODE_LOST: "tell the administrator about the node, or leave it out",

@@ -1,5 +1,8 @@
 """``gridmap backends``: everything installed is shown, and nothing installed is fatal."""
 
+import subprocess
+import sys
+
 import pytest
 
 from .conftest import OFFER, VERBS, YES, Shell
@@ -130,6 +133,23 @@ def test_a_broken_plugin_is_shown_and_stops_nothing(
     assert printed.returncode == 0
     assert "sick of strange-sick 2.5 is broken" in printed.stdout
     assert words in printed.stdout
+
+
+def test_a_broken_plugin_is_named_where_it_may_be_what_is_missed(shell: Shell) -> None:
+    """Where a backend is not found, and where no cluster is."""
+    shell.install("sick", "import no_such_thing", version="2.5")
+    words = "plugin sick of strange-sick 2.5 is broken: ModuleNotFoundError"
+    assert words in shell.run("demo", "--backend", "sick").stderr
+    mapping = "import gridmap; gridmap.grid_map(abs, [-1])"
+    done = subprocess.run(
+        [sys.executable, "-c", mapping],
+        capture_output=True,
+        check=True,
+        env=shell.environ,
+        text=True,
+        timeout=30,
+    )
+    assert f"\n  {words}" in done.stderr
 
 
 @pytest.mark.parametrize(

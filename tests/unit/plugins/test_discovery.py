@@ -38,6 +38,23 @@ def test_an_unknown_name_is_told_with_what_there_is(shelf: Shelf, offer: Offer) 
     assert "gridmap-pbs" not in str(caught.value)
 
 
+def test_a_name_that_a_broken_plugin_may_have_is_told_with_what_is_broken(
+    shelf: Shelf, offer: Offer
+) -> None:
+    """Or its author would look for a distribution that is there."""
+    shelf.add("slurm", "raise RuntimeError('no luck')")
+    shelf.add("one", offer("one"))
+    with pytest.raises(UnknownBackendError) as caught:
+        shelf.load().find("slurm")
+    assert str(caught.value).endswith(
+        "Installed: one. Left out: plugin slurm of unknown distribution is broken: "
+        "RuntimeError: no luck."
+    )
+    with pytest.raises(UnknownBackendError) as caught:
+        shelf.load().find("sge")
+    assert "gridmap-sge: install that. Left out: plugin slurm" in str(caught.value)
+
+
 def test_a_broken_plugin_stops_no_other(shelf: Shelf, offer: Offer) -> None:
     """Each is loaded by itself; what went wrong is one line."""
     shelf.add("a", "raise RuntimeError('two\\nlines')")

@@ -181,6 +181,7 @@ def test_any_verb_at_fault_is_named(verb: str, answer: object) -> None:
     [
         ("gridmap_capabilities", None, "expected Capabilities"),
         ("gridmap_submit", {1: ONE}, "left out ['2']"),
+        ("gridmap_submit", {1: ONE, 2: ONE}, "the same handle: ['7.1']"),
         ("gridmap_submit", {1: ONE, 2: "7.2"}, "'7.2' is not Handle or Rejected"),
         ("gridmap_observe", Observed(seen={ONE: RUNNING}), "neither seen nor absent"),
         (

@@ -26,7 +26,7 @@ from gridmap.backend import (
     Submission,
 )
 from gridmap.desk import Purpose
-from gridmap.errors import BackendUnavailableError, GridMapError
+from gridmap.errors import BackendUnavailableError, GridMapError, PluginError
 from gridmap.explanation import Explanation
 from gridmap.monitor import facts
 from gridmap.monitor.instructions import (
@@ -163,7 +163,10 @@ class ErrandRunner:
                 }
         except GridMapError as error:
             _log.exception("a submission failed")
-            rejected = Rejected(transient=False, text=str(error))
+            text = str(error)
+            if isinstance(error, PluginError):
+                text += "; that is a bug of the plugin: report it to its authors"
+            rejected = Rejected(transient=False, text=text)
             return dict.fromkeys(runners, rejected)
 
     def _kill(self, errand: KillRunners) -> facts.Fact:

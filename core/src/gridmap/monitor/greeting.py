@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 _SPARE_GREETINGS: Final = 16
 """How many more than twice the runners that may come are kept waiting."""
 
+_NAMELESS: Final = (
+    "its backend's gridmap_identify found nothing in the environment on the node that "
+    "tells which runner it is"
+)
+
 
 class Greeting:
     """Answers hellos."""
@@ -67,7 +72,8 @@ class Greeting:
             if handle is not None and awaited:
                 self._wait(handle, peer, hello)
             else:
-                self._refuse(peer, f"this run has no runner {handle}")
+                unknown = f"this run has no runner {handle}, or no more"
+                self._refuse(peer, unknown if handle else _NAMELESS)
             return
         text = diagnosis.refusal(hello, version=m.VERSION, python=books.policy.python)
         ended = runner.over and not runner.absent

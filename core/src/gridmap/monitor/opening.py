@@ -121,7 +121,8 @@ def choose_backend(
     if best is not None and best[1].preference > 0:
         return best[0]
     others = [b for b in known.backends if best is None or b is not best[0]]
-    why = "".join(f"\n  {b.info.name}: {b.availability().reason}" for b in others)
+    reasons = [f"{b.info.name}: {b.availability().reason}" for b in others]
+    why = "".join(f"\n  {reason}" for reason in [*reasons, *known.broken])
     if require_cluster:
         none = why or "\n  no plugin for one is installed"
         msg = f"a cluster is required, and none can be used from here:{none}"

@@ -40,6 +40,10 @@ class BrokenPlugin(msgspec.Struct, frozen=True, kw_only=True):
     distribution: str
     error: str
 
+    def __str__(self) -> str:
+        """Name it and say what happened."""
+        return f"plugin {self.name} of {self.distribution} is broken: {self.error}"
+
 
 class InstalledBackend(msgspec.Struct, frozen=True, kw_only=True):
     """A backend that some installed plugin offers.
@@ -128,7 +132,8 @@ class Plugins:
         for backend in self.backends:
             if name in (backend.info.name, *backend.info.aliases):
                 return backend
-        raise UnknownBackendError(name, [b.info.name for b in self.backends])
+        names = [backend.info.name for backend in self.backends]
+        raise UnknownBackendError(name, names, map(str, self.broken))
 
     def best(self) -> tuple[InstalledBackend, Availability] | None:
         """Return the usable backend with the highest preference, None if there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
@@ -148,6 +149,10 @@ class RunPlugins:
         self._check_mapping(
             "gridmap_submit", answer, set(batch.runners), (Handle, Rejected)
         )
+        given = Counter(one for one in answer.values() if isinstance(one, Handle))
+        if several := sorted(str(one) for one, count in given.items() if count > 1):
+            text = f"it gave more than one runner the same handle: {several[:5]}"
+            self._refuse("gridmap_submit", text)
         return answer
 
     def observe(self, handles: frozenset[Handle]) -> Observation:

@@ -195,6 +195,8 @@ class RunnerService:
                 self._hand(self._supplies.discard(message.digest))
             elif isinstance(message, m.Work):
                 self._supplies.take(message, content)
+            elif isinstance(message, m.Refuse):
+                self._log(f"the monitor does not take this runner: {message.text}")
         except RemoteProtocolError as error:
             self._log(f"the monitor is not understood: {error}")
             return
