@@ -22,7 +22,7 @@ from gridmap.connection import split_tcp_address
 from gridmap.errors import RemoteProtocolError
 from gridmap.payload import Compression, held, memory
 from gridmap.runner.errand import Errand
-from gridmap.runner.node.membership import Membership, for_itself
+from gridmap.runner.membership import Membership, for_itself
 from gridmap.transport.bulk import client
 from gridmap.transport.bulk.requests import (
     REFERENCE,

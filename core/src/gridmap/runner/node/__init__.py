@@ -9,5 +9,6 @@ download: nothing here can fail a job.
 
 `naming` says what the names are, `election` holds the rules, `lines` is what is said
 between runners, and `sharing` the shell round them: one thread, which only runners have
-that were sent something large between hosts. `membership` begins it for these.
+that were sent something large between hosts. `runner.membership` begins it for these:
+other runners import nothing of this package.
 """
