@@ -65,22 +65,15 @@ def _print(
     everyone = [backend for backend, _ in found]
     names = max((len(backend.info.name) for backend in everyone), default=0)
     for backend, availability in found:
-        info = backend.info
-        notes = [backend.distribution]
-        if availability.usable:
-            notes.append(f"preference {availability.preference}")
-        if info.aliases:
-            notes.append(f"also called {', '.join(info.aliases)}")
-        if choice is not None and choice.backend is backend:
-            notes.append("the default")
+        default = choice is not None and choice.backend is backend
         word = (
             text.Cell("usable    ", "good")
             if availability.usable
             else text.Cell("not usable", "bad")
         )
-        name = text.Cell(info.name.ljust(names), "strong")
-        text.table([], [[name, word, "; ".join(notes)]])
-        text.paragraph(info.summary, indent=4)
+        name = text.Cell(backend.info.name.ljust(names), "strong")
+        text.table([], [[name, word, _notes(backend, availability, default=default)]])
+        text.paragraph(backend.info.summary, indent=4)
         text.paragraph(availability.reason, indent=4, style="faint")
         if shadow := _shadow(backend, everyone):
             text.paragraph(
@@ -101,6 +94,19 @@ def _print(
     else:
         taken = choice.backend.info.name
         text.paragraph(f"A map that names no backend takes {taken}: {choice.why}.")
+
+
+def _notes(
+    backend: InstalledBackend, availability: Availability, *, default: bool
+) -> str:
+    notes = [backend.distribution]
+    if availability.usable:
+        notes.append(f"preference {availability.preference}")
+    if backend.info.aliases:
+        notes.append(f"also called {', '.join(backend.info.aliases)}")
+    if default:
+        notes.append("the default")
+    return "; ".join(notes)
 
 
 def _print_json(

@@ -32,6 +32,8 @@ from gridmap.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from gridmap.settings import Origins
+
 _NAME: Final = "doctor"
 _LEAST_ROOM: Final = 100 * 2**20
 _SKEW_S: Final = 5.0
@@ -167,18 +169,22 @@ def settings(patient: Patient) -> Sequence[Check]:
                 advice="That is as it should be if the nodes have it.",
             )
         )
+    return [*checks, *_choice(patient, origins)]
+
+
+def _choice(patient: Patient, origins: Origins) -> Sequence[Check]:
+    """Choose the backend; nothing is said of it if that can be done."""
     try:
         patient.choice = choose_known(patient.named, patient.settings, origins)
     except GridMapError as error:
-        checks.append(
-            Check(
-                name="choice of a backend",
-                passed=False,
-                found=str(error),
-                advice="No map can run: mend or install a backend, or name another.",
-            )
+        bad = Check(
+            name="choice of a backend",
+            passed=False,
+            found=str(error),
+            advice="No map can run: mend or install a backend, or name another.",
         )
-    return checks
+        return [bad]
+    return []
 
 
 def broken_plugins(patient: Patient) -> Sequence[Check]:

@@ -105,25 +105,27 @@ def addresses(patient: Patient) -> Sequence[Check]:
     if keys is None:
         found = "a socket in the run directory serves"
         return [Check(name="listening", passed=True, found=found)]
-    hosts = ", ".join(address.rpartition(":")[0] for address in offered)
-    span = patient.settings.port_range
+    return [_judge_offer(offered, patient.settings.port_range)]
+
+
+def _judge_offer(offered: Sequence[str], span: tuple[int, int] | None) -> Check:
+    """Say what nodes make of the addresses that they are offered. Pure."""
+    hosts = [address.rpartition(":")[0] for address in offered]
     ports = "any port" if span is None else f"ports {span[0]}-{span[1]}"
     advice = (
         "Nodes must be able to connect to one of them: runners take the first that "
         "answers. If a firewall is in between, have it open some ports and name them "
         "with the setting port_range."
     )
-    if only_here(address.rpartition(":")[0].partition("//")[2] for address in offered):
+    if only_here(host.partition("//")[2] for host in hosts):
         advice = (
             "Only this machine can reach that, so no runner on another will be heard "
             "of: take the settings interface and host away, or name an interface that "
             "the nodes see."
         )
-    return [
-        Check(
-            name="offered to nodes",
-            passed=True,
-            found=f"{hosts} on {ports}",
-            advice=advice,
-        )
-    ]
+    return Check(
+        name="offered to nodes",
+        passed=True,
+        found=f"{', '.join(hosts)} on {ports}",
+        advice=advice,
+    )

@@ -115,39 +115,37 @@ def speculate_option(command: _Command) -> _Command:
     )(command)
 
 
+_NEEDS_OPTIONS: Final = (
+    click.option("--memory", metavar="AMOUNT", help="Memory a job needs: 512M, 2G."),
+    click.option(
+        "--memory-limit", metavar="AMOUNT", help="Memory at which it is ended."
+    ),
+    click.option("--walltime", metavar="TIME", help="Longest life of a runner: 90m."),
+    click.option("--cores", type=int, default=1, help="Cores on one node."),
+    click.option("--gpus", type=int, default=0, help="Graphics processors."),
+    click.option("--queue", metavar="NAME", help="Queue or partition."),
+    click.option("--account", metavar="NAME", help="Project or account to charge."),
+    click.option(
+        "--node", "nodes", multiple=True, help="Node to use; may be repeated."
+    ),
+    click.option(
+        "--option",
+        "options",
+        type=KeyValue(),
+        multiple=True,
+        help="What only this backend knows; may be repeated.",
+    ),
+    click.option(
+        "--native",
+        metavar="TEXT",
+        multiple=True,
+        help="Raw option, as in --native=--qos=high; may be repeated.",
+    ),
+)
+
+
 def needs_options(command: _Command) -> _Command:
     """Add what a job needs; it arrives as ``resources``, a `Resources`."""
-    options = (
-        click.option(
-            "--memory", metavar="AMOUNT", help="Memory a job needs: 512M, 2G."
-        ),
-        click.option(
-            "--memory-limit", metavar="AMOUNT", help="Memory at which it is ended."
-        ),
-        click.option(
-            "--walltime", metavar="TIME", help="Longest life of a runner: 90m."
-        ),
-        click.option("--cores", type=int, default=1, help="Cores on one node."),
-        click.option("--gpus", type=int, default=0, help="Graphics processors."),
-        click.option("--queue", metavar="NAME", help="Queue or partition."),
-        click.option("--account", metavar="NAME", help="Project or account to charge."),
-        click.option(
-            "--node", "nodes", multiple=True, help="Node to use; may be repeated."
-        ),
-        click.option(
-            "--option",
-            "options",
-            type=KeyValue(),
-            multiple=True,
-            help="What only this backend knows; may be repeated.",
-        ),
-        click.option(
-            "--native",
-            metavar="TEXT",
-            multiple=True,
-            help="Raw option, as in --native=--qos=high; may be repeated.",
-        ),
-    )
 
     @functools.wraps(command)
     def with_resources(*, options: tuple[tuple[str, str], ...], **given: Any) -> Any:
@@ -162,7 +160,7 @@ def needs_options(command: _Command) -> _Command:
         return command(resources=resources, **given)
 
     wrapped: Any = with_resources
-    for option in reversed(options):
+    for option in reversed(_NEEDS_OPTIONS):
         wrapped = option(wrapped)
     return wrapped  # type: ignore[no-any-return]
 

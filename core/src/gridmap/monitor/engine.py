@@ -36,6 +36,7 @@ from gridmap.monitor.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from gridmap.control.kept import Keeper
     from gridmap.journal.parking import Parked
     from gridmap.monitor.opening import Opened
     from gridmap.monitor.plan import RunPlan
@@ -74,25 +75,18 @@ class Engine:
             surroundings: Those of its jobs, by number; may grow.
             resumption: What is to be done besides, if it has a name to resume it by.
         """
-        settings = plan.settings
         self.opened, self._plan, self._resumption = opened, plan, resumption
         keeper = None
         if resumption is None:  # a journal has all inputs
-            keeper = make_keeper(settings, surroundings, plan.job_path)
-        self.store = Store(
-            settings.compression,
-            settings.max_message_bytes,
-            resumption.run.note if resumption else None,
-            keeper,
-            neighbours=opened.capabilities.reach is Reach.HOST,
-        )
+            keeper = make_keeper(plan.settings, surroundings, plan.job_path)
+        self.store = _store(opened, plan, resumption, keeper)
         self._ledger = Ledger(
             _policy(opened, plan, surroundings, journaled=resumption is not None),
             time.monotonic(),
         )
         self._recorder = Recorder(
-            Register(settings.records()),
-            settings.keep_records,
+            Register(plan.settings.records()),
+            plan.settings.keep_records,
             kept=resumption is not None,
             keeper=keeper,
         )
@@ -106,7 +100,7 @@ class Engine:
             Neighbours(opened.evidence),
             LargeFrames(
                 Apart(opened.bulk),
-                Pieces(opened.socket.send, settings.max_message_bytes),
+                Pieces(opened.socket.send, plan.settings.max_message_bytes),
             ),
             resumption.log if resumption else None,
         )
@@ -204,6 +198,21 @@ def _check(run: RunPlugins, errands: ErrandRunner, resources: Resources) -> None
     """Let the backend refuse what it cannot put to its scheduler."""
     probe = SubmitRunners(runners=(1,), resources=resources, avoid=frozenset())
     run.render(errands.batch(probe, probe.runners))
+
+
+def _store(
+    opened: Opened,
+    plan: RunPlan,
+    resumption: Resumption | None,
+    keeper: Keeper | None,
+) -> Store:
+    return Store(
+        plan.settings.compression,
+        plan.settings.max_message_bytes,
+        resumption.run.note if resumption else None,
+        keeper,
+        neighbours=opened.capabilities.reach is Reach.HOST,
+    )
 
 
 def _policy(

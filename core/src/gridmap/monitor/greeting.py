@@ -122,6 +122,20 @@ class Greeting:
         # Where nothing broke, nothing was lost; and what it held when it said so may
         # be long ago, if we did not listen.
         anew = (runner.nonce, runner.connection) != (hello.nonce, hello.connection)
+        self._came(runner, hello)
+        books.ask(Send(peer=peer, message=self._welcome(runner.group)))
+        if books.watch.live:
+            books.ask(Send(peer=peer, message=books.watching()))
+        if runner.ending:  # it would hand back at once whatever it is given
+            self._inquest.doubt(runner)
+        if anew:
+            self._supply.compare(runner, hello.holds)
+        self._supply.supply(runner)
+        self._supply.dispatch(runner.group)
+
+    def _came(self, runner: Runner, hello: m.Hello) -> None:
+        """Write down what a runner that is let in says of itself."""
+        books = self._books
         runner.connection = hello.connection
         books.move(runner, RunnerStep.HELLO)
         if runner.nonce != hello.nonce:
@@ -143,15 +157,6 @@ class Greeting:
             node=hello.node,
             pid=hello.pid,
         )
-        books.ask(Send(peer=peer, message=self._welcome(runner.group)))
-        if books.watch.live:
-            books.ask(Send(peer=peer, message=books.watching()))
-        if runner.ending:  # it would hand back at once whatever it is given
-            self._inquest.doubt(runner)
-        if anew:
-            self._supply.compare(runner, hello.holds)
-        self._supply.supply(runner)
-        self._supply.dispatch(runner.group)
 
     def _welcome(self, group: Group) -> m.Welcome:
         policy = self._books.policy

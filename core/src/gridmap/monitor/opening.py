@@ -190,23 +190,9 @@ def open_in(
         PluginError: If the backend breaks its contract.
         BackendUnavailableError: If it cannot be loaded.
     """
-    context = RunContext(
-        token=token,
-        name=name,
-        directory=directory.path,
-        logs=directory.logs,
-        options=settings.backends.get(backend.info.name, {}),
-        desk=_desk(backend.info.name, settings),
-    )
-    run_plugins = plugins.RunPlugins(
-        backend.create(),
-        context,
-        name=backend.info.name,
-        wrappers=plugins.installed().wrappers(),
-    )
+    context = _context(directory, backend.info.name, settings, name, token)
     with contextlib.ExitStack() as undo:
-        undo.callback(run_plugins.close)
-        run_plugins.open()
+        run_plugins = _started(backend, context, undo)
         with context.desk.visit(Purpose.CAPABILITIES):
             capabilities = run_plugins.capabilities()
         keys = _fresh_keys() if capabilities.reach is Reach.NETWORK else None
@@ -244,6 +230,34 @@ def open_in(
         evidence=evidence,
         bulk=bulk,
     )
+
+
+def _context(
+    directory: RunDirectory, backend: str, settings: Settings, name: str, token: str
+) -> RunContext:
+    return RunContext(
+        token=token,
+        name=name,
+        directory=directory.path,
+        logs=directory.logs,
+        options=settings.backends.get(backend, {}),
+        desk=_desk(backend, settings),
+    )
+
+
+def _started(
+    backend: InstalledBackend, context: RunContext, undo: contextlib.ExitStack
+) -> RunPlugins:
+    """Return the backend, which may begin with what takes a while."""
+    run_plugins = plugins.RunPlugins(
+        backend.create(),
+        context,
+        name=backend.info.name,
+        wrappers=plugins.installed().wrappers(),
+    )
+    undo.callback(run_plugins.close)
+    run_plugins.open()
+    return run_plugins
 
 
 def _launch(

@@ -95,7 +95,7 @@ class Apart:
         self.agreed = False
         self.moved = -math.inf
         self._wake, self._log = wake, log
-        self._membership = Membership()
+        self._node = Membership()
         self._way: Way | None = None
         self._upload_key = b""
         self._failures = 0
@@ -207,9 +207,7 @@ class Apart:
             methods = [shared.compressions[REFERENCE.pack(*one)] for one in wanted]
             sizes = [size for _, _, size in wanted]
             larger = [n for n, how in enumerate(methods) if how is not Compression.NONE]
-            obtain = self._membership.among(
-                way.node_secret, shared.digest, sizes, larger
-            )
+            obtain = self._node.among(way.node_secret, shared.digest, sizes, larger)
         spared = {ticket: size for ticket, _, size in wanted}
 
         def download(number: int) -> int:
@@ -238,11 +236,11 @@ class Apart:
 
     def forget(self, digest: bytes) -> None:
         """Hand on no more what was shared."""
-        self._membership.forget(digest)
+        self._node.forget(digest)
 
     def close(self) -> None:
         """End all that others on this node have from here."""
-        self._membership.close()
+        self._node.close()
 
     def take(self, reference: Frame, _: int) -> Frame:
         """Return a frame that is `here`."""

@@ -79,11 +79,23 @@ def _escape(text: str) -> str:
 def _families(state: RunState, now: float) -> list[Family]:
     stands = views.summary(state, now)
     run = {"run": stands["id"], "name": stands["name"]}
+    return [
+        *_of_the_run(run, stands),
+        *_of_jobs(run, stands, state),
+        *_of_nodes(run, stands, state),
+        _by(
+            "gridmap_scheduler_queries",
+            "Queries the scheduler got, by purpose; known at the end of the run.",
+            run,
+            "purpose",
+            stands["queries"],
+            total=True,
+        ),
+    ]
+
+
+def _of_the_run(run: Mapping[str, str], stands: views.Plain) -> list[Family]:
     about = {**run, "backend": stands["backend"]}
-    jobs = dict(stands["jobs"])
-    jobs.pop("total")
-    timeline, runners = state.timeline, dict(stands["runners"])
-    runners.pop("nodes")
     return [
         Family("gridmap_run", "info", "A run.", [("_info", about, 1)]),
         Family(
@@ -98,8 +110,16 @@ def _families(state: RunState, now: float) -> list[Family]:
             "When the run began, since the epoch.",
             [("", run, stands["began"])],
         ),
+    ]
+
+
+def _of_jobs(
+    run: Mapping[str, str], stands: views.Plain, state: RunState
+) -> list[Family]:
+    jobs = {name: n for name, n in stands["jobs"].items() if name != "total"}
+    timeline = state.timeline
+    return [
         _by("gridmap_jobs", "Jobs by where they are.", run, "state", jobs),
-        _by("gridmap_runners", "Runners by where they are.", run, "state", runners),
         _by(
             "gridmap_failed_attempts",
             "Attempts of jobs that ended badly, by cause.",
@@ -122,16 +142,17 @@ def _families(state: RunState, now: float) -> list[Family]:
             "How long jobs took that returned; jobs reported together share their time.",
             _histogram(run, timeline.durations, timeline.busy_s),
         ),
+    ]
+
+
+def _of_nodes(
+    run: Mapping[str, str], stands: views.Plain, state: RunState
+) -> list[Family]:
+    runners = {name: n for name, n in stands["runners"].items() if name != "nodes"}
+    return [
+        _by("gridmap_runners", "Runners by where they are.", run, "state", runners),
         _by("gridmap_node_cores", "Cores in use.", run, "node", _cores(state)),
         _by("gridmap_node_memory_bytes", "Memory in use.", run, "node", _memory(state)),
-        _by(
-            "gridmap_scheduler_queries",
-            "Queries the scheduler got, by purpose; known at the end of the run.",
-            run,
-            "purpose",
-            stands["queries"],
-            total=True,
-        ),
     ]
 
 

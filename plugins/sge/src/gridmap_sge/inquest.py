@@ -26,7 +26,7 @@ from gridmap.programs import NoAnswer
 from gridmap_sge import ids, qacct, queueconf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import datetime
 
     from gridmap.resources import Resources
@@ -76,13 +76,7 @@ class Inquest:
             lives: How often each runner was started: it has as many records.
         """
         nodes, submitted, asked = nodes or {}, submitted or {}, asked or {}
-        never_ran = {*deleted, *waiting}
-        clear = {
-            handle
-            for handle in handles
-            if (one := self._told.get(handle)) is not None
-            and (_is_clear(one) or (handle in never_ran and not one.ran))
-        }
+        clear = self._clear(handles, {*deleted, *waiting})
         nowhere = {
             handle
             for handle in clear - set(nodes)
@@ -112,6 +106,15 @@ class Inquest:
         for handle in found:
             del self._first_asked[handle]
         return found
+
+    def _clear(self, handles: Iterable[Handle], never_ran: set[Handle]) -> set[Handle]:
+        """Return those of whom DRMAA has said all there is."""
+        return {
+            handle
+            for handle in handles
+            if (one := self._told.get(handle)) is not None
+            and (_is_clear(one) or (handle in never_ran and not one.ran))
+        }
 
     def _queue_limits(self, record: Record) -> Mapping[str, str] | None:
         """Return the limits of a record's queue, where they may have been what struck."""
@@ -194,6 +197,13 @@ def by_drmaa(
             exit_status=ended.exit_status,
             text=f"DRMAA: exit status {ended.exit_status}, ran {wallclock:g} s",
         )
+    return _by_signal(told, ended, wallclock, resources)
+
+
+def _by_signal(
+    told: Autopsy, ended: Ended, wallclock: float, resources: Resources | None
+) -> Autopsy:
+    """Return the autopsy of a runner that a signal ended."""
     number = _signal(ended.signal)
     walltime = resources.walltime if resources else None
     timed_out = (
