@@ -3,12 +3,15 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 import attrs
+import pytest
 
 from gridmap.connection import split_tcp_address
+from gridmap.monitor import opening
+from gridmap.payload.neighbour import Evidence
 
 PIECE: Final = 1 << 16
 
@@ -75,3 +78,25 @@ class Relay:
             for end in (source, target):
                 with contextlib.suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def between_hosts(monkeypatch: pytest.MonkeyPatch, opener: str) -> Iterator[Relay]:
+    """Put a relay between hosts that cannot see each other's memory.
+
+    Args:
+        monkeypatch: Undoes it.
+        opener: What of `opening` opens the port that is reached through the relay.
+    """
+    relay = Relay()
+    real = getattr(opening, opener)
+
+    def listen(*args: Any) -> Any:
+        port = real(*args)
+        port.addresses = tuple(map(relay.open, port.addresses))
+        return port
+
+    monkeypatch.setattr(opening, opener, listen)
+    monkeypatch.setattr(Evidence, "secret", lambda: Evidence(b"", b"", None))
+    yield relay
+    relay.close()

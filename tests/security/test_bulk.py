@@ -18,14 +18,11 @@ import numpy as np
 import pytest
 from tests import jobs
 from tests.security import loopback
-from tests.security.relay import Relay
+from tests.security.relay import Relay, between_hosts
 
 from gridmap import GridExecutor, grid_map
 from gridmap.events import AnyEvent, JobFailed, JobsGranted, RunnerVitals
-from gridmap.monitor import opening
-from gridmap.payload.neighbour import Evidence
 from gridmap.transport.bulk.requests import ANSWER_BYTES, CHALLENGE_BYTES
-from gridmap.transport.bulk.server import BulkServer
 
 SIZE: Final = 3 << 20
 
@@ -42,19 +39,9 @@ def reverse(data: bytes) -> bytes:
 
 @pytest.fixture
 def relay(monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
-    """Return what lies between hosts that cannot see each other's memory."""
-    between = Relay()
-    real = opening._carry
-
-    def carry(*args: Any) -> BulkServer:
-        server = real(*args)
-        server.addresses = tuple(map(between.open, server.addresses))
-        return server
-
-    monkeypatch.setattr(opening, "_carry", carry)
-    monkeypatch.setattr(Evidence, "secret", lambda: Evidence(b"", b"", None))
-    yield between
-    between.close()
+    """Return what all that travels apart goes through."""
+    with between_hosts(monkeypatch, "_carry") as relay:
+        yield relay
 
 
 def carried(relay: Relay, jobs: int = 3) -> int:

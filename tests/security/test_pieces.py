@@ -16,13 +16,10 @@ from typing import Any, Final
 import numpy as np
 import pytest
 from tests.security import loopback
-from tests.security.relay import Relay
+from tests.security.relay import Relay, between_hosts
 
 from gridmap import GridExecutor
 from gridmap.events import AnyEvent, JobFailed, JobsGranted, RunnerUp
-from gridmap.monitor import opening
-from gridmap.payload.neighbour import Evidence
-from gridmap.transport import MonitorSocket
 
 SIZE: Final = 8 << 20
 LINE_BYTES_S: Final = 2 << 20
@@ -52,19 +49,9 @@ def whole(value: Any) -> Any:
 
 @pytest.fixture
 def relay(monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
-    """Return the one line between hosts that cannot see each other's memory."""
-    between = Relay()
-    real = opening.listen
-
-    def listen(*args: Any) -> MonitorSocket:
-        sock = real(*args)
-        sock.addresses = tuple(map(between.open, sock.addresses))
-        return sock
-
-    monkeypatch.setattr(opening, "listen", listen)
-    monkeypatch.setattr(Evidence, "secret", lambda: Evidence(b"", b"", None))
-    yield between
-    between.close()
+    """Return the one line between the hosts."""
+    with between_hosts(monkeypatch, "listen") as relay:
+        yield relay
 
 
 def one_port() -> str:
