@@ -200,26 +200,35 @@ def test_a_result_that_cannot_travel_spoils_no_other() -> None:
 class Poison:
     """Pickles, and cannot be unpickled in any other process than a worker."""
 
-    def __reduce__(self) -> tuple[Any, tuple[int]]:
-        return (_only_there, (os.getpid(),))
+    def __init__(self, kind: type[BaseException] = RuntimeError) -> None:
+        self.kind = kind
+
+    def __reduce__(self) -> tuple[Any, tuple[int, type[BaseException]]]:
+        return (_only_there, (os.getpid(), self.kind))
 
 
-def _only_there(pid: int) -> Poison:
+def _only_there(pid: int, kind: type[BaseException]) -> Poison:
     if os.getpid() != pid:
         msg = "not here"
-        raise RuntimeError(msg)
+        raise kind(msg)
     return Poison()
 
 
-def test_a_result_that_cannot_be_rebuilt_here_is_told_of() -> None:
+@pytest.mark.parametrize("kind", [RuntimeError, SystemExit])
+def test_a_result_that_cannot_be_rebuilt_here_is_told_of(
+    kind: type[BaseException],
+) -> None:
     """The value arrived and cannot be unpickled: a verdict, with the reason as cause."""
     results = grid_map(
-        lambda n: Poison() if n else n, [0, 1], backend="local", return_exceptions=True
+        lambda n: Poison(kind) if n else n,
+        [0, 1],
+        backend="local",
+        return_exceptions=True,
     )
     assert results[0] == 0
     assert isinstance(results[1], JobException)
     assert results[1].verdict.cause is Cause.UNPICKLABLE
-    assert isinstance(results[1].__cause__, RuntimeError)
+    assert isinstance(results[1].__cause__, kind)
     assert "not here" in str(results[1])
 
 

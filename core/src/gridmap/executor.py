@@ -163,9 +163,9 @@ class GridExecutor(Executor):
         self._futures.shutdown(wait=wait, cancel_futures=cancel_futures)
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        """Shut down; by an exception, kill what runs first."""
+        """Shut down; by an exception, Ctrl-C meanwhile too, kill what runs first."""
         if kind is None:
-            self.shutdown(wait=True)
+            self._futures.leave()
         else:
             self.kill()
 

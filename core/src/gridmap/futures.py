@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import collections
 import contextlib
+import os
 import threading
 import time
 from concurrent.futures import BrokenExecutor, Future
@@ -36,8 +37,8 @@ class GridFuture(Future[_T]):
             False if it is over already.
         """
         cancelled = super().cancel()
-        if cancelled and self._take_back is not None:
-            take_back, self._take_back = self._take_back, None
+        take_back, self._take_back = self._take_back, None
+        if cancelled and take_back is not None:
             take_back()
         return cancelled
 
@@ -45,6 +46,7 @@ class GridFuture(Future[_T]):
 class Futures:
     """Calls that were handed in, until they are over.
 
+    Who takes a future out of those that wait says what came of it, and nobody else.
     Its methods may be called from any thread.
     """
 
@@ -59,8 +61,11 @@ class Futures:
         self._resources = resources
         self._lock = threading.RLock()
         self._futures: dict[int, GridFuture[Any]] = {}
+        self._resolving = False
         self._idle = threading.Condition(self._lock)
         self._opened = False
+        self._process: int | None = None
+        self._delivery: threading.Thread | None = None
         self._shut = False
         self._closed = threading.Event()
         self._over = threading.Event()
@@ -68,6 +73,12 @@ class Futures:
 
     def add(self, fn: Callable[..., _T], calls: Sequence[Any]) -> list[GridFuture[_T]]:
         """Hand in calls of one function; see `GridExecutor.submit`."""
+        if self._is_forked():
+            msg = (
+                "cannot submit: this process was forked from the one whose executor "
+                "this is; make an executor here"
+            )
+            raise BrokenExecutor(msg)
         with self._lock:
             if self._broken is not None:
                 msg = f"the executor's run cannot go on: {self._broken}"
@@ -91,8 +102,10 @@ class Futures:
     def _take_back(self, job: int) -> Callable[[], None]:
         def take_back() -> None:
             with self._lock:
-                self._futures.pop(job, None)
+                future = self._futures.pop(job, None)
                 self._idle.notify_all()
+            if future is not None:
+                future.set_running_or_notify_cancel()  # who waits for it is told
             self._monitor.cancel(range(job, job + 1))
 
         return take_back
@@ -101,12 +114,19 @@ class Futures:
         if self._opened:
             return
         self._monitor.open()
-        self._opened = True
-        delivery = threading.Thread(
+        self._opened, self._process = True, os.getpid()
+        self._delivery = threading.Thread(
             target=self._deliver, name="gridmap-delivery", daemon=True
         )
-        delivery.start()
-        atexit.register(self.shutdown)
+        self._delivery.start()
+        atexit.register(self.leave)
+
+    def _is_forked(self) -> bool:
+        """Tell whether this process only has a copy of another one's run.
+
+        Asked before the lock, which may have been held when the copy was made.
+        """
+        return self._process not in (None, os.getpid())
 
     def _deliver(self) -> None:
         """Resolve futures as outcomes come, in a thread of its own: callbacks block."""
@@ -120,7 +140,8 @@ class Futures:
 
     def _resolve(self, outcome: Outcome) -> None:
         with self._lock:
-            future = self._futures.get(outcome.job)
+            future = self._futures.pop(outcome.job, None)
+            self._resolving = True
         if future is not None:
             future._take_back = None  # noqa: SLF001 - our own class
             if future.set_running_or_notify_cancel():
@@ -129,7 +150,7 @@ class Futures:
                 else:
                     future.set_exception(outcome.error)
         with self._lock:
-            self._futures.pop(outcome.job, None)
+            self._resolving = False
             self._idle.notify_all()
 
     def _break(self, error: BaseException) -> None:
@@ -137,6 +158,7 @@ class Futures:
             return
         with self._lock:
             self._broken = error
+            self._resolving = False
             futures, self._futures = self._futures, {}
             self._idle.notify_all()
         for future in futures.values():
@@ -146,6 +168,8 @@ class Futures:
 
     def shutdown(self, *, wait: bool = True, cancel_futures: bool = False) -> None:
         """See `GridExecutor.shutdown`. From any thread, a finalizer's too."""
+        if self._is_forked():
+            return
         with self._lock:
             self._shut = True
             futures = list(self._futures.values()) if cancel_futures else []
@@ -153,7 +177,8 @@ class Futures:
             future.cancel()
         if not self._opened or self._over.is_set():
             return
-        if wait:
+        # A callback runs in the thread that the end waits for.
+        if wait and threading.current_thread() is not self._delivery:
             self._finish()
         else:
             threading.Thread(
@@ -162,7 +187,7 @@ class Futures:
 
     def _finish(self) -> None:
         with self._lock:
-            while self._futures:
+            while self._futures or self._resolving:
                 self._idle.wait()
             another = self._closed.is_set()
             self._closed.set()
@@ -177,21 +202,30 @@ class Futures:
             self._monitor.close(kill=kill)
         finally:
             self._over.set()
-            atexit.unregister(self.shutdown)
+            atexit.unregister(self.leave)
+
+    def leave(self) -> None:
+        """Shut down; who is interrupted while that waits kills what runs."""
+        try:
+            self.shutdown()
+        except BaseException:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         """See `GridExecutor.kill`."""
+        if self._is_forked():
+            return
         with self._lock:
             self._shut = True
-            futures = list(self._futures.values())
+            futures, self._futures = self._futures, {}
             closed = self._closed.is_set()
             self._closed.set()
-        for future in futures:
+            self._idle.notify_all()
+        for future in futures.values():
             future._take_back = None  # noqa: SLF001 - the whole run ends
             future.cancel()
-        with self._lock:
-            self._futures.clear()
-            self._idle.notify_all()
+            future.set_running_or_notify_cancel()
         if self._opened and not closed:
             self._close(kill=True)
 
@@ -211,12 +245,20 @@ def in_order(futures: list[GridFuture[_T]], timeout: float | None) -> Iterator[_
             while waiting:
                 left = None if deadline is None else deadline - time.monotonic()
                 # Not kept in a variable: a consumed result must not stay in memory.
-                yield waiting.popleft().result(left)
+                yield _result_in_time(waiting.popleft(), left)
         finally:
             for future in waiting:
                 future.cancel()
 
     return results()
+
+
+def _result_in_time(future: GridFuture[_T], timeout: float | None) -> _T:
+    try:
+        return future.result(timeout)
+    finally:
+        future.cancel()  # which does nothing, unless it is late
+        del future
 
 
 class _Finished(Exception):  # noqa: N818 - ends the delivery thread, is never seen

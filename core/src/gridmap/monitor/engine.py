@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Final
@@ -76,6 +77,7 @@ class Engine:
             resumption: What is to be done besides, if it has a name to resume it by.
         """
         self.opened, self._plan, self._resumption = opened, plan, resumption
+        self._process = os.getpid()
         keeper = None
         if resumption is None:  # a journal has all inputs
             keeper = make_keeper(plan.settings, surroundings, plan.job_path)
@@ -187,6 +189,11 @@ class Engine:
                 )
             )
             self._watch.finish(_GENTLE_S)
+
+    @property
+    def forked(self) -> bool:
+        """Whether this process is a fork of the one whose run it is: a mere copy."""
+        return os.getpid() != self._process
 
     @property
     def failed(self) -> bool:

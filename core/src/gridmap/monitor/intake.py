@@ -64,7 +64,7 @@ class Intake:
         digest = self._store.functions.add(function)
         with self._lock:
             first = self._jobs
-            self._jobs = stop = first + len(inputs)
+            stop = first + len(inputs)
             fresh = inputs
             try:
                 if self._resumption is not None:
@@ -75,6 +75,7 @@ class Intake:
                 self._store.functions.need(digest, -1)
                 raise
             self._store.called(jobs, digest, surroundings)
+            self._jobs = stop  # only now: numbers have no gaps, whatever was refused
             if jobs:
                 added = facts.JobsAdded(
                     first=jobs.start,

@@ -219,7 +219,7 @@ class JobMonitor:
             self._resumption.expect(calls, complete=complete)
 
     def close(self, *, kill: bool = False, error: BaseException | None = None) -> None:
-        """End the run. Idempotent.
+        """End the run, if it is this process's. Idempotent.
 
         Args:
             kill: Whether to kill running jobs and see every runner gone, instead of
@@ -227,7 +227,7 @@ class JobMonitor:
             error: What the run ended with, for observers.
         """
         engine, self._engine = self._engine, None
-        if engine is None:
+        if engine is None or engine.forked:
             return
         self._watchers.close()
         # Whoever cannot wait and interrupts one of these comes to the next.

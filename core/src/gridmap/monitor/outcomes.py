@@ -69,7 +69,7 @@ def open_result(
         return Outcome(job, payload.load(parcel))
     except MemoryError:
         return Outcome(job, None, shortage(f"hold what {name(job)} returned"))
-    except Exception as error:  # noqa: BLE001 - a stranger's __setstate__ may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's __setstate__ may raise anything, and import a script that exits
         said = Statement(
             witness=Witness.USER,
             text=f"the value arrived, but cannot be unpickled here: "
