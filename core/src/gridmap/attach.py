@@ -17,12 +17,12 @@ import msgspec
 from gridmap import plugins
 from gridmap.backend import Killed, RunContext
 from gridmap.errors import InvalidRequestError, RunError
-from gridmap.journal.lock import driver_of
-from gridmap.journal.log import read_only
+from gridmap.journal.lock import RunLock, driver_of
+from gridmap.journal.log import JournalLog, read_only
 from gridmap.lifecycle import JobState
 from gridmap.mapping import Terms
 from gridmap.monitor.monitor import JobMonitor
-from gridmap.monitor.named import NamedRun, read
+from gridmap.monitor.named import read
 from gridmap.monitor.opening import choose_backend
 from gridmap.rundir import RunDirectory
 
@@ -281,20 +281,39 @@ def forget(base: Path, name: str, settings: Settings) -> int:
             run is as it was.
         RunError: If the scheduler does not end them; the run is as it was.
     """
-    directory = _find(base, name)
-    run = NamedRun.open(base, name)
+    _find(base, name)
+    directory = RunDirectory.named(base, name)
+    lock = RunLock.take(directory)
     try:
-        killed = _end_runners(run, directory, settings)
+        killed = _end_runners(_past(directory, lock), directory, settings)
         directory.remove()
     finally:
-        run.close()
+        lock.release()
     directory.remove()  # what a network file system kept while it was in use
     return killed
 
 
-def _end_runners(run: NamedRun, directory: RunDirectory, settings: Settings) -> int:
-    begun = run.past.begun
-    if begun is None or not run.past.runners:
+def _past(directory: RunDirectory, lock: RunLock) -> Restored:
+    """Return what a journal tells that is about to be removed, mended if it can be.
+
+    Where it cannot be opened for writing it is read: a full disk is a reason to remove
+    a run, and must not be in the way of that.
+    """
+    try:
+        log = JournalLog.open(directory.journal, locks=lock.works)
+    except RunError:
+        if not directory.journal.exists():  # nothing was ever begun
+            return read(())
+        return read(read_only(directory.journal, locks=lock.works))
+    try:
+        return read(log.read())
+    finally:
+        log.close(0.0)
+
+
+def _end_runners(past: Restored, directory: RunDirectory, settings: Settings) -> int:
+    begun = past.begun
+    if begun is None or not past.runners:
         return 0
     backend = choose_backend(begun.backend, require_cluster=False)
     context = RunContext(

@@ -41,6 +41,16 @@ _CHECKPOINT_BYTES: Final = 16 * 2**20
 _ROWS: Final = tuple(2**power for power in range(8, -1, -1))
 _ROWS_A_READ: Final = 64
 
+_NO_ROOM: Final = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+"""What SQLite says where it can write nothing beside the file, not even to read it."""
+
 
 def create(path: Path) -> None:
     """Make an empty journal, mode 0600, where none is.
@@ -177,19 +187,35 @@ def connect_to_read(path: Path, *, locks: bool = True) -> sqlite3.Connection:
     Raises:
         sqlite3.Error: If it cannot be opened.
     """
-    connection = _connect(path, "ro", locks=locks)
     try:
-        connection.execute("SELECT max(id) FROM item").fetchone()
+        return _reading(path, "ro", locks=locks)
     except sqlite3.OperationalError:
         # The rest of a writer that was killed has to be undone first, which a reader
         # by right may do, and one by name only may not (SQLITE_READONLY_ROLLBACK).
-        connection.close()
-        connection = _connect(path, "rw", locks=locks)
+        try:
+            return _reading(path, "rw", locks=locks)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _NO_ROOM or _unfinished(path):
+                raise
+    # There is no room for what readers share with a writer, and so there is none.
+    return _reading(path, "ro&immutable=1", locks=locks)
+
+
+def _reading(path: Path, mode: str, *, locks: bool) -> sqlite3.Connection:
+    connection = _connect(path, mode, locks=locks)
+    try:
         connection.execute("PRAGMA query_only=1")
+        connection.execute("SELECT max(id) FROM item").fetchone()
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _unfinished(path: Path) -> bool:
+    """Return whether there is more of a journal than its file."""
+    logs = (path.with_name(path.name + ending) for ending in ("-wal", "-journal"))
+    return any(log.exists() and log.stat().st_size for log in logs)
 
 
 def _connect(path: Path, mode: str, *, locks: bool = True) -> sqlite3.Connection:
