@@ -239,9 +239,11 @@ class ConnectionFile(Concealing, msgspec.Struct, frozen=True, kw_only=True):
                 if not isinstance(error, FileExistsError):
                     with contextlib.suppress(OSError):
                         os.unlink(name, dir_fd=directory)
-                raise _refusal(
-                    path, f"it cannot be written: {error.strerror}"
-                ) from error
+                text = (
+                    f"it cannot be written: {error.strerror}; mend that, or choose "
+                    "another directory with the setting run_directory"
+                )
+                raise _refusal(path, text) from error
 
     @classmethod
     def read(cls, path: Path) -> ConnectionFile:

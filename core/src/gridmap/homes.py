@@ -12,7 +12,26 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from gridmap.errors import InvalidSettingError
+
 _NAME: Final = "gridmap"
+
+
+def home() -> Path:
+    """Return the user's home directory.
+
+    Raises:
+        InvalidSettingError: If nothing names one, as in a container whose user is but
+            a number.
+    """
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        msg = (
+            f"user {os.geteuid()} has no home directory: HOME is not set, and the "
+            "system does not know this user; set HOME to a directory of yours"
+        )
+        raise InvalidSettingError(msg) from error
 
 
 def config() -> Path:
@@ -37,5 +56,4 @@ def _home(variable: str, usual: str) -> Path:
     """Return a directory by the XDG Base Directory Specification, 0.8."""
     named = Path(os.environ.get(variable, ""))
     # "All paths set in these environment variables must be absolute", or are ignored.
-    home = named if named.is_absolute() else Path("~").expanduser() / usual
-    return home / _NAME
+    return (named if named.is_absolute() else home() / usual) / _NAME

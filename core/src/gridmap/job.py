@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from gridmap import homes
 from gridmap.arguments import check_function, check_mapping, check_text, items
 from gridmap.environment import portable
 from gridmap.errors import InvalidRequestError, InvalidResourceError
@@ -284,7 +285,7 @@ def working_directory() -> str:
     try:
         return str(Path.cwd())
     except OSError:
-        return str(Path.home())
+        return str(homes.home())
 
 
 def job_path(function: Callable[..., Any] | None) -> str:

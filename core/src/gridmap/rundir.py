@@ -354,8 +354,11 @@ def _check_base(base: Path, info: os.stat_result) -> None:
 
 def _refusal(base: Path, text: str) -> RunError:
     """Make the exception that names the directory and the way out."""
+    home = os.path.expanduser("~")  # noqa: PTH111 - there may be none
+    example = f"{home}/gridmap-runs" if os.access(home, os.W_OK) else "DIRECTORY"
     msg = (
         f"the run directory cannot be in {base}: {text}. Choose a directory of your "
-        f"own that the nodes see too, such as {Path.home() / 'gridmap-runs'}"
+        "own that the nodes see too, with temp_dir= or the setting run_directory: "
+        f"export GRIDMAP_RUNS={example}"
     )
     return RunError(msg)

@@ -1,5 +1,9 @@
 """``gridmap doctor``: what is wrong is found, explained, and told by the status."""
 
+import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -105,6 +109,23 @@ def test_a_run_directory_that_cannot_be_made(shell: Shell) -> None:
     )
     assert str(file) in failed["run directory"]["found"]
     assert "run_directory" in failed["run directory"]["advice"]
+
+
+def test_a_full_disk_is_no_bug(shell: Shell) -> None:
+    """The probe's own run cannot begin, which says what to mend."""
+    command = [sys.executable, "-m", "gridmap", "doctor", "-b", "local", "--json"]
+    done = subprocess.run(
+        ["sh", "-c", 'trap "" XFSZ; ulimit -f 1; exec "$@"', "sh", *command],
+        capture_output=True,
+        check=False,
+        cwd=shell.home,
+        env=shell.environ | {"PATH": os.environ["PATH"]},
+        timeout=30,
+    )
+    assert done.returncode == 1, done.stderr
+    failed = failures(json.loads(done.stdout))
+    assert "File too large" in failed["probe"]["found"]
+    assert failed["probe"]["advice"] == "Mend that, and ask again."
 
 
 def test_a_run_directory_that_others_can_write_to(shell: Shell) -> None:

@@ -136,6 +136,20 @@ def test_a_full_disk_is_one_message(
     assert line.startswith("gridmap: the output cannot be written: No space left")
 
 
+def test_who_closes_the_output_wants_none(shell: Shell) -> None:
+    """As cron jobs do; it is no reason for a traceback."""
+    command = [sys.executable, "-m", "gridmap"]
+    for words in (["settings"], ["backends"], ["settings", "--json"]):
+        result = subprocess.run(
+            ["sh", "-c", 'exec "$@" >&-', "sh", *command, *words],
+            check=False,
+            env=shell.environ | {"PATH": os.environ["PATH"]},
+            stderr=subprocess.PIPE,
+            timeout=30,
+        )
+        assert (result.returncode, result.stderr) == (0, b"")
+
+
 def test_what_cannot_be_encoded_is_printed_nevertheless(shell: Shell) -> None:
     """An old terminal gets an escape, not a traceback."""
     (shell.home / "gridmap.toml").write_text('queue = "long…"', encoding="utf-8")

@@ -238,6 +238,19 @@ def test_a_file_that_cannot_be_read_is_named(
         site.load()
 
 
+def test_a_place_for_settings_that_cannot_be_entered_is_named(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows what stands there, so it is an error too."""
+
+    def closed(*_: object, **__: object) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", closed)
+    with pytest.raises(InvalidSettingError, match="looked for: Permission denied"):
+        site.load()
+
+
 def test_a_backends_own_options_are_joined_and_passed_on(site: Site) -> None:
     """Core hands a backend's table on unread; the nearer file wins key by key."""
     site.site.write_text("[backends.sge]\ncell = 'a'\nlimit = 5\n[backends.x]\ny = [1]")

@@ -109,16 +109,19 @@ def _section(
         try:
             checks += examination(patient)
         except Exception as error:  # noqa: BLE001 - a doctor reports what ails it
-            checks.append(
-                Check(
-                    name=examination.__name__.replace("_", " "),
-                    passed=False,
-                    found=f"could not be looked at: {plugins.describe(error)}",
-                    advice="This is a bug in gridmap or in a plugin: report it, with "
-                    "this output.",
-                )
-            )
+            checks.append(_beyond_me(examination.__name__, error))
     return Section(title=title, checks=tuple(checks))
+
+
+def _beyond_me(examination: str, error: Exception) -> Check:
+    """Return the check that says why something could not be looked at."""
+    name = examination.replace("_", " ")
+    advice = "This is a bug in gridmap or in a plugin: report it, with this output."
+    if isinstance(error, GridMapError | OSError):
+        advice = "Mend that, and ask again."
+    known = isinstance(error, GridMapError)
+    found = f"could not be looked at: {error if known else plugins.describe(error)}"
+    return Check(name=name, passed=False, found=found, advice=advice)
 
 
 def python(patient: Patient) -> Sequence[Check]:

@@ -57,12 +57,20 @@ def read_files(environ: Mapping[str, str], directory: Path) -> Iterator[Settings
     if project:
         yield _read("project", project)
     user = _user()
-    if user.is_file() and not (project and user.samefile(project)):
+    if _is_file(user) and not (project and user.samefile(project)):
         yield _read("user", user)
     named = environ.get(SITE_VARIABLE)
     site = _named(named, SITE_VARIABLE) if named else SITE
-    if site.is_file():
+    if _is_file(site):
         yield _read("site", site)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        msg = f"settings file {path} cannot be looked for: {error.strerror}"
+        raise InvalidSettingError(msg) from error
 
 
 def _named(name: str, variable: str) -> Path:

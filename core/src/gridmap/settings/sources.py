@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from gridmap import homes
 from gridmap.errors import InvalidSettingError
 from gridmap.settings.files import SettingsFile, read_files
 from gridmap.settings.values import BOUNDED, KINDS, Settings, variables
@@ -110,7 +111,7 @@ def _place(directory: str | os.PathLike[str] | None) -> Path:
     try:
         return Path(directory or ".").absolute()
     except FileNotFoundError:  # the working directory was deleted
-        return Path.home()
+        return homes.home()
 
 
 def _binds(name: str, value: object, origin: Origin, before: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping  # noqa: TC003 - a signature tells it
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -220,9 +221,7 @@ class Settings(Comparing, msgspec.Struct, frozen=True, kw_only=True):
         if self.run_directory is not None:
             return Path(self.run_directory).absolute()
         if self.temp_dir is not None:  # GridMap's is often one that all users share
-            from getpass import getuser  # noqa: PLC0415 - few need it
-
-            return Path(self.temp_dir).absolute() / f"gridmap-{getuser()}"
+            return Path(self.temp_dir).absolute() / f"gridmap-{_user()}"
         return homes.state() / "runs"
 
     def records(self) -> Path:
@@ -230,6 +229,16 @@ class Settings(Comparing, msgspec.Struct, frozen=True, kw_only=True):
         if self.record_directory is not None:
             return Path(self.record_directory).absolute()
         return homes.state() / "records"
+
+
+def _user() -> str:
+    """Return the user's name; the number of one who has none, as in some containers."""
+    from getpass import getuser  # noqa: PLC0415 - few need it
+
+    try:
+        return getuser()
+    except (KeyError, OSError):
+        return str(os.geteuid())
 
 
 BOUNDED: Final = frozenset({"mails_per_hour", "query_budget"})
