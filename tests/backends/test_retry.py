@@ -48,6 +48,7 @@ def test_more_memory_where_the_limit_is_one_of_the_process(site: Site) -> None:
     assert running.wait(60) == [8, 2500]
     (failed,) = running.of(JobFailed)
     assert (failed.job, failed.verdict.raised[0]) == (1, "MemoryError")
+    assert "allows this process 2 GiB" in failed.verdict.statements[0].text
     assert failed.resources is not None
     assert failed.resources.memory_limit == 6 * 2**30
 

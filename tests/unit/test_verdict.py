@@ -253,6 +253,10 @@ MIB = 2**20
             advice(Cause.RAISED, asked_memory=2**40, raised=("MemoryError",)),
             ["refused more by its limit", '["2T", "4T"]'],
         ),
+        (
+            advice(Cause.RAISED, raised=("MemoryError",)),
+            ["what the site gives", "than that, with memory_limit="],
+        ),
         (advice(Cause.TIME_LIMIT), ['Escalate(walltime=["2:00:00", "4:00:00"])']),
         (
             advice(Cause.TIME_LIMIT, asked_walltime=90, ran_s=89.6),

@@ -259,8 +259,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return _ADVICE.get(self.cause, "")
 
     def _more_memory(self) -> str:
-        least = max(self.asked_memory or 0, self.peak_memory or 0) or 2**30
-        steps = _steps(_more_than(least))
+        known = max(self.asked_memory or 0, self.peak_memory or 0)
+        steps = _steps(_more_than(known or 2**30))
         parts = [self._memory()] if self._memory() else []
         if self.asked_memory is None:
             parts.append("nothing was asked for, so it had what the site gives")
@@ -269,6 +269,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         elif self.cause is Cause.RAISED:
             parts.append("refused more by its limit, or asked for too much at once")
         told = f"{', '.join(parts)}: " if parts else ""
+        if self.cause is Cause.RAISED and not known:
+            return f"{told}ask for more than that, with memory_limit= or retry=Escalate"
         return f"{told}ask for more, e.g. retry=Escalate(memory={steps})"
 
     def _signalled(self) -> str:

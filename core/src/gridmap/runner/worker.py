@@ -22,7 +22,7 @@ import msgspec
 from gridmap import payload
 from gridmap.errors import RemoteError, UnpicklableError, qualified_names
 from gridmap.protocol.messages import Kind
-from gridmap.runner import bulletin, examination, records, saving, setup
+from gridmap.runner import bulletin, examination, records, saving, setup, shortage
 from gridmap.runner.outbox import HALTED, Outbox
 from gridmap.runner.output import mark
 from gridmap.runner.records import Record, RecordType
@@ -316,8 +316,13 @@ def _arguments(
 
 
 def _failed(error: BaseException, kind: int = Kind.RAISED, status: int = -1) -> Ran:
+    limited = ""
+    with contextlib.suppress(Exception):  # what is refused memory may be refused this
+        if limited := shortage.explain(error):
+            error.add_note(f"gridmap: {limited}")
     parcel = _dump_error(error)
-    raised = Raised(qualified_names(type(error)), _line(error))
+    text = _line(error) or limited  # a bare MemoryError says nothing
+    raised = Raised(qualified_names(type(error)), text)
     return Ran(parcel, kind, status, raised)
 
 
