@@ -114,6 +114,18 @@ class Teapot(Exception):  # noqa: N818 - a user's own, with a name of its own
         self.litres = litres
 
 
+class Mute(Exception):  # noqa: N818 - likewise
+    """An exception whose text cannot be had."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def raise_mute(_: object) -> None:
+    """Raise it."""
+    raise Mute
+
+
 class Picky(Exception):  # noqa: N818 - likewise
     """An exception that cannot be made from its own arguments, as many cannot."""
 

@@ -110,6 +110,12 @@ def test_an_exception_with_a_signature_of_its_own_comes_back() -> None:
     assert caught.value.two == "pepper"
 
 
+def test_an_exception_without_a_text_is_raised_as_it_was() -> None:
+    """A class whose `__str__` raises is the user's own too, to the run's end."""
+    with pytest.raises(jobs.Mute):
+        grid_map(jobs.raise_mute, [1], backend="local")
+
+
 def test_an_exception_that_cannot_be_rebuilt_has_a_stand_in() -> None:
     """Type, text and traceback of such an exception are not lost."""
     with pytest.raises(RemoteError) as caught:

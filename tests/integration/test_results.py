@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from tests import jobs
 
-from gridmap import Job, grid_map, process_jobs
+from gridmap import Job, JobMonitor, grid_map, process_jobs
 from gridmap.events import JobsDone, JobsGranted
+from gridmap.monitor.outcomes import Outcomes
 from gridmap.testing import eventually
 
 
@@ -282,10 +283,28 @@ def test_events_tell_of_every_job() -> None:
     assert sorted(done) == list(range(300))
 
 
-def test_a_failing_observer_harms_nobody() -> None:
+@pytest.mark.parametrize("kind", [RuntimeError, SystemExit])
+def test_a_failing_observer_harms_nobody(
+    kind: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
     """An exception in a `progress` function is logged, not raised."""
 
     def watch(_: object) -> None:
-        raise RuntimeError
+        raise kind
 
     assert grid_map(jobs.square, [2], backend="local", progress=watch) == [4]
+    assert "observer progress failed and is left out" in caplog.text
+
+
+def test_a_failing_sink_breaks_its_run() -> None:
+    """What takes results in may raise anything: the run says so, and does not hang."""
+
+    class Sink(Outcomes):
+        def results(self, *_: object) -> None:
+            raise SystemExit
+
+    sink = Sink()
+    with JobMonitor(backend="local", sink=sink) as monitor:
+        monitor.add(jobs.square, [((2,), None)])
+        with pytest.raises(SystemExit):
+            next(sink.take())

@@ -399,7 +399,7 @@ def test_policies_need_be_nobodys_wrapper() -> None:
     assert policy.closed == 1
 
 
-@pytest.mark.parametrize("answer", [RuntimeError("no"), "again", None])
+@pytest.mark.parametrize("answer", [RuntimeError("no"), SystemExit(), "again", None])
 def test_a_retry_policy_that_fails_leaves_it_to_core(answer: object) -> None:
     """A run does not end because a policy is broken."""
     failure = Verdict(cause=Cause.LOST, job="0", attempt=1)
@@ -409,13 +409,13 @@ def test_a_retry_policy_that_fails_leaves_it_to_core(answer: object) -> None:
 
 def test_closing_never_raises(caplog: pytest.LogCaptureFixture) -> None:
     """The run is over; the failure is logged with the backend's name."""
-    relay(answering("gridmap_close", RuntimeError("no"))).close()
+    relay(answering("gridmap_close", SystemExit("no"))).close()
     assert "mine failed to close" in caplog.text
 
 
 def test_opening_never_raises(caplog: pytest.LogCaptureFixture) -> None:
     """Every verb does without; the failure is logged with the backend's name."""
-    relay(answering("gridmap_open", RuntimeError("no"))).open()
+    relay(answering("gridmap_open", SystemExit("no"))).open()
     assert "mine failed to open" in caplog.text
 
 

@@ -1,7 +1,8 @@
 """Running a backend's verbs: in one thread, in order, one answer for each errand.
 
 The ledger gives instructions, this carries them to the plugin and turns whatever
-comes back, bugs in the plugin included, into facts. It never raises to the monitor.
+comes back, bugs in the plugin included, into facts. It never raises to the monitor, and
+whatever goes wrong here is an answer too: the ledger waits for one.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from gridmap.monitor.instructions import (
     ResubmitRunner,
     SubmitRunners,
 )
+from gridmap.plugins import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -161,9 +163,9 @@ class ErrandRunner:
                     runner: self._understood(answer, batch.resources)
                     for runner, answer in answers.items()
                 }
-        except GridMapError as error:
+        except Exception as error:  # noqa: BLE001 - see the module
             _log.exception("a submission failed")
-            text = str(error)
+            text = _words(error)
             if isinstance(error, PluginError):
                 text += "; that is a bug of the plugin: report it to its authors"
             rejected = Rejected(transient=False, text=text)
@@ -173,7 +175,7 @@ class ErrandRunner:
         try:
             with self._desk.visit(Purpose.KILL):
                 return facts.KillAnswered(results=self._plugins.kill(errand.handles))
-        except GridMapError:
+        except Exception:  # noqa: BLE001 - see the module
             _log.exception("killing runners failed")
             return facts.KillAnswered(
                 results=dict.fromkeys(errand.handles, Killed.FAILED)
@@ -184,10 +186,10 @@ class ErrandRunner:
         with self._desk.visit(purpose, errand.since) as visit:
             try:
                 observation = self._plugins.observe(errand.handles)
-            except GridMapError as error:
+                why = self._reasons(observation, errand.requests)
+            except Exception as error:  # noqa: BLE001 - see the module
                 _log.exception("asking the scheduler failed")
-                observation = NotAsked(text=str(error))
-            why = self._reasons(observation, errand.requests)
+                observation, why = NotAsked(text=_words(error)), {}
         failed = isinstance(observation, NotAsked)
         if isinstance(observation, NotAsked) and not visit.put_off:
             _log.warning("the scheduler could not be asked: %s", observation.text)
@@ -216,7 +218,7 @@ class ErrandRunner:
         if known is None:
             try:
                 known = self._plugins.explain(words, resources)
-            except GridMapError:
+            except Exception:  # noqa: BLE001 - see the module
                 _log.exception("explaining why runners wait failed")
                 known = Explanation(reason=words)
             if len(self._explained) >= _MOST_REASONS:
@@ -241,9 +243,9 @@ class ErrandRunner:
                 found = self._plugins.attach()
         except BackendUnavailableError as error:
             found = NotAsked(text=str(error))
-        except GridMapError as error:
+        except Exception as error:  # noqa: BLE001 - see the module
             _log.exception("asking the scheduler for the run's runners failed")
-            found = NotAsked(text=str(error))
+            found = NotAsked(text=_words(error))
         return facts.Attached(found=found)
 
     def _autopsy(self, errand: HoldAutopsy) -> facts.Fact:
@@ -251,7 +253,7 @@ class ErrandRunner:
         with self._desk.visit(Purpose.AUTOPSY) as visit:
             try:
                 findings = self._plugins.postmortem(errand.handles, errand.lives)
-            except GridMapError:
+            except Exception:  # noqa: BLE001 - see the module
                 _log.exception("asking accounting failed")
         # What was put off is asked anew: half an answer would make half a verdict.
         return facts.Autopsied(
@@ -271,9 +273,13 @@ class ErrandRunner:
                 answer = self._plugins.resubmit(
                     errand.handle, errand.cause, errand.attempt
                 )
-        except GridMapError:
+        except Exception:  # noqa: BLE001 - see the module
             _log.exception("starting a runner again failed; it is replaced")
         return facts.ResubmitAnswered(runner=errand.runner, answer=answer)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, GridMapError) else describe(error)
 
 
 def read_tail(path: Path) -> str:

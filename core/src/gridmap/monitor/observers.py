@@ -136,7 +136,7 @@ class _Watch:
         while (event := self.events.get()) is not None:
             try:
                 self._observer(event)
-            except Exception:  # noqa: BLE001 - never able to disturb a run
+            except (Exception, SystemExit):  # noqa: BLE001 - never able to disturb a run
                 _log.exception("observer %s failed and is left out", self.name)
                 break
             if self.events.empty():

@@ -156,7 +156,7 @@ class MonitorService:
             self._give_up(shortage("take in what runners said"))
         except RunError as error:
             self._give_up(error)
-        except Exception as error:  # noqa: BLE001 - the last line of defence: no map hangs
+        except BaseException as error:  # noqa: BLE001 - the last line of defence: no map hangs
             _log.critical("the monitor failed: this is a bug in gridmap", exc_info=True)
             self._give_up(error)
         finally:
@@ -167,7 +167,7 @@ class MonitorService:
             self._neighbours.clear()
             self._large.close()
 
-    def _give_up(self, error: Exception) -> None:
+    def _give_up(self, error: BaseException) -> None:
         self._sink.broken(error)
         self._errand(i.KillRunners(handles=self._ledger.handles))
 

@@ -47,7 +47,11 @@ def identify(backend: object, environ: Mapping[str, str]) -> Identity:
 
 def describe(error: BaseException) -> str:
     """Return an exception as one line: its type, and its text if it has one."""
-    name, text = type(error).__name__, " ".join(str(error).split())
+    name = type(error).__name__
+    try:
+        text = " ".join(str(error).split())
+    except Exception as another:  # noqa: BLE001 - anybody's __str__ may raise anything
+        text = f"(no message: str() raised {type(another).__name__})"
     return f"{name}: {text}" if text else name
 
 

@@ -117,7 +117,7 @@ class RunPlugins:
             answer = hook(**arguments, context=self.context)
         except InvalidRequestError:
             raise  # the user's mistake, in words that are meant for the user
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             who = _culprit(hook.get_hookimpls(), error) or self.name
             raise PluginError(who, verb, f"it raised {describe(error)}") from error
         if not isinstance(answer, expected):
@@ -259,7 +259,7 @@ class RunPlugins:
             answer = self._manager.hook.gridmap_retry(
                 failure=failure, history=history, resources=resources
             )
-        except Exception:  # noqa: BLE001 - a policy must not end the run; logged
+        except (Exception, SystemExit):  # noqa: BLE001 - a policy must not end the run; logged
             _log.exception("a retry policy failed; core's own rule is used")
             return None
         if isinstance(answer, (Again, GiveUp)):
@@ -270,14 +270,14 @@ class RunPlugins:
         """Tell the backend that a run begins; what it raises is only logged."""
         try:
             self._manager.hook.gridmap_open(context=self.context)
-        except Exception:  # noqa: BLE001 - the verbs do without; logged
+        except (Exception, SystemExit):  # noqa: BLE001 - the verbs do without; logged
             _log.exception("backend %s failed to open", self.name)
 
     def close(self) -> None:
         """Tell the backend that the run is over; what it raises is only logged."""
         try:
             self._manager.hook.gridmap_close(context=self.context)
-        except Exception:  # noqa: BLE001 - the run is over; logged
+        except (Exception, SystemExit):  # noqa: BLE001 - the run is over; logged
             _log.exception("backend %s failed to close", self.name)
 
     def _check_mapping(

@@ -109,7 +109,8 @@ class MonitorSocket:
         self._ports: frozenset[int] = frozenset()
         self._short_directory: Path | None = None
         self._closed = False
-        self._wake_lock = threading.Lock()
+        # A finalizer may cancel a future while this very thread is about to wake.
+        self._wake_lock = threading.RLock()
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
