@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from gridmap import events as ev
 from gridmap import report
 from gridmap.overview import Overview
 from gridmap.report import Summary, figures
-from gridmap.report.page import MOST_ROWS, span
+from gridmap.report.page import MOST_ROWS, memory, span
 from gridmap.resources import Resources
 from gridmap.verdict import Cause, Verdict
 
@@ -203,9 +204,31 @@ def test_a_run_that_has_just_begun_has_a_page(events: list[ev.Event]) -> None:
 def test_a_histogram_counts_every_job(values: list[float]) -> None:
     """Whatever the values: each is in one bar, and bars have room."""
     drawn = figures.histogram(sorted(values), span, "x")
-    counts = re.findall(r": ([\d,]+) jobs</title>", drawn)
+    counts = re.findall(r": ([\d,]+) jobs?</title>", drawn)
     assert sum(int(count.replace(",", "")) for count in counts) == len(values)
     assert 1 <= len(counts) <= 60
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "scale", "unit"),
+    [
+        (20.49 * 2**20, 20.51 * 2**20, memory, 2**20),
+        (1000 * 2**20, 1001 * 2**20, memory, 2**20),
+        (1.512, 1.513, span, 1.0),
+        (0.0051, 0.0052, span, 1.0),
+        (61.0, 61.5, span, 1.0),
+    ],
+)
+def test_bars_are_no_finer_than_what_is_written_below_them(
+    least: float, most: float, scale: Callable[[float], str], unit: float
+) -> None:
+    """Else all of an axis would have one number."""
+    values = [least, *[(least + most) / 2] * 5, most]
+    drawn = figures.histogram(values, scale, "x", unit)
+    labels = re.findall(r">([^<>]+)</text>", drawn)
+    assert len(labels) == len(set(labels)) > 1
+    for lower, upper in re.findall(r"<title>(.+?) to (.+?):", drawn):
+        assert lower != upper
 
 
 @given(st.floats(1e-3, 1e8))

@@ -35,7 +35,8 @@ FORMATS: Final = ("html", "json", "csv")
     "-o",
     "--output",
     type=click.Path(dir_okay=False, allow_dash=True),
-    help="The file; - is standard output. Else it is named after the run, here.",
+    help="The file; - is standard output. Else it is named after the run, here; "
+    "standard output where that is a pipe or a file.",
 )
 @records_option
 @json_option

@@ -32,6 +32,8 @@ _TIGHT: Final = 30
 _LEAST: Final = 1e-12
 _TINY: Final = 1e-6
 """What is smaller is not told apart: it may be too small to be divided."""
+_FINEST: Final = 100
+"""Of how many steps the largest value has at most: labels have three digits."""
 _WIDE: Final = 30.0
 """Where the largest value is so many times the median, bins grow by factors."""
 
@@ -82,7 +84,8 @@ def timeline(rows: Iterable[Row], took_s: float, scale: Scale) -> tuple[str, str
         parts += [_bar(bar, top, factor) for bar in _bars(lanes[lane], 1 / factor)]
     bottom = len(shown) * _ROW
     parts += _axis(bottom, took_s, scale, _LABELS, _WIDTH - _LABELS)
-    label = f"When jobs ran, on {len({node for node, _ in shown})} nodes"
+    nodes = _some(len({node for node, _ in shown}), "node")
+    label = f"When jobs ran, on {nodes}"
     return _svg(bottom + 24, label, parts), left_out
 
 
@@ -144,7 +147,8 @@ def histogram(
     parts = []
     for number, count in enumerate(counts):
         height = _HEIGHT * count / most
-        told = f"{scale(edges[number])} to {scale(edges[number + 1])}: {count:,} jobs"
+        bounds = f"{scale(edges[number])} to {scale(edges[number + 1])}"
+        told = f"{bounds}: {_some(count, 'job')}"
         parts.append(
             f'<rect class="good" x="{_LABELS + number * width:.1f}" '
             f'y="{_HEIGHT - height + 8:.1f}" width="{width - 1:.1f}" '
@@ -152,7 +156,7 @@ def histogram(
         )
     bottom = _HEIGHT + 8
     parts.append(f'<path class="rule" d="M{_LABELS} {bottom}H{_WIDTH}"/>')
-    parts.append(_text(_LABELS - 8, 18, f"{most:,} jobs", "end"))
+    parts.append(_text(_LABELS - 8, 18, _some(most, "job"), "end"))
     step = max(1, len(edges) // 6)
     for number in range(0, len(edges) - step // 2, step):
         at = _LABELS + number * width
@@ -170,7 +174,8 @@ def _edges(values: Sequence[float], unit: float) -> list[float]:
         factor = (most / low) ** (1 / _BINS)
         return [low * factor**n for n in range(_BINS)] + [most]
     low = 0.0 if least < most / 2 or least == most else least
-    step = _round_up(((most - low) or unit) / _BINS / unit) * unit
+    step = max(((most - low) or unit) / _BINS, most / _FINEST)
+    step = _round_up(step / unit) * unit
     first = math.floor(low / step)
     return [step * n for n in range(first, max(first + 1, math.ceil(most / step)) + 1)]
 
@@ -223,6 +228,10 @@ def _step(last: float) -> float:
         if last > _SHORT_S and last <= _MOST_STEPS * step:
             return float(step)
     return _round_up(last / _MOST_STEPS)
+
+
+def _some(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:

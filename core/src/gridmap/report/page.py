@@ -22,6 +22,9 @@ MOST_ROWS: Final = 1_000
 
 _FEW_S: Final = 10.0
 
+_LEAST_POINTS: Final = 5
+"""Samples of a curve at least: fewer tell of when they were taken, not of the run."""
+
 _STYLE: Final = """
 :root{color-scheme:light dark;--ink:#1c2024;--faint:#60646c;--page:#fff;--line:#d9d9e0;
 --good:#3b7dd8;--bad:#d13415}
@@ -61,9 +64,9 @@ def as_html(summary: Summary) -> str:
             *_head(summary),
             *_advice(summary),
             *_when(summary),
-            *_spread("Run time", "jobs took", summary.durations, span),
+            *_spread("Run time", "took", summary.durations, span),
             *_spread(
-                "Peak memory", "jobs were seen to hold", summary.peaks, memory, 2**20
+                "Peak memory", "held, as far as was seen", summary.peaks, memory, 2**20
             ),
             *_causes(summary),
             *_jobs(summary),
@@ -113,7 +116,7 @@ def _when(summary: Summary) -> Iterator[str]:
     overview = summary.overview
     began = overview.started or 0.0
     points = [(max(0.0, s.at - began), float(s.up)) for s in overview.samples]
-    if len(points) > 1 and points[-1][0] > 0:
+    if len(points) >= _LEAST_POINTS and points[-1][0] > 0:
         curve = figures.curve(points, span, "Runners that were up")
         yield f'<h3>Runners that were up</h3><div class="wide">{curve}</div>'
 
@@ -132,7 +135,9 @@ def _spread(
     yield f'<div class="wide">{drawing}</div>'
     parts = [("least", 0.0), ("median", 0.5), ("90 of 100 at most", 0.9), ("most", 1.0)]
     told = ", ".join(f"{word} {scale(spread.at(part))}" for word, part in parts)
-    yield f"<p>What {len(spread.values):,} {what}: {_e(told)}.</p>"
+    count = len(spread.values)
+    jobs = f"{count:,} jobs" if count > 1 else "1 job"
+    yield f"<p>What {jobs} {what}: {_e(told)}.</p>"
 
 
 def _causes(summary: Summary) -> Iterator[str]:
@@ -201,7 +206,7 @@ def span(seconds: float) -> str:
         if whole >= size:
             rest = whole % size // small
             return f"{whole // size} {unit}" + (f" {rest} {less}" if rest else "")
-    return f"{seconds:.2g} s" if seconds < _FEW_S else f"{whole} s"
+    return f"{seconds:.3g} s" if seconds < _FEW_S else f"{whole} s"
 
 
 def memory(amount: float) -> str:
