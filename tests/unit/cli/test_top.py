@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("textual")
 
 from tests.unit.cli.test_watching import AT, sweep
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widget import Widget
 from textual.widgets import DataTable, Log, ProgressBar, Static, TabbedContent
@@ -222,6 +223,25 @@ def test_a_runners_log_is_read_and_heard(
         assert "\x1b" not in "".join(log.lines)
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(top.screen, RunnerLog))
+
+    drive(run, SMALL, play)
+
+
+@pytest.mark.parametrize("turns", [0, 6, 7, 12])
+@pytest.mark.parametrize("key", ["l", "k"])
+def test_what_is_opened_while_the_screen_closes_does_no_harm(
+    run: Register, tmp_path: Path, key: str, turns: int
+) -> None:
+    """Whoever types ahead leaves before it is laid out."""
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "42.2.log").write_text("before\n")
+
+    async def play(top: Top, pilot: Pilot[None]) -> None:
+        await pilot.press("down")
+        top.post_message(Key(key, key))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        top.exit()
 
     drive(run, SMALL, play)
 

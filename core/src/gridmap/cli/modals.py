@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual import work
 from textual.containers import Horizontal, Vertical
@@ -52,7 +52,7 @@ class Question(ModalScreen[bool]):
 
     def on_mount(self) -> None:
         """Let Enter mean no."""
-        self.query_one("#no").focus()
+        _focus(self, "#no")
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Take a click for an answer."""
@@ -107,7 +107,7 @@ class RunnerLog(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Begin to read."""
-        self.query_one(Log).focus()
+        _focus(self, "Log")
         self.read()
 
     def on_unmount(self) -> None:
@@ -160,3 +160,8 @@ class RunnerLog(ModalScreen[None]):
     def _show(self, texts: list[str]) -> None:
         with contextlib.suppress(NoMatches):  # it is being taken down
             self.query_one(Log).write_lines(texts)
+
+
+def _focus(screen: ModalScreen[Any], what: str) -> None:
+    with contextlib.suppress(NoMatches):  # it was closed before it was laid out
+        screen.query_one(what).focus()
