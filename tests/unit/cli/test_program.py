@@ -199,6 +199,15 @@ def test_colours_can_be_refused(shell: Shell, environ: dict[str, str]) -> None:
     assert "\x1b" not in on_a_terminal(shell, "doctor", **environ)
 
 
+def test_the_doctor_says_for_what_he_waits(shell: Shell) -> None:
+    """To who sees him wait; the scheduler may have others to serve first."""
+    words = ("doctor", "-b", "local", "--wait", "30")
+    told = "(sending a probe; the scheduler has 30 s to start it)"
+    shown = on_a_terminal(shell, *words, COLUMNS="80", NO_COLOR="1")
+    assert f"\n{told}\nOn a node\n" in shown.replace("\r", "")
+    assert told not in shell.run(*words).stderr
+
+
 def test_colours_can_be_forced(shell: Shell) -> None:
     """Machines that show logs with colours can have them."""
     assert "\x1b[32m" in shell.run("backends", FORCE_COLOR="1").stdout

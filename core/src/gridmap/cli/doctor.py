@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -44,9 +45,15 @@ def command(*, backend: str | None, send: bool, wait_s: float, as_json: bool) ->
     Without --backend the one that the settings name is looked at, else that of your
     last run, else the one that a map would take.
     """
-    from gridmap.cli.examination import examine  # noqa: PLC0415 - see gridmap.cli
+    from gridmap.cli import text  # noqa: PLC0415 - see gridmap.cli
+    from gridmap.cli.examination import examine  # noqa: PLC0415
 
-    sections = examine(backend, wait_s if send else None)
+    def probing() -> None:
+        if not as_json and sys.stderr.isatty():
+            told = f"(sending a probe; the scheduler has {wait_s:g} s to start it)"
+            text.complain(told)
+
+    sections = examine(backend, wait_s if send else None, probing)
     return _print_json(sections) if as_json else _print(sections)
 
 

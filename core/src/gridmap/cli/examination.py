@@ -80,13 +80,18 @@ class Patient:
     probe_s: float = 0.0
 
 
-def examine(named: str | None, probe_s: float | None = None) -> Iterator[Section]:
+def examine(
+    named: str | None,
+    probe_s: float | None = None,
+    probing: Callable[[], None] = lambda: None,
+) -> Iterator[Section]:
     """Examine this machine, then a node, a section at a time.
 
     Args:
         named: The backend to look at; None: that of the settings, else of the last
             run, else the one a map would take.
         probe_s: How long a probe may wait to be started on a node; None sends none.
+        probing: Called before it is sent.
     """
     patient = Patient(named)
     yield _section("Python and gridmap", patient, python, settings)
@@ -96,6 +101,8 @@ def examine(named: str | None, probe_s: float | None = None) -> Iterator[Section
     yield _section("Addresses", patient, own_name, addresses)
     if probe_s is not None:
         patient.probe_s = probe_s
+        if patient.listens:
+            probing()
         yield _section("On a node", patient, probe)
 
 
