@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -28,7 +29,7 @@ from gridmap.retry import Again, GiveUp
 from gridmap.verdict import Cause, Statement, Verdict, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from gridmap.backend import Handle
     from gridmap.monitor.policy import Policy
@@ -72,6 +73,7 @@ class Books(msgspec.Struct):
     killing: bool = False
     watch: Watched = msgspec.field(default_factory=lambda: Watched(live=False))
     revoked: list[Grant] = []
+    _doomed: set[Handle] | None = None
 
     @property
     def near(self) -> bool:
@@ -116,11 +118,26 @@ class Books(msgspec.Struct):
 
     def kill(self, handles: Iterable[Handle]) -> None:
         """Have runners ended through the scheduler: all of a turn with one request."""
+        if self._doomed is not None:
+            self._doomed.update(handles)
+            return
         for number, asked in enumerate(self.out):
             if isinstance(asked, KillRunners):
                 self.out[number] = KillRunners(handles=asked.handles.union(handles))
                 return
         self.ask(KillRunners(handles=frozenset(handles)))
+
+    @contextlib.contextmanager
+    def killing_many(self) -> Iterator[None]:
+        """Put off requests to kill, so that each does not copy those before it."""
+        doomed: set[Handle] = set()
+        self._doomed = doomed
+        try:
+            yield
+        finally:
+            self._doomed = None
+            if doomed:
+                self.kill(doomed)
 
     def move(self, runner: Runner, step: RunnerStep) -> None:
         """Move a runner on, and keep count of its group's runners."""
@@ -307,7 +324,8 @@ class Books(msgspec.Struct):
             group.open -= 1
             group = self.jobs.reassign(job, decision.resources)
             group.open += 1
-        group.avoid |= decision.avoid
+        if not decision.avoid <= group.avoid:  # a copy for each node, not each job
+            group.avoid |= decision.avoid
         at = self.now + decision.delay_s if decision.delay_s > 0 else None
         function = self.jobs.checkpoints.resume(job, span.function)
         if second is None:

@@ -74,14 +74,15 @@ class Inquest:
         books = self._books
         looks_due, due = False, dict[Handle, int]()
         others_due = self._looked_at + books.policy.query_s
-        for runner in books.fleet:
-            if runner.state in _HEARD:
-                self._mind_silence(runner)
-            looks_due = looks_due or runner.is_due(books.now, others_due)
-            if runner.autopsy_at is not None and runner.autopsy_at <= books.now:
-                runner.autopsy_at = None  # until it is answered
-                if runner.handle is not None:
-                    due[runner.handle] = runner.lives
+        with books.killing_many():
+            for runner in books.fleet:
+                if runner.state in _HEARD:
+                    self._mind_silence(runner)
+                looks_due = looks_due or runner.is_due(books.now, others_due)
+                if runner.autopsy_at is not None and runner.autopsy_at <= books.now:
+                    runner.autopsy_at = None  # until it is answered
+                    if runner.handle is not None:
+                        due[runner.handle] = runner.lives
         if looks_due and not self._looking:
             self._look()
         if due:
@@ -148,19 +149,23 @@ class Inquest:
         """Take in what the scheduler showed, or that it could not be asked."""
         books = self._books
         self._looking = False
-        for handle in sorted(fact.asked):  # so that a run can be replayed exactly
-            runner = books.fleet.by_handle.get(handle)
-            if runner is None or runner.over or runner.restarting is not None:
-                continue
-            if runner.since > fact.at or runner.news_since > fact.at:
-                continue  # the answer is about what it was before
-            if not isinstance(fact.observation, NotAsked):
-                runner.why = fact.why.get(handle)
-                self._saw(runner, fact.observation.seen.get(handle), fact.at)
-            elif fact.wait_s:
-                runner.look_at = books.now + fact.wait_s
-            else:
-                runner.look_again(books.now, least=1.0, most=books.policy.query_s)
+        with books.killing_many():
+            for handle in sorted(fact.asked):  # so that a run can be replayed exactly
+                runner = books.fleet.by_handle.get(handle)
+                if runner is None or runner.over or runner.restarting is not None:
+                    continue
+                if runner.since <= fact.at and runner.news_since <= fact.at:
+                    self._told(runner, handle, fact)  # and not what it was before
+
+    def _told(self, runner: Runner, handle: Handle, fact: Looked) -> None:
+        now = self._books.now
+        if not isinstance(fact.observation, NotAsked):
+            runner.why = fact.why.get(handle)
+            self._saw(runner, fact.observation.seen.get(handle), fact.at)
+        elif fact.wait_s:
+            runner.look_at = now + fact.wait_s
+        else:
+            runner.look_again(now, least=1.0, most=self._books.policy.query_s)
 
     def _saw(self, runner: Runner, seen: Seen | None, at: float) -> None:
         runner.news_since, runner.hurry = at, False
