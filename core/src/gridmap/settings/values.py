@@ -54,13 +54,12 @@ class Settings(Comparing, msgspec.Struct, frozen=True, kw_only=True):
             [HEARTBEAT_FREQUENCY].
         silence_limit: Silence after which a runner is given up; longer than the
             interval, and 0 is the shortest that is [MAX_TIME_BETWEEN_HEARTBEATS].
-        check_interval: Time between two looks at the whole run [CHECK_FREQUENCY].
+        check_interval: Without effect, as a run is looked at whenever something
+            happens; read for the sake of those who set it [CHECK_FREQUENCY].
         stall_limit: Time without CPU, I/O or progress after which a job is ended;
             None: never.
-        idle_threshold: Per cent of a core below which a job counts as idle
-            [IDLE_THRESHOLD].
-        max_idle_heartbeats: Idle heartbeats before a job is reported as idle
-            [MAX_IDLE_HEARTBEATS].
+        idle_threshold: Likewise: see stall_limit [IDLE_THRESHOLD].
+        max_idle_heartbeats: Likewise [MAX_IDLE_HEARTBEATS].
         speculate: Whether a job that takes much longer than the others of its map is
             begun a second time on an idle runner; the first result counts. For
             functions that may run twice at once.
