@@ -9,9 +9,8 @@ import contextlib
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from importlib import util
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,6 +40,12 @@ def _gridmap() -> Executor:
     return GridExecutor(WORKERS, backend="local")
 
 
+def _standard() -> Executor:
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - takes 13 ms
+
+    return ProcessPoolExecutor(WORKERS)
+
+
 def _loky() -> Executor:
     import loky  # noqa: PLC0415 - need not be there
 
@@ -65,6 +70,8 @@ def _dask() -> Iterator[Executor]:
 @contextlib.contextmanager
 def parsl(*, encrypted: bool = False) -> Iterator[Executor]:
     """Start Parsl on this machine; encrypted is what it is unless told."""
+    import tempfile  # noqa: PLC0415 - the others do not need it
+
     from parsl.concurrent import ParslPoolExecutor  # noqa: PLC0415 - need not be there
     from parsl.config import Config  # noqa: PLC0415 - likewise
     from parsl.executors import HighThroughputExecutor  # noqa: PLC0415 - likewise
@@ -105,12 +112,7 @@ class _RayExecutor(Executor):
 
 
 OURS = Peer("gridmap", "gridmap", _gridmap, 10_000)
-STANDARD = Peer(
-    "ProcessPoolExecutor",
-    "concurrent",
-    lambda: ProcessPoolExecutor(WORKERS),
-    10_000,
-)
+STANDARD = Peer("ProcessPoolExecutor", "concurrent", _standard, 10_000)
 PEERS = (
     STANDARD,
     Peer("loky", "loky", _loky, 10_000),

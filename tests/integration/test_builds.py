@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gridmap import kernel
-from gridmap_local import zygote
+from gridmap_local import early
 
 BUILT_LONG_AGO = """
     import fcntl, os, signal, socket
@@ -90,7 +90,7 @@ def run(place: Path, site: str) -> list[str]:
 @pytest.fixture
 def copies() -> str:
     """What runners are of: a process that has imported all, where that can be."""
-    return "zygote.py" if zygote.can_clone() else "__main__.py"
+    return "zygote.py" if early.can_clone() else "__main__.py"
 
 
 def test_a_python_that_was_built_long_ago(tmp_path: Path, copies: str) -> None:

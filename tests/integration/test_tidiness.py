@@ -13,6 +13,7 @@ import pytest
 from tests import jobs
 
 from gridmap import GridExecutor, grid_map
+from gridmap.errors import InvalidRequestError
 from gridmap.testing import eventually
 from gridmap.testing.leftovers import Holdings, holdings
 
@@ -56,6 +57,21 @@ def test_an_executor_leaves_no_thread_file_or_process() -> None:
     with GridExecutor(backend="local") as executor:
         assert list(executor.map(jobs.square, range(5))) == [0, 1, 4, 9, 16]
     del executor
+    await_nothing_beyond(before)
+
+
+def test_an_executor_that_was_never_used_leaves_nothing() -> None:
+    """Nor what a backend began for it: shut down, dropped, or refused."""
+    grid_map(jobs.square, [1], backend="local")
+    before = holdings()
+    GridExecutor(backend="local").shutdown()
+    await_nothing_beyond(before)
+    GridExecutor(backend="local")
+    await_nothing_beyond(before)
+    with pytest.raises(InvalidRequestError):
+        GridExecutor(0, backend="local")
+    with pytest.raises(InvalidRequestError):
+        grid_map(jobs.square, [1], backend="local", max_workers=0)
     await_nothing_beyond(before)
 
 
@@ -159,11 +175,13 @@ def test_the_names_of_gridmap_import_no_more_than_they_need() -> None:
 
 FIRST = """
 import json, sys
-before_runners, why = [], {}
+before_runners, why, started = [], {}, []
 
 def look(event, arguments):
-    if event == "subprocess.Popen" and not before_runners:
-        before_runners.extend(sys.modules)
+    if event == "subprocess.Popen":
+        started.append(arguments[1][-4:-2])
+        if not before_runners:
+            before_runners.extend(sys.modules)
     if event == "import" and arguments[0] not in why:
         frame, chain = sys._getframe(1), []
         while frame is not None:
@@ -181,7 +199,8 @@ from gridmap import GridExecutor
 with GridExecutor(1, backend="local") as executor:
     executor.submit(abs, -1).result()
     first = list(sys.modules)
-    print(json.dumps([before_runners, first, executor.submit(loaded).result(), why]))
+    worker = executor.submit(loaded).result()
+    print(json.dumps([before_runners, first, worker, why, started]))
 """
 
 
@@ -196,7 +215,7 @@ def test_a_first_result_waits_for_no_module_that_it_does_without() -> None:
             capture_output=True,
             text=True,
         )
-    *loaded, why = json.loads(done.stdout)
+    *loaded, why, started = json.loads(done.stdout)
     before_runners, first, worker = map(set, loaded)
     never = {"attr", "email", "importlib.metadata", "platformdirs", "rich", "click"}
     never |= {"numpy", "sqlite3", "asyncio", "multiprocessing"}
@@ -204,10 +223,11 @@ def test_a_first_result_waits_for_no_module_that_it_does_without() -> None:
     assert never & worker == set()
     later = {"zmq", "hashlib", "ctypes", "secrets", "random", "difflib", "psutil"}
     later |= {"tempfile", "shutil"}  # bring archives and compression along
-    later |= {"gridmap.protocol.messages", "gridmap.journal.entries"}  # many classes
+    later |= {"msgspec", "pluggy", "inspect", "pathlib", "typing_extensions"}
     early = (later | never) & before_runners
     assert not early, {name: why.get(name) for name in early}
     assert "subprocess" in before_runners  # so this has seen a runner being started
+    assert len(started) == 1, started
 
 
 def test_a_runner_begins_without_what_it_may_never_need() -> None:

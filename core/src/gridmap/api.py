@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gridmap import early
 from gridmap.arguments import (
     check_count,
     check_function,
@@ -11,15 +12,14 @@ from gridmap.arguments import (
     items,
     settings_with,
 )
-from gridmap.calls import is_still
 from gridmap.errors import InvalidRequestError
-from gridmap.job import Job, bind_shared
-from gridmap.mapping import Map
+
+# What a backend takes to begin, the rest takes to be imported: so it begins first.
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from gridmap.job import ResourceRequest
+    from gridmap.job import Job, ResourceRequest
     from gridmap.retry import RetryRules
 
 
@@ -164,58 +164,64 @@ def grid_map(
         [8, 9]
     """
     check_function(f, args_list)
-    template = Job(
-        bind_shared(f, shared),
-        (),
-        None,
-        cleanup,
-        mem_free,
-        name,
-        num_slots,
-        queue,
-        interpreting_shell,
-        copy_env,
-        add_env,
-        project,
-        validation_level,
-        os_distribution,
-        os_minor,
-        par_env,
-        gpu,
-        h_vmem,
-        h_rt,
-        resources,
-        white_list=white_list,
-    )
-    inputs = items("args_list", args_list, "the inputs, one for each call of f")
-    calls = (list(item) if isinstance(item, list) else (item,) for item in inputs)
-    return Map(
-        name=name,
-        temp_dir=temp_dir,
-        quiet=quiet,
-        backend=_backend(backend, local=local),
-        max_workers=_workers(max_workers, max_processes, backend, local=local),
-        jobs_per_runner=jobs_per_runner,
-        retry=retry,
-        require_cluster=require_cluster and not local,
-        return_exceptions=return_exceptions,
-        progress=progress,
-        live_output=live_output,
-        resume=resume,
-        settings=_settings(
-            settings,
-            cleanup=cleanup,
-            speculate=speculate,
-            dashboard=dashboard,
-            metrics_file=metrics_file,
-        ),
-        completion_mail=completion_mail,
-    ).calls(
-        template,
-        calls,
-        sized=hasattr(args_list, "__len__"),
-        still=is_still(args_list),
-    )
+    named = _backend(backend, local=local)
+    with early.begun(named):
+        from gridmap.calls import is_still  # noqa: PLC0415 - see above
+        from gridmap.job import Job, bind_shared  # noqa: PLC0415 - see above
+        from gridmap.mapping import Map  # noqa: PLC0415 - see above
+
+        template = Job(
+            bind_shared(f, shared),
+            (),
+            None,
+            cleanup,
+            mem_free,
+            name,
+            num_slots,
+            queue,
+            interpreting_shell,
+            copy_env,
+            add_env,
+            project,
+            validation_level,
+            os_distribution,
+            os_minor,
+            par_env,
+            gpu,
+            h_vmem,
+            h_rt,
+            resources,
+            white_list=white_list,
+        )
+        inputs = items("args_list", args_list, "the inputs, one for each call of f")
+        calls = (list(item) if isinstance(item, list) else (item,) for item in inputs)
+        return Map(
+            name=name,
+            temp_dir=temp_dir,
+            quiet=quiet,
+            backend=named,
+            max_workers=_workers(max_workers, max_processes, backend, local=local),
+            jobs_per_runner=jobs_per_runner,
+            retry=retry,
+            require_cluster=require_cluster and not local,
+            return_exceptions=return_exceptions,
+            progress=progress,
+            live_output=live_output,
+            resume=resume,
+            settings=_settings(
+                settings,
+                cleanup=cleanup,
+                speculate=speculate,
+                dashboard=dashboard,
+                metrics_file=metrics_file,
+            ),
+            completion_mail=completion_mail,
+        ).calls(
+            template,
+            calls,
+            sized=hasattr(args_list, "__len__"),
+            still=is_still(args_list),
+        )
 
 
 def process_jobs(
@@ -277,32 +283,37 @@ def process_jobs(
         >>> process_jobs([Job(divmod, [7, 2]), Job(len, ["abc"])], backend="local")
         [(3, 1), 3]
     """
-    listed = list(items("jobs", jobs, "a list of Job"))
-    given: list[object] = list(listed)
-    if strangers := [job for job in given if not isinstance(job, Job)]:
-        msg = f"process_jobs takes a list of Job, and was given {strangers[0]!r}"
-        raise InvalidRequestError(msg)
-    return Map(
-        name=listed[0].name if listed else "gridmap",
-        temp_dir=temp_dir,
-        quiet=quiet,
-        backend=_backend(backend, local=local),
-        max_workers=_workers(max_workers, max_processes, backend, local=local),
-        jobs_per_runner=jobs_per_runner,
-        retry=retry,
-        require_cluster=require_cluster and not local,
-        return_exceptions=return_exceptions,
-        progress=progress,
-        live_output=live_output,
-        resume=resume,
-        settings=_settings(
-            settings,
-            cleanup=all(job.cleanup for job in listed),
-            speculate=speculate,
-            dashboard=dashboard,
-            metrics_file=metrics_file,
-        ),
-    ).jobs(listed, white_list)
+    named = _backend(backend, local=local)
+    with early.begun(named):
+        from gridmap.job import Job  # noqa: PLC0415 - see above
+        from gridmap.mapping import Map  # noqa: PLC0415 - see above
+
+        listed = list(items("jobs", jobs, "a list of Job"))
+        given: list[object] = list(listed)
+        if strangers := [job for job in given if not isinstance(job, Job)]:
+            msg = f"process_jobs takes a list of Job, and was given {strangers[0]!r}"
+            raise InvalidRequestError(msg)
+        return Map(
+            name=listed[0].name if listed else "gridmap",
+            temp_dir=temp_dir,
+            quiet=quiet,
+            backend=named,
+            max_workers=_workers(max_workers, max_processes, backend, local=local),
+            jobs_per_runner=jobs_per_runner,
+            retry=retry,
+            require_cluster=require_cluster and not local,
+            return_exceptions=return_exceptions,
+            progress=progress,
+            live_output=live_output,
+            resume=resume,
+            settings=_settings(
+                settings,
+                cleanup=all(job.cleanup for job in listed),
+                speculate=speculate,
+                dashboard=dashboard,
+                metrics_file=metrics_file,
+            ),
+        ).jobs(listed, white_list)
 
 
 def _settings(

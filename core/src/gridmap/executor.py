@@ -9,13 +9,11 @@ import weakref
 from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gridmap.arguments import settings_with
-from gridmap.calls import encode_all, is_still
+from gridmap import early
+from gridmap.arguments import check_text, settings_with
 from gridmap.futures import Futures, GridFuture, in_order
-from gridmap.job import bind_shared
-from gridmap.monitor.monitor import JobMonitor
-from gridmap.monitor.store import encode_apart
-from gridmap.resources import make_resources
+
+# What a backend takes to begin, the rest takes to be imported: so it begins first.
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -83,20 +81,28 @@ class GridExecutor(Executor):
         observers: Sequence[tuple[str, Callable[[AnyEvent], None]]] = (),
     ) -> None:
         given = settings_with(settings, speculate=speculate, dashboard=dashboard)
-        resources = make_resources(resources)
-        monitor = JobMonitor(
-            temp_dir,
-            backend=backend,
-            name=name,
-            max_workers=max_workers,
-            jobs_per_runner=jobs_per_runner,
-            retry=retry,
-            require_cluster=require_cluster,
-            settings=given,
-            observers=observers,
-        )
+        check_text("backend", backend, optional=True)
+        with early.begun(backend) as kept:
+            from gridmap.monitor.monitor import JobMonitor  # noqa: PLC0415 - see above
+            from gridmap.monitor.store import encode_apart  # noqa: PLC0415 - see above
+            from gridmap.resources import make_resources  # noqa: PLC0415 - see above
+
+            needs = make_resources(resources)
+            monitor = JobMonitor(
+                temp_dir,
+                backend=backend,
+                name=name,
+                max_workers=max_workers,
+                jobs_per_runner=jobs_per_runner,
+                retry=retry,
+                require_cluster=require_cluster,
+                settings=given,
+                observers=observers,
+            )
+            kept.pop_all()
         self._max_workers = max_workers  # dask reads it; None: it counts its own cores
-        self._futures = Futures(monitor, resources)
+        self._encode = encode_apart
+        self._futures = Futures(monitor, needs)
         # Nobody can hand in more when this object is gone: what was handed in ends.
         dropped = weakref.finalize(self, self._futures.shutdown, wait=False)
         dropped.atexit = False
@@ -109,7 +115,7 @@ class GridExecutor(Executor):
             RuntimeError: If the executor was shut down, or the interpreter ends.
             BrokenExecutor: If its run cannot go on.
         """
-        call = encode_apart(args, kwargs or None, 0)
+        call = self._encode(args, kwargs or None, 0)
         return self._futures.add(fn, [call])[0]
 
     def map(
@@ -141,6 +147,9 @@ class GridExecutor(Executor):
                 does not take.
             TypeError, ValueError: If *buffersize* is no number, or less than 1.
         """
+        from gridmap.calls import encode_all, is_still  # noqa: PLC0415 - see above
+        from gridmap.job import bind_shared  # noqa: PLC0415 - see above
+
         fn = bind_shared(fn, shared)
         if buffersize is not None:
             _check_buffer(buffersize)

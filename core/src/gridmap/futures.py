@@ -175,7 +175,10 @@ class Futures:
             futures = list(self._futures.values()) if cancel_futures else []
         for future in futures:
             future.cancel()
-        if not self._opened or self._over.is_set():
+        if not self._opened:
+            self._monitor.close()
+            return
+        if self._over.is_set():
             return
         # A callback runs in the thread that the end waits for.
         if wait and threading.current_thread() is not self._delivery:

@@ -277,11 +277,17 @@ class RunHooks:
         raise NotImplementedError
 
     @_spec
-    def gridmap_open(self, context: RunContext) -> None:
+    def gridmap_open(self, context: RunContext, begun: object) -> None:
         """Begin what takes a while and can be done before the first batch is known.
 
         Called at most once, before any other verb, in the user's process while the run
         is still being opened: it returns at once. A verb may be called without it.
+
+        Args:
+            context: The run.
+            begun: What the backend's own function in the entry-point group
+                ``gridmap.early`` returned, the backend's to close from now on; None
+                if it has none, or was not named by the user.
         """
         raise NotImplementedError
 

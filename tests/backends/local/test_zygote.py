@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from gridmap import GridExecutor
-from gridmap_local import zygote
+from gridmap_local import early
 
 pytestmark = pytest.mark.skipif(
-    not zygote.can_clone(), reason="no copies can be made here"
+    not early.can_clone(), reason="no copies can be made here"
 )
 
 

@@ -1,7 +1,6 @@
 """Copies of a zygote are what programs of their own would be, or there is none."""
 
 import os
-import platform
 import resource
 import signal
 import subprocess
@@ -15,9 +14,10 @@ import pytest
 from gridmap.backend import Batch, Handle, RunContext
 from gridmap.resources import Resources
 from gridmap.testing import eventually
+from gridmap_local import early, processes
 from gridmap_local import nursery as module
-from gridmap_local import processes, zygote
 from gridmap_local.backend import LocalBackend
+from gridmap_local.early import Zygote
 from gridmap_local.nursery import Nursery, changes
 from gridmap_local.runner import Runner
 
@@ -27,7 +27,7 @@ RUNNER = (sys.executable, "-m", "gridmap.runner")
 MakeBatch = Callable[..., Batch]
 
 pytestmark = pytest.mark.skipif(
-    not zygote.can_clone(), reason="no copies can be made here"
+    not early.can_clone(), reason="no copies can be made here"
 )
 
 
@@ -36,7 +36,7 @@ def opened(backend: LocalBackend) -> Callable[[], Nursery]:
     """Open the backend; not before the test is called: pytest changes a variable then."""
 
     def opened() -> Nursery:
-        backend.gridmap_open()
+        backend.gridmap_open(None)
         assert backend._nursery is not None
         return backend._nursery
 
@@ -130,7 +130,7 @@ def test_a_slow_zygote_is_waited_for(
 ) -> None:
     """It is looked at and goes on, for what it imports takes long on a busy machine."""
     nursery = opened()
-    nursery._home.settimeout(1e-6)
+    nursery._zygote.home.settimeout(1e-6)
     assert start().program is None
 
 
@@ -140,8 +140,8 @@ def test_a_slow_zygote_is_waited_for(
         {"command": ("/bin/sh", "-c", "exit 3")},
         {"command": ("/usr/bin/env", *RUNNER, "ipc://x", "-")},
         {"environment": {"LD_BIND_NOW": "1"}},
-        {"environment": {"GRIDMAP_X": "x" * zygote.SPACE}},
-        {"command": (*RUNNER, "ipc://x", "/" * zygote.SPACE)},
+        {"environment": {"GRIDMAP_X": "x" * early.SPACE}},
+        {"command": (*RUNNER, "ipc://x", "/" * early.SPACE)},
         {"directory": "/"},
         {"resources": Resources(memory_limit="4G")},
     ],
@@ -216,6 +216,32 @@ def test_what_a_process_would_inherit_now_is_what_counts(
     assert start().program is None
 
 
+def test_a_zygote_that_was_begun_before_is_the_one(
+    backend: LocalBackend, start: Callable[..., Runner]
+) -> None:
+    """Nothing is started twice."""
+    begun = Zygote()
+    backend.gridmap_open(begun)
+    assert backend._nursery is not None
+    assert backend._nursery.pid == begun.pid is not None
+    assert start().program is None
+
+
+def test_a_zygote_of_what_this_process_was_is_replaced(
+    backend: LocalBackend,
+    start: Callable[..., Runner],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Runners are copies of one that has the variables of now, and the other is gone."""
+    begun = Zygote()
+    before = begun.pid
+    assert before is not None
+    monkeypatch.setenv("NEW_SINCE", "1")
+    backend.gridmap_open(begun)
+    assert processes.look(before) is None
+    assert start().program is None
+
+
 @pytest.mark.parametrize(
     ("after", "new"),
     [
@@ -275,6 +301,6 @@ def test_where_no_copies_can_be_made_there_is_no_zygote(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Every runner is a program then."""
-    monkeypatch.setattr(platform, "machine", lambda: "vax")
+    monkeypatch.setattr(early, "CLONE", {})
     assert opened().pid is None
     assert end(start()) == 3

@@ -28,7 +28,7 @@ def found() -> list[tuple[str, str, str, str]]:
     """Return name, value, and whose it is of each."""
     return sorted(
         (e.name, e.value, e.dist.name, e.dist.version)
-        for e in entries("gridmap")
+        for e in entries()["gridmap"]
         if e.dist is not None
     )
 
@@ -137,7 +137,9 @@ def test_what_is_named_is_loaded(place: Path) -> None:
         "mine-1.dist-info",
         "[gridmap]\nwhole = shelved\npart = shelved:A.b [x]\n",
     )
-    loaded = {e.name: e.load() for e in entries("gridmap") if e.value[:7] == "shelved"}
+    loaded = {
+        e.name: e.load() for e in entries()["gridmap"] if e.value[:7] == "shelved"
+    }
     assert loaded == {"whole": sys.modules.pop("shelved"), "part": 5}
 
 
@@ -153,7 +155,7 @@ def test_a_value_that_names_nothing_says_so(
     ]
     monkeypatch.setattr(sys, "meta_path", finders)
     install(place, "mine-1.dist-info", "[gridmap]\nbad = one two\n")
-    (bad,) = [e for e in entries("gridmap") if e.name == "bad"]
+    (bad,) = [e for e in entries()["gridmap"] if e.name == "bad"]
     with pytest.raises(ValueError, match=r"bad = one two: expected module:attribute"):
         bad.load()
 

@@ -38,10 +38,9 @@ def test_a_runner_without_a_deadline_has_none_later() -> None:
 
 def test_a_beat_that_is_late_is_not_made_up_for(presence: Presence) -> None:
     """The next one comes an interval after it, or after it was due, not at once."""
-    assert presence.due(10.0)
-    presence.beat(Glance(), None, (), 10.0)
-    assert not presence.due(13.9)
-    assert presence.due(14.0)
+    presence.beat(Glance(), None, (), 10.2)
+    assert not presence.due(14.1)
+    assert presence.due(14.2)
     presence.beat(Glance(), None, (), 31.0)
     presence.beat(Glance(), None, (), 31.0)
     assert not presence.due(34.9)
@@ -52,6 +51,12 @@ def test_a_beat_is_owed_to_each_welcome(presence: Presence) -> None:
     presence.beat(Glance(), None, (), 10.0)
     presence.heard(WELCOME, 11.0)
     assert presence.due(11.0)
+
+
+def test_the_first_jobs_come_before_the_first_beat(presence: Presence) -> None:
+    """To look at its worker a runner imports more than for all else that it does."""
+    assert not presence.due(10.1)
+    assert presence.due(10.3)
 
 
 def test_a_beat_carries_the_latest_echo(presence: Presence) -> None:

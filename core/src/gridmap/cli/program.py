@@ -51,9 +51,6 @@ COMMANDS: Final = (
 )
 """Each is the attribute ``command`` of the module of that name beside this one."""
 
-GROUP: Final = "gridmap.commands"
-"""The entry-point group in which plugins offer commands of their own."""
-
 FAILED: Final = 1
 INTERRUPTED: Final = 128 + 2
 UNREAD: Final = 128 + 13
@@ -104,9 +101,10 @@ class Program(click.Group):
 @functools.cache
 def _offered() -> dict[str, Entry]:
     """Return the commands of plugins by name; none takes the name of one of ours."""
-    from gridmap.plugins.entries import entries  # noqa: PLC0415 - most commands do without
+    from gridmap.plugins import entries  # noqa: PLC0415 - most commands do without
 
-    return {e.name: e for e in entries(GROUP) if e.name not in COMMANDS}
+    announced = entries.known()[entries.COMMANDS]
+    return {e.name: e for e in announced if e.name not in COMMANDS}
 
 
 def _load(entry: Entry) -> click.Command:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from gridmap import early
 from gridmap.arguments import check_count, check_mapping, check_text
 from gridmap.backend import Reach
 from gridmap.environment import encodable, not_inherited, portable
@@ -12,12 +13,7 @@ from gridmap.errors import GridMapError
 from gridmap.job import job_path, own_path, working_directory
 from gridmap.monitor import facts
 from gridmap.monitor.observers import installed_observers
-from gridmap.monitor.opening import (
-    Opened,
-    choose_backend,
-    open_run,
-    refuse_nested,
-)
+from gridmap.monitor.opening import Opened, choose_backend, open_run, refuse_nested
 from gridmap.monitor.outcomes import Outcomes, Sink
 from gridmap.monitor.plan import RunPlan, settings_for
 from gridmap.monitor.store import encode_apart
@@ -227,6 +223,8 @@ class JobMonitor:
             error: What the run ended with, for observers.
         """
         engine, self._engine = self._engine, None
+        if engine is None:
+            early.drop(self._backend.info.name)
         if engine is None or engine.forked:
             return
         self._watchers.close()

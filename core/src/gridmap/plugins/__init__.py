@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from gridmap.plugins.discovery import (
-        GROUP,
         BrokenPlugin,
         InstalledBackend,
         Plugins,
         installed,
     )
+    from gridmap.plugins.entries import GROUP
     from gridmap.plugins.node import describe, identify, load_backend
     from gridmap.plugins.relay import RunPlugins
 
 _HOMES: Final = {
-    "GROUP": "discovery",
+    "GROUP": "entries",
     "BrokenPlugin": "discovery",
     "InstalledBackend": "discovery",
     "Plugins": "discovery",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pluggy
@@ -12,7 +12,7 @@ import pluggy
 from gridmap.backend import INTERFACE, Availability, BackendInfo, Check
 from gridmap.errors import BackendUnavailableError, UnknownBackendError
 from gridmap.hookspecs import PROJECT, GlobalHooks, RunHooks
-from gridmap.plugins.entries import entries
+from gridmap.plugins.entries import GROUP, known
 from gridmap.plugins.node import describe, resolve
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
     from gridmap.events import AnyEvent, Event
     from gridmap.plugins.entries import Entry
-
-GROUP: Final = "gridmap"
-"""The entry-point group in which plugins announce themselves."""
 
 _log = logging.getLogger(__name__)
 
@@ -182,7 +179,7 @@ class Plugins:
 @functools.cache
 def installed() -> Plugins:
     """Return the installed plugins; looked up once a process."""
-    return Plugins(entries(GROUP))
+    return Plugins(known()[GROUP])
 
 
 def _own_backends(module: object) -> list[BackendInfo]:

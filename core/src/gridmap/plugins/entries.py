@@ -1,4 +1,4 @@
-"""Which entry points of a group are installed, read where an installer writes them.
+"""Which entry points are installed, read where an installer writes them.
 
 `importlib.metadata` tells the same, and takes longer to import, with the parser for
 e-mail that it brings along, than everything else that a small map imports for its
@@ -17,7 +17,16 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+GROUP: Final = "gridmap"
+"""The entry-point group in which plugins announce themselves."""
+
+COMMANDS: Final = "gridmap.commands"
+"""Likewise, in which they offer commands of their own."""
+
+EARLY: Final = "gridmap.early"
+"""Likewise, in which they begin something; see `gridmap.early`."""
 
 _FOLDERS: Final = (".dist-info", ".egg-info")
 _HEADERS: Final = ("METADATA", "PKG-INFO")
@@ -106,22 +115,31 @@ class _Written:
         return functools.reduce(getattr, parts, module)
 
 
-def entries(group: str) -> list[Entry]:
-    """Return the entry points of a group, those of each distribution once.
+@functools.cache
+def known() -> Mapping[str, Sequence[Entry]]:
+    """Return our own entry points by group; looked up once a process."""
+    return entries()
+
+
+def entries() -> dict[str, list[Entry]]:
+    """Return entry points of groups that are ours, those of each distribution once.
 
     Where the path has a distribution twice, the first counts, as it does for imports.
     """
+    groups = (GROUP, COMMANDS, EARLY)
     if not _only_folders():
         from importlib.metadata import entry_points  # noqa: PLC0415 - see above
 
-        return [*entry_points(group=group)]
-    found: list[Entry] = []
-    known: set[str] = set()
-    for folder, name in _distributions():
-        if name not in known:
-            known.add(name)
-            announced = _group(_lines(f"{folder}/entry_points.txt"), group)
-            found += (_Written(n, value, _Installed(folder)) for n, value in announced)
+        return {group: [*entry_points(group=group)] for group in groups}
+    found: dict[str, list[Entry]] = {group: [] for group in groups}
+    seen: set[str] = set()
+    for folder, distribution in _distributions():
+        if distribution not in seen:
+            seen.add(distribution)
+            lines = _lines(f"{folder}/entry_points.txt")
+            for group, name, value in _announced(lines):
+                if group in found:
+                    found[group].append(_Written(name, value, _Installed(folder)))
     return found
 
 
@@ -161,15 +179,15 @@ def _distributions() -> Iterator[tuple[str, str]]:
                 yield f"{place or '.'}/{name}", same
 
 
-def _group(lines: Iterable[str], group: str) -> Iterator[tuple[str, str]]:
-    """Yield name and value of each entry point that the lines have in a group."""
-    inside = False
+def _announced(lines: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield group, name and value of each entry point that the lines have."""
+    group = ""
     for text in map(str.strip, lines):
         if text.startswith("[") and text.endswith("]"):
-            inside = text[1:-1] == group
-        elif inside and text and not text.startswith("#"):
+            group = text[1:-1]
+        elif text and not text.startswith("#"):
             name, _, value = text.partition("=")
-            yield name.strip(), value.strip()
+            yield group, name.strip(), value.strip()
 
 
 def _lines(path: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import pluggy
 
+from gridmap import early
 from gridmap.backend import (
     Autopsy,
     Batch,
@@ -269,7 +270,9 @@ class RunPlugins:
     def open(self) -> None:
         """Tell the backend that a run begins; what it raises is only logged."""
         try:
-            self._manager.hook.gridmap_open(context=self.context)
+            self._manager.hook.gridmap_open(
+                context=self.context, begun=early.take(self.name)
+            )
         except (Exception, SystemExit):  # noqa: BLE001 - the verbs do without; logged
             _log.exception("backend %s failed to open", self.name)
 

@@ -16,20 +16,27 @@ from gridmap.runner.outbox import LONG_S
 if TYPE_CHECKING:
     from gridmap.runner.actions import Vitals
     from gridmap.runner.offspring import Ended, WorkerProcess
+    from gridmap.runner.vitals import Meter
 
 
 class Gauge:
     """Looks at one worker after the other. Used in the runner's thread."""
 
     def __init__(self, worker: WorkerProcess) -> None:
-        """Load what measures, which takes a while: the greeting comes first."""
-        from gridmap.runner.vitals import Meter  # noqa: PLC0415 - see above
-
         self._worker = worker
-        self._meter = Meter(worker.pid)
+        self._used: Meter | None = None
         self._examiner = Examiner()
         self._measuring: int | None = None
         self._oom_kills = cgroup.oom_kills()
+
+    @property
+    def _meter(self) -> Meter:
+        """What measures. It takes a while to load: the first jobs come before it."""
+        if self._used is None:
+            from gridmap.runner.vitals import Meter  # noqa: PLC0415 - see above
+
+            self._used = Meter(self._worker.pid)
+        return self._used
 
     def leave(self) -> None:
         """The worker has ended, and its files will be closed."""
@@ -38,15 +45,17 @@ class Gauge:
     def follow(self, worker: WorkerProcess) -> None:
         """Look at another worker from now on."""
         self._worker, self._measuring = worker, None
-        self._meter.reset_peak()
-        self._meter.follow(worker.pid)
+        if self._used is not None:
+            self._used.reset_peak()
+            self._used.follow(worker.pid)
 
     def mind_the_peak(self) -> None:
         """Begin a new peak of memory with each job that takes a moment."""
         job = self._worker.outbox.doing()[0]
         if job is not None and job != self._measuring:
             self._measuring = job
-            self._meter.reset_peak()
+            if self._used is not None:
+                self._used.reset_peak()
             self._worker.forget_peak()
 
     def peak(self, job: int, seconds: float) -> int:
@@ -98,7 +107,7 @@ class Gauge:
             seconds=seconds,
             status=ended.status,
             signal=ended.signal,
-            peak=max(ended.peak, self._meter.peak),
+            peak=max(ended.peak, self._used.peak if self._used is not None else 0),
             out_of_memory=killed and ended.signal == signal.SIGKILL,
             tail=tail,
         )

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 _SILENT_BEATS: Final = 2.5
 """Heartbeats without an answer after which a runner says hello once more."""
 
+_SETTLING_S: Final = 0.2
+"""Seconds before its first heartbeat, in which a runner begins its first jobs."""
+
 
 class Presence:
     """What a runner shows of itself, and when it last heard the monitor.
@@ -41,7 +44,8 @@ class Presence:
             self._echo = max(self._echo, message.number)
         elif isinstance(message, m.Welcome):
             self.interval, self.orphan = message.interval, message.orphan
-            self._beat_at = now
+            settling = 0.0 if self._beats else min(self.interval, _SETTLING_S)
+            self._beat_at = now + settling
 
     def silence(self, now: float) -> float:
         """Return how long the monitor has not been heard, seconds."""

@@ -55,11 +55,12 @@ class RunnerService:
         self._worker = worker
         self._link = Link(worker.sock)
         self._collector = Collector(worker.outbox)
+        self._gauge = Gauge(worker)
         self._output = Output()
         self._supplies = Supplies()
         self._status = 0
         self._dead = False
-        self._sampled = 0.0
+        self._sampled = time.monotonic()
         self._asked_for = 0.0
         self._orphan = False
         self._wakeups = Wakeups()
@@ -88,7 +89,6 @@ class RunnerService:
         strays.adopt()
         try:
             self._greet()
-            self._gauge = Gauge(self._worker)
             while self._machine.phase is not Phase.GONE:
                 self._turn()
         finally:

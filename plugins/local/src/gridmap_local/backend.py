@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
     from gridmap.backend import Autopsy, Batch, Observation, RunContext, Submission
     from gridmap.resources import Resources
+    from gridmap_local.early import Zygote
     from gridmap_local.nursery import Nursery
     from gridmap_local.runner import Runner
     from gridmap_local.walltime import Walltime
@@ -82,11 +83,11 @@ class LocalBackend:
         self._warned = False
 
     @hookimpl
-    def gridmap_open(self) -> None:
-        """Start what runners will be copies of, while the run is made ready."""
+    def gridmap_open(self, begun: Zygote | None) -> None:
+        """Start what runners will be copies of, unless it was as soon as we were named."""
         from gridmap_local.nursery import Nursery  # noqa: PLC0415 - see above
 
-        self._nursery = Nursery()
+        self._nursery = Nursery(begun)
 
     @hookimpl
     def gridmap_capabilities(self) -> Capabilities:

@@ -6,21 +6,16 @@ and then the runner is started as one; so is every other, once the zygote is gon
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import os
 import socket
-import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gridmap_local import processes, zygote
+from gridmap_local.early import SPACE, Zygote, own_variables
 from gridmap_local.processes import State
-from gridmap_local.runner import OURS
-from gridmap_local.start import no_signals_blocked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,57 +29,32 @@ that has served before may be importing too, on a machine that is busy."""
 _LOOK_S: Final = 0.25
 """How often one that does not answer is looked at: who is stopped never will."""
 
-_END_S: Final = 5.0
-
-_INHERITED: Final = (
-    *("Umask", "Uid", "Gid", "Groups", "SigIgn", "CapBnd", "NoNewPrivs", "Seccomp"),
-    *("Cpus_allowed", "Mems_allowed"),
-)
-"""Of what ``/proc/PID/status`` says, what a child has from the one that starts it."""
-
 _log = logging.getLogger(__name__)
 
 
 class Nursery:
-    """Has a zygote, if there can be one; used from one thread at a time.
+    """Has a zygote, if there can be one; used from one thread at a time."""
 
-    Attributes:
-        pid: The zygote's number, None if there is none.
-    """
+    def __init__(self, begun: Zygote | None = None) -> None:
+        """Begin, and do not wait until the zygote is ready.
 
-    def __init__(self) -> None:
-        """Start a zygote, and do not wait until it is ready."""
-        self.pid: int | None = None
-        self._variables = {
-            k: v for k, v in os.environ.items() if not k.startswith(OURS)
-        }
-        self._inherited = inherited()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._home, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._home.settimeout(_LOOK_S)
-        with theirs:
-            if not zygote.can_clone():
-                return
-            descriptor = theirs.fileno()
-            space = " " * zygote.SPACE
-            try:
-                with no_signals_blocked():
-                    self._process = subprocess.Popen(
-                        [
-                            *(sys.executable, "-m", "gridmap_local.zygote"),
-                            *(str(descriptor), str(os.getpid()), space),
-                        ],
-                        stdin=subprocess.DEVNULL,
-                        stdout=subprocess.DEVNULL,
-                        stderr=subprocess.DEVNULL,
-                        env=self._variables | {zygote.FREE: space},
-                        pass_fds=(descriptor,),
-                        start_new_session=True,
-                    )
-            except OSError as error:
-                _log.info("runners are started one by one: %s", error)
-            else:
-                self.pid = self._process.pid
+        Args:
+            begun: One that was started before, if it was: it is this one's from now on.
+        """
+        if begun is not None and not (
+            begun.is_current() and begun.variables == own_variables()
+        ):
+            begun.close()  # this process is not what it was
+            begun = None
+        self._zygote = begun or Zygote()
+        self._zygote.home.settimeout(_LOOK_S)
+        if self._zygote.failure is not None:
+            _log.info("runners are started one by one: %s", self._zygote.failure)
+
+    @property
+    def pid(self) -> int | None:
+        """The zygote's number, None if there is none."""
+        return self._zygote.pid
 
     def bear(
         self, batch: Batch, environment: Mapping[str, str], log: int
@@ -100,10 +70,10 @@ class Nursery:
             The number of the process, a child of this one and the leader of a session;
             None if it has to be started as a program.
         """
-        own = changes(self._variables, environment)
-        if self._process is None or own is None or not fits(batch):
+        own = changes(self._zygote.variables, environment)
+        if self.pid is None or own is None or not fits(batch):
             return None
-        if inherited() != self._inherited:
+        if not self._zygote.is_current():
             return None
         request = {
             "command": batch.command,
@@ -112,10 +82,10 @@ class Nursery:
         }
         message = json.dumps(request).encode()
         shown = zygote.shown(batch.command, own)
-        if len(message) > zygote.MOST or max(map(len, shown)) >= zygote.SPACE:
+        if len(message) > zygote.MOST or max(map(len, shown)) >= SPACE:
             return None
         try:
-            socket.send_fds(self._home, [message], [log])
+            socket.send_fds(self._zygote.home, [message], [log])
             answer = self._answer()
         except OSError as error:
             _log.info("runners are started one by one from now on: %s", error)
@@ -134,7 +104,7 @@ class Nursery:
         until = time.monotonic() + PATIENCE_S
         while True:
             try:
-                return self._home.recv(zygote.MOST)
+                return self._zygote.home.recv(zygote.MOST)
             except TimeoutError:
                 row = processes.look(self.pid or 0)
                 going = row is not None and row.state is State.ALIVE
@@ -143,13 +113,7 @@ class Nursery:
 
     def close(self) -> None:
         """End the zygote, whatever it is at, and see it gone; idempotent."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()  # or it might still serve what was not waited for
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_END_S)
-            self.pid = None
-        self._home.close()
+        self._zygote.close()
 
 
 def fits(batch: Batch) -> bool:
@@ -175,19 +139,3 @@ def changes(
     own = {name: value for name, value in after.items() if before.get(name) != value}
     known = all(name.startswith("GRIDMAP_") for name in own)
     return own if known and before.keys() <= after.keys() else None
-
-
-def inherited() -> tuple[str, ...]:
-    """Return what a child of this thread would have from it, variables set aside.
-
-    Limits, priority, file mode mask and their like: `os.umask` and others of its kind
-    change them at any time.
-    """
-    place = Path("/proc/thread-self")
-    try:
-        status = (place / "status").read_text().splitlines()
-        files = [(place / name).read_text() for name in ("limits", "cgroup")]
-    except OSError:  # no /proc, and then no zygote either
-        return ()
-    kept = [line for line in status if line.partition(":")[0] in _INHERITED]
-    return (*kept, *files, str(os.getpriority(os.PRIO_PROCESS, 0)))

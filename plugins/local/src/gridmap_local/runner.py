@@ -12,12 +12,10 @@ import msgspec
 
 from gridmap.backend import Autopsy, Ending, Handle, Limit
 from gridmap_local import processes
+from gridmap_local.early import HANDLE_VARIABLE
 
 if TYPE_CHECKING:
     import subprocess
-
-OURS: Final = "GRIDMAP_LOCAL_"
-HANDLE_VARIABLE: Final = "GRIDMAP_LOCAL_HANDLE"
 
 _OWN_FAULT: Final = frozenset({
     signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV,

@@ -8,17 +8,17 @@ import logging
 import os
 import resource
 import shlex
-import signal
 import subprocess
 import sys
 from typing import IO, TYPE_CHECKING, Final
 
 from gridmap.backend import Handle, Rejected
 from gridmap_local import processes
-from gridmap_local.runner import HANDLE_VARIABLE, OURS, Runner
+from gridmap_local.early import HANDLE_VARIABLE, OURS, no_signals_blocked
+from gridmap_local.runner import Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from gridmap.backend import Batch, RunContext
     from gridmap_local.nursery import Nursery
@@ -147,20 +147,6 @@ def script(batch: Batch, context: RunContext) -> str:
         log = shlex.quote(str(context.logs / f"runner-{number}.log"))
         lines.append(f"{command} </dev/null >>{log} 2>&1 &")
     return "\n".join(lines) + "\n"
-
-
-@contextlib.contextmanager
-def no_signals_blocked() -> Iterator[None]:
-    """Let nothing be blocked in this thread for a moment.
-
-    A child inherits what is blocked in the thread that starts it; many programs that
-    leave signals to their main thread block them in all others.
-    """
-    before = signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _private(path: str, flags: int) -> int:

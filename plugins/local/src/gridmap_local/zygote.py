@@ -20,7 +20,6 @@ import gc
 import importlib
 import json
 import os
-import platform
 import select
 import signal
 import socket
@@ -29,15 +28,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from gridmap.kernel import pidfd_open
+from gridmap_local.early import CLONE, HANDLE_VARIABLE, SPACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-SPACE: Final = 8192
-"""Bytes kept free in the process table, for a command and for variables."""
-
-FREE: Final = "GRIDMAP_LOCAL_HANDLE"
-"""The variable that takes up the space."""
 
 MOST: Final = 60_000
 """Bytes of a request."""
@@ -53,19 +47,9 @@ _THEN: Final = ("cloudpickle", "gridmap.runner.vitals")
 _LOOK_MS: Final = 1000.0
 """Between two looks whether the user's process is there, where nothing tells."""
 
-_CLONE: Final = {"x86_64": 56, "aarch64": 220}
 _CLONE_PARENT: Final = 0x8000
 _ARGUMENTS, _VARIABLES = 45, 47
 """Where ``/proc/PID/stat`` says that these begin, counted from the state; proc(5)."""
-
-
-def can_clone() -> bool:
-    """Return whether copies can be made on this system."""
-    return (
-        sys.platform == "linux"
-        and platform.machine() in _CLONE
-        and sys.implementation.name == "cpython"
-    )
 
 
 def main(descriptor: int, parent: int) -> NoReturn:
@@ -75,7 +59,7 @@ def main(descriptor: int, parent: int) -> NoReturn:
         descriptor: The socket to it.
         parent: Its number.
     """
-    _show([sys.executable, "-m", "gridmap_local.zygote"], {FREE: ""})
+    _show([sys.executable, "-m", "gridmap_local.zygote"], {HANDLE_VARIABLE: ""})
     _import(_FIRST)
     home = socket.socket(fileno=descriptor)
     poll = select.poll()
@@ -133,7 +117,7 @@ def _clone() -> int:
     flags = ctypes.c_long(_CLONE_PARENT | signal.SIGCHLD)
     rest = [ctypes.c_long(0)] * 4
     python.PyOS_BeforeFork()
-    pid = int(system.syscall(_CLONE[platform.machine()], flags, *rest))
+    pid = int(system.syscall(CLONE[os.uname().machine], flags, *rest))
     if pid == 0:
         python.PyOS_AfterFork_Child()
     else:
@@ -185,7 +169,7 @@ def _show(command: list[str], environment: dict[str, str]) -> None:
         memory.write(b"-")
         begin, end = (int(field) for field in fields[_VARIABLES : _VARIABLES + 2])
         memory.seek(begin)
-        name = b"\0%b=" % FREE.encode()
+        name = b"\0%b=" % HANDLE_VARIABLE.encode()
         at = (b"\0" + memory.read(end - begin)).index(name)
         _write(memory, begin + at, shown([], environment)[1], SPACE + len(name) - 1)
 
