@@ -94,3 +94,21 @@ def test_without_a_deadline_nothing_is_late() -> None:
     die(desk, peer, b.Autopsy(limit=b.Limit.TIME))
     (failed,) = desk.take(JobFailed)
     assert (failed.verdict.cause, failed.verdict.late) == (Cause.TIME_LIMIT, False)
+
+
+def test_what_an_earlier_job_held_is_no_testimony_on_this_one() -> None:
+    """A heartbeat speaks of the job that ran then."""
+    desk = Desk(b.Capabilities(), resubmits=0, max_workers=1)
+    desk.add(2)
+    (peer,) = desk.start()
+    (first,) = desk.work()
+    held = 2**30
+    desk.hear(peer, m.Beat(number=1, holds=(1,), job=0, rss=held, peak=held))
+    desk.report(peer, first)
+    (second,) = desk.work()
+    lost = m.WorkerLost(
+        number=2, grant=second.grant, job=1, status=None, signal=9, peak=2**20
+    )
+    desk.hear(peer, lost)
+    (failed,) = desk.take(JobFailed)
+    assert failed.verdict.peak_memory == 2**20

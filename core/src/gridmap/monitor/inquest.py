@@ -309,7 +309,7 @@ class Inquest:
             ran_s: Seconds the job had run; None if nobody knows.
         """
         books = self._books
-        said = testimony.with_beat(runner, statements, books.now)
+        said = testimony.on_job(runner, job, statements, books.now)
         verdict = testimony.completed(
             books.verdict(job, grant.span.attempt, said, runner, ran_s=ran_s),
             runner,

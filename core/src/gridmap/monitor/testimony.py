@@ -71,13 +71,26 @@ def of_deadline(runner: Runner, said: Sequence[Statement]) -> list[Statement]:
     return [diagnosis.from_deadline(after - deadline, runner.broke_at - deadline)]
 
 
-def with_beat(runner: Runner, said: Iterable[Statement], now: float) -> list[Statement]:
-    """Return the statements, and what the last heartbeat said if it is not there."""
+def on_job(
+    runner: Runner, job: int, said: Iterable[Statement], now: float
+) -> list[Statement]:
+    """Return what was said of a runner as said of a job that it ran.
+
+    With what the last heartbeat said, if it is not there. What was held then is no
+    testimony on another job than the one that ran then.
+    """
     statements = list(said)
     heard = any(s.witness is Witness.HEARTBEAT for s in statements)
     if not heard and runner.beat_at is not None:
         statements.append(of_beat(runner, now))
-    return statements
+    if runner.job == job:
+        return statements
+    return [
+        msgspec.structs.replace(s, peak_memory=None)
+        if s.witness is Witness.HEARTBEAT
+        else s
+        for s in statements
+    ]
 
 
 def completed(verdict: Verdict, runner: Runner, grant: Grant, job: int) -> Verdict:
