@@ -9,6 +9,7 @@ from tests.conformance.mutants import (
     AttachesToEverybody,
     AttachesToNobody,
     AttachesToTheDead,
+    BelievesWhateverIsPrinted,
     BlamesSomebody,
     BuriesTheLiving,
     ChangesItsMind,
@@ -20,6 +21,7 @@ from tests.conformance.mutants import (
     ExpandsPercentSigns,
     FailsOnStrangers,
     FailsToKillTheDead,
+    FindsNobodyInTrouble,
     ForgetsTheMarker,
     ForgetsWhatItWasAsked,
     GluesTheCommand,
@@ -61,6 +63,7 @@ from tests.conformance.mutants import (
     StumblesOverFunctions,
     TakesAbsenceForTheEnd,
     TakesAnothersName,
+    TakesSilenceForTheEnd,
     TellsOfEverybody,
     UsesItsOwnWords,
 )
@@ -88,6 +91,9 @@ BUGS: Mapping[type[LocalBackend], Bug] = {
     TakesAbsenceForTheEnd: Bug(
         Rule.UNKNOWN_IS_ABSENT, "test_unknown_handles_are_absent"
     ),
+    TakesSilenceForTheEnd: Bug(Rule.TROUBLE_IS_NO_NEWS, "test_trouble_is_no_news"),
+    BelievesWhateverIsPrinted: Bug(Rule.TROUBLE_IS_NO_NEWS, "test_trouble_is_no_news"),
+    FindsNobodyInTrouble: Bug(Rule.TROUBLE_IS_NO_NEWS, "test_trouble_is_no_news"),
     LosesSightOfTheLiving: Bug(
         Rule.RUNNING_STAYS_RUNNING, "test_running_stays_running"
     ),

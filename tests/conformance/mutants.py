@@ -22,6 +22,7 @@ from gridmap.backend import (
     Handle,
     Identity,
     Killed,
+    NotAsked,
     Observation,
     Observed,
     Rejected,
@@ -50,6 +51,43 @@ class TakesAbsenceForTheEnd(LocalBackend):
         answer = super().gridmap_observe(handles, context)
         assert isinstance(answer, Observed)
         return Observed(seen={**answer.seen, **dict.fromkeys(answer.absent, ENDED)})
+
+
+class TakesSilenceForTheEnd(LocalBackend):
+    """A query that failed has found nobody."""
+
+    @hookimpl
+    def gridmap_observe(
+        self, handles: frozenset[Handle], context: RunContext
+    ) -> Observation:
+        if context.desk.run(("true",)).ok:
+            return super().gridmap_observe(handles, context)
+        return Observed(seen={}, absent=handles)
+
+
+class BelievesWhateverIsPrinted(LocalBackend):
+    """Lines that name nobody are the list of an empty queue."""
+
+    @hookimpl
+    def gridmap_observe(
+        self, handles: frozenset[Handle], context: RunContext
+    ) -> Observation:
+        answer = context.desk.run(("true",))
+        if answer.ok and not answer.output:
+            return super().gridmap_observe(handles, context)
+        if not answer.ok:
+            return NotAsked(text=answer.words)
+        return Observed(seen={}, absent=handles)
+
+
+class FindsNobodyInTrouble(LocalBackend):
+    """After a restart, runners that the scheduler did not show are given up."""
+
+    @hookimpl
+    def gridmap_attach(self, context: RunContext) -> Mapping[Handle, Seen]:
+        if context.desk.run(("true",)).ok:
+            return super().gridmap_attach(context)
+        return {}
 
 
 class LosesSightOfTheLiving(LocalBackend):

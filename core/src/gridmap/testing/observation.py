@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import pytest
 
-from gridmap.backend import Handle, Rejected, SeenState
+from gridmap.backend import Handle, Observed, Rejected, SeenState
+from gridmap.programs import Answer, NoAnswer
 from gridmap.testing import programs
 from gridmap.testing.rules import Rule, require
 from gridmap.testing.site import Site
@@ -24,6 +25,14 @@ STRANGERS: Final = frozenset({Handle("99999999"), Handle("99999999", "1")})
 
 NEW_WORDS: Final = ("zwirbelgockel", "100% of {these} (are): odd, [1-3] \\d", "ä\nb")
 """What no scheduler has said yet; to patterns and formats some of it means something."""
+
+TROUBLES: Final = (
+    NoAnswer(text="the program is not there", started=False),
+    NoAnswer(text="no answer in time", started=True),
+    Answer(status=1, errors="unable to contact the scheduler"),
+    Answer(status=0, output="<html>502 Bad Gateway</html>\n"),
+)
+"""What becomes of a scheduler's programs when it is in trouble, or a wrapper's is."""
 
 
 class ObservationCases(Site):
@@ -88,6 +97,29 @@ class ObservationCases(Site):
             wrong = {h: states[h] for h in ended if states[h] not in ENDED_OR_ABSENT}
             require(not wrong, Rule.END_IS_FINAL, f"shown as {wrong}")
             pause(self.poll_gap_s)
+
+    def test_trouble_is_no_news(self, trial: Trial) -> None:
+        """A scheduler that cannot be asked has ended nobody."""
+        handles = trial.launch(programs.ticking(trial.place), self.array)
+        for reply in TROUBLES:
+            with trial.line.broken(reply):
+                answer = trial.observe_once(handles)
+                found = trial.found()
+            said = f"where its programs say {reply.words!r}"
+            seen = answer.seen if isinstance(answer, Observed) else {}
+            over = isinstance(answer, Observed) and any(
+                h not in seen or seen[h].state is SeenState.ENDED for h in handles
+            )
+            require(
+                not over,
+                Rule.TROUBLE_IS_NO_NEWS,
+                f"{said}, observe says of runners that run: {answer!r}",
+            )
+            require(
+                found is None or found.keys() >= set(handles),
+                Rule.TROUBLE_IS_NO_NEWS,
+                f"{said}, attach finds {found!r}, and {self.array} runners live",
+            )
 
     def test_asking_about_nobody(self, trial: Trial) -> None:
         """An empty question has an empty answer, whoever runs meanwhile."""

@@ -131,6 +131,11 @@ class Rule(enum.Enum):
         "seen or absent, never both."
     )
 
+    TROUBLE_IS_NO_NEWS = (
+        "Where the scheduler does not answer, fails, or says what makes no sense, "
+        "nothing is raised and nobody who lives is called absent or ended: that is "
+        "`NotAsked`."
+    )
     EXPLANATIONS_ADD = (
         "What the scheduler says of a runner is explained in an `Explanation` that "
         "keeps the scheduler's own words in its reason, or it is not explained; "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from gridmap import programs
 from gridmap.backend import (
     Batch,
     Handle,
@@ -19,7 +20,8 @@ from gridmap.backend import (
     RunContext,
     SeenState,
 )
-from gridmap.errors import PluginError
+from gridmap.desk import Desk
+from gridmap.errors import BackendUnavailableError, PluginError
 from gridmap.plugins import RunPlugins
 from gridmap.testing.rules import BrokenRuleError, Rule, broken, require, under
 from gridmap.testing.waiting import eventually
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from gridmap.backend import (
         Autopsy,
         Capabilities,
+        Observation,
         Rendered,
         Resubmitted,
         Seen,
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     )
     from gridmap.explanation import Explanation
     from gridmap.plugins import InstalledBackend
+    from gridmap.programs import Reply
     from gridmap.resources import Resources
     from gridmap.verdict import Cause
 
@@ -59,6 +63,38 @@ class Bounds:
     end_s: float
     kill_s: float
     account_s: float
+
+
+class Line:
+    """What lies between a backend and its scheduler's programs.
+
+    Attributes:
+        trouble: What every program answers; None: what it says.
+    """
+
+    def __init__(self) -> None:
+        self.trouble: Reply | None = None
+
+    def run(
+        self,
+        argv: Sequence[str],
+        environ: Mapping[str, str],
+        text: str,
+        timeout_s: float,
+    ) -> Reply:
+        """Run a program, as `gridmap.programs.run` does; do not, in trouble."""
+        if self.trouble is not None:
+            return self.trouble
+        return programs.run(argv, environ, text, timeout_s)
+
+    @contextlib.contextmanager
+    def broken(self, reply: Reply) -> Iterator[None]:
+        """Have every program answer this for a while."""
+        self.trouble = reply
+        try:
+            yield
+        finally:
+            self.trouble = None
 
 
 class Trial:
@@ -91,11 +127,13 @@ class Trial:
         directory, logs = place / "run", place / "logs"
         for path in (place, self.work, directory, logs):
             path.mkdir(mode=0o700, exist_ok=True)
+        self.line = Line()
         self.context = RunContext(
             token=token or secrets.token_hex(16),
             name="conformance",
             directory=directory,
             logs=logs,
+            desk=Desk(backend=installed.info.name, run=self.line.run),
         )
         self.handles: set[Handle] = set()
         self.seen_over: set[Handle] = set()
@@ -193,13 +231,19 @@ class Trial:
 
     # Asking
 
+    def observe_once(self, handles: Iterable[Handle]) -> Observation:
+        """Ask what is seen of some runners, whatever comes of it."""
+        asked = frozenset(handles)
+        answer: Observation = self._verb(lambda: self.plugins.observe(asked))
+        return answer
+
     def observe(self, handles: Iterable[Handle]) -> Observed:
         """Ask what is seen of some runners; a query that fails is repeated."""
         asked = frozenset(handles)
         answers: list[Observed] = []
 
         def answered() -> bool:
-            answer = self._verb(lambda: self.plugins.observe(asked))
+            answer = self.observe_once(asked)
             if isinstance(answer, NotAsked):
                 return False
             answers.append(answer)
@@ -313,6 +357,15 @@ class Trial:
         """Find the run's living runners."""
         answer: Mapping[Handle, Seen] = self._verb(self.plugins.attach)
         return answer
+
+    def found(self) -> Mapping[Handle, Seen] | None:
+        """Return what attaching finds; None if the scheduler could not be asked."""
+        if not hasattr(self.object, "gridmap_attach"):
+            return None
+        try:
+            return self.attach()
+        except BackendUnavailableError:
+            return None
 
     def close(self) -> None:
         """Close the backend; what core would only log is a broken rule here."""

@@ -66,6 +66,8 @@ def parse_shown(output: str) -> dict[Handle, Seen] | None:
             return None
         name, state, how = fields
         job, _, task = name.partition(".")
+        if not (job.isdigit() and task.isdigit()):  # three words, and no task
+            return None
         seen[Handle(job, task)] = Seen(
             state=STATES.get(state, SeenState.UNKNOWN), raw=how if how != "-" else state
         )
