@@ -38,6 +38,42 @@ CASES = {
         "no host has so much gpu",
         "asked for 7; ask for at most 1",
     ),
+    "nowhere left": (
+        (
+            "error: no suitable queues: (-l h_vmem=2,hostname=!n1&!n2) cannot run in "
+            "all.q@n1 because it offers only qf:hostname=n1; (-l h_vmem=2,"
+            "hostname=!n1&!n2) cannot run in all.q@n2 because it offers only "
+            "qf:hostname=n2"
+        ),
+        Resources(),
+        "no host is left that it may use: where a runner failed it is not sent again",
+        "find out why runners fail there",
+    ),
+    "elsewhere": (
+        (
+            "(-l hostname=n3) cannot run in all.q@n1 because it offers only "
+            "qf:hostname=n1"
+        ),
+        Resources(nodes=("n3",)),
+        "no host that it may use has a queue for it",
+        "name others with nodes=, or none; `qstat -f` shows which queue is where",
+    ),
+    "a host without memory": (
+        (
+            "(-l hostname=n2,h_vmem=900G) cannot run in all.q@n1 because it offers "
+            "only qf:hostname=n1; (-l hostname=n2,h_vmem=900G) cannot run at n2 "
+            "because it offers only hc:h_vmem=64.000G"
+        ),
+        Resources(nodes=("n2",)),
+        "no host has so much h_vmem",
+        "asked for 900G; ask for at most 64G",
+    ),
+    "another kind": (
+        "(-l arch=sparc) cannot run at n1 because it offers only hl:arch=lx-amd64",
+        Resources(),
+        "no host has the arch asked for",
+        "ask for another: there is lx-amd64",
+    ),
     "unknown resource": (
         'Unable to run job: unknown resource "nosuch"',
         Resources(),

@@ -69,9 +69,24 @@ _RULES: Final = (
         "name others with nodes=; `qconf -sel` lists them",
     ),
     _rule(
-        r"offers only (?:[a-z]{2}:)?(?P<name>[^=\s]+)=(?P<most>[^\s;]+)",
+        r"offers only (?!(?:[a-z]{2}:)?hostname=)(?:[a-z]{2}:)?(?P<name>[^=\s]+)=(?P<most>\d[^\s;]*)",
         "no host has so much {name}",
         "{asked}ask for at most {most}",
+    ),
+    _rule(
+        r"offers only (?!(?:[a-z]{2}:)?hostname=)(?:[a-z]{2}:)?(?P<name>[^=\s]+)=(?P<most>[^\s;]+)",
+        "no host has the {name} asked for",
+        "ask for another: there is {most}",
+    ),
+    _rule(
+        r"-l [^)]*hostname=!.* offers only (?:[a-z]{2}:)?hostname=",
+        "no host is left that it may use: where a runner failed it is not sent again",
+        "find out why runners fail there",
+    ),
+    _rule(
+        r"offers only (?:[a-z]{2}:)?hostname=",
+        "no host that it may use has a queue for it",
+        "name others with nodes=, or none; `qstat -f` shows which queue is where",
     ),
     _rule(
         r"does not offer|has no permission|not a member|access",
