@@ -251,6 +251,26 @@ def test_a_place_for_settings_that_cannot_be_entered_is_named(
         site.load()
 
 
+def test_a_variable_that_is_misspelt_is_warned_of_once(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may be somebody else's, so it is no error, as a name in a file is."""
+    site.load(GRIDMAP_NUM_RESUBMIT="7", GRIDMAP_FAVOURITE="blue")
+    settings, _ = site.load(GRIDMAP_NUM_RESUBMIT="7", GRIDMAP_FAVOURITE="blue")
+    assert settings.num_resubmits == 3
+    (warning,) = caplog.messages
+    assert "GRIDMAP_NUM_RESUBMIT is no setting" in warning
+    assert warning.endswith("did you mean GRIDMAP_NUM_RESUBMITS?")
+
+
+def test_a_variable_of_a_plugins_in_a_job_is_not_warned_of(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run within a job finds there what its runner was told."""
+    site.load(GRIDMAP_RUN="0123", GRIDMAP_CONNECTION="/run/connection.json")
+    assert not caplog.messages
+
+
 def test_a_backends_own_options_are_joined_and_passed_on(site: Site) -> None:
     """Core hands a backend's table on unread; the nearer file wins key by key."""
     site.site.write_text("[backends.sge]\ncell = 'a'\nlimit = 5\n[backends.x]\ny = [1]")

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from gridmap import homes
+from gridmap import connection, homes
 from gridmap.errors import InvalidSettingError
 from gridmap.settings.files import SettingsFile, read_files
 from gridmap.settings.values import BOUNDED, KINDS, Settings, variables
@@ -19,6 +19,8 @@ from gridmap.settings.values import BOUNDED, KINDS, Settings, variables
 _log = logging.getLogger(__name__)
 
 _BACKENDS: Final = "backends"
+_LIKENESS: Final = 0.85
+_told: Final[set[str]] = set()
 
 
 class Level(enum.Enum):
@@ -87,6 +89,7 @@ def load_settings(
         (1, 'argument num_resubmits')
     """
     environ = os.environ if environ is None else environ
+    _warn_of_misspelt(environ)
     files = list(read_files(environ, _place(directory)))
     values: dict[str, object] = {}
     origins: dict[str, Origin] = {}
@@ -137,6 +140,25 @@ def _from_environment(environ: Mapping[str, str]) -> _Found:
             if value := environ.get(variable, "").strip():
                 place = f"environment variable {variable}"
                 yield name, value, Origin(Level.ENVIRONMENT, place)
+
+
+def _warn_of_misspelt(environ: Mapping[str, str]) -> None:
+    """Warn of variables that look like a setting's; in files those are refused.
+
+    Here they may be somebody else's. Not within a job, where plugins' variables are.
+    """
+    known = {variable for name in KINDS for variable in variables(name)}
+    strange = [n for n in environ if n.startswith("GRIDMAP_") and n not in known]
+    if not strange or connection.VARIABLE in environ:
+        return
+    from difflib import get_close_matches  # noqa: PLC0415 - for a warning alone
+
+    for name in strange:
+        close = get_close_matches(name, known, n=1, cutoff=_LIKENESS)
+        if close and name not in _told:
+            _told.add(name)
+            text = "the environment variable %s is no setting: did you mean %s?"
+            _log.warning(text, name, close[0])
 
 
 def _from_file(file: SettingsFile) -> _Found:
