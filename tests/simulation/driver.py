@@ -20,16 +20,34 @@ class SimJournal:
 
     Attributes:
         written: Entries, as bytes.
+        full: Whether nothing can be written at present.
+        lost: How often entries were lost, since their process died before it could.
         parked: What runners left there that ended while nobody listened, by nonce.
     """
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
+        self._waiting: list[bytes] = []
+        self.full = False
+        self.lost = 0
         self.parked: dict[str, list[tuple[m.FromRunner, Sequence[object]]]] = {}
 
     def commit(self, entries: Iterable[e.Entry]) -> None:
-        """Write entries down, for good."""
-        self.written += map(e.encode, entries)
+        """Write entries down, for good; on a full disk, once it is no longer full."""
+        self._waiting += map(e.encode, entries)
+        if not self.full:
+            self.written += self._waiting
+            self._waiting.clear()
+
+    def room(self) -> None:
+        """Let the disk have room again."""
+        self.full = False
+        self.commit(())
+
+    def forget(self) -> None:
+        """Lose what a process has not written that died."""
+        self.lost += bool(self._waiting)
+        self._waiting.clear()
 
     def read(self) -> Restored:
         """Return what a later process finds."""

@@ -45,6 +45,8 @@ _RARE: Final = (
     "preempted",
     "clock_set",
     "cores_stopped",
+    "user_kills",
+    "disk_full",
 )
 
 _STAYS_DEAD = 0.3
@@ -355,6 +357,23 @@ class Faults:
             when = self._dice.choice(["before", "after", "amid", "amid"])
             self._world.tell(f"driver: is to die, {when} it writes")
             self._sim.monitor.doom(when)
+
+    def disk_full(self) -> None:
+        """The journal cannot be written for a while; its driver may die meanwhile."""
+        journal = self._sim.journal
+        if self._sim.plan.journaled and not journal.full:
+            self._world.tell("disk: full")
+            journal.full = True
+            self._soon(60, journal.room)
+            if self._dice.chance(0.7):
+                self._soon(50, self._sim.monitor.die)
+
+    def user_kills(self) -> None:
+        """The user kills jobs, through the command."""
+        count = len(self._sim.jobs)
+        if count:
+            first = self._dice.randrange(count)
+            self._sim.kill_jobs(first, first + self._dice.choice([1, 1, 3, 20]))
 
     def user_cancels(self) -> None:
         """The user takes jobs back. Who resumes a run does not do that."""

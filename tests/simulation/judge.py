@@ -83,9 +83,13 @@ class Judge:
         elif cause is Cause.ENVIRONMENT_BROKEN:
             assert last.runner.faults & {Fault.BROKEN, Fault.IDLE_DEATH}, what
         elif cause is Cause.CANCELLED:
-            assert self._sim.closing, what
+            assert self._wanted(number), what
         else:
             self._judge_own(number, verdict, last)
+
+    def _wanted(self, number: int) -> bool:
+        """Whether the user wanted a job to end."""
+        return self._sim.closing or number in self._sim.truth.killed
 
     def _near_its_end(self, last: Try) -> bool:
         """Whether a runner died so near its limit that this was taken for the reason.
@@ -178,7 +182,7 @@ class Judge:
         elif cause is Cause.ENVIRONMENT_BROKEN:
             assert faults & {Fault.BROKEN, Fault.IDLE_DEATH}, what
         elif cause is Cause.CANCELLED:
-            assert self._sim.closing, what
+            assert self._wanted(number), what
         elif cause in {Cause.PREEMPTED, Cause.TIME_LIMIT}:
             assert faults & _NEEDS[cause], what
         else:

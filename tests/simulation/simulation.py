@@ -155,9 +155,20 @@ class Simulation:
 
         self.monitor._when_awake(cancelled)
 
+    def kill_jobs(self, first: int, stop: int) -> None:
+        """Kill jobs through the command: each that is not over gets a verdict."""
+
+        def killed() -> None:
+            self.truth.killed.update(range(first, stop))
+            self.world.tell(f"killed: jobs {first}-{stop - 1}")
+            self.monitor.feed(f.JobsKilled(first=first, stop=stop, by="gridmap kill"))
+
+        self.monitor._when_awake(killed)
+
     def driver_died(self) -> None:
         """Start the user's script again some time later."""
         self.world.tell("driver: dead")
+        self.journal.forget()
         self.world.after(self.world.between(0.1, 1.5 * ORPHAN_S), self.resume)
 
     def resume(self) -> None:

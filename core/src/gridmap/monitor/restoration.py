@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from gridmap.monitor.books import Books
     from gridmap.monitor.past import PastGrant, PastRunner, Restored
     from gridmap.resources import Resources
+
+
+_GRANTS_A_SECOND: Final = 2**20
+"""More than a driver can give. Counted from the epoch, so that grants of a driver whose
+disk was full, which no entry tells of and runners may still speak of, are no others'."""
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +63,8 @@ def lay(past: Restored, jobs: Sequence[Segment], books: Books) -> None:
     for number, earlier in past.runners.items():
         _inherit(number, earlier, books)
     books.fleet.number_from(past.last_runner + 1)
-    books.jobs.number_grants_from(past.last_grant + 1)
+    since_epoch = int((books.policy.epoch_s + books.now) * _GRANTS_A_SECOND)
+    books.jobs.number_grants_from(max(past.last_grant + 1, since_epoch))
     for segment in jobs:
         group = books.jobs.group(segment.resources, segment.surroundings)
         books.jobs.lay(segment.first, segment.stop, group)
