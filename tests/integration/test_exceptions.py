@@ -1,13 +1,22 @@
 """Exceptions come back as they were, with their remote traceback as cause."""
 
 import os
+import sys
+import threading
 import traceback
+from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 from tests import jobs
 
 from gridmap import Job, Retry, grid_map, process_jobs
-from gridmap.errors import JobException, RemoteError, RemoteTraceback
+from gridmap.errors import (
+    JobException,
+    RemoteError,
+    RemoteTraceback,
+    UnpicklableError,
+)
 from gridmap.events import JobFailed
 from gridmap.verdict import Cause
 
@@ -77,6 +86,21 @@ def test_finished_results_are_not_lost() -> None:
     results = caught.value.gridmap_results  # type: ignore[attr-defined]  # see grid_map
     assert set(range(40)) <= set(results)
     assert all(results[number] == number for number in results)
+
+
+def test_what_ends_a_map_before_its_first_job_says_that_nothing_is_done() -> None:
+    """Whoever looks into `gridmap_results` finds it, however early the end was."""
+
+    def inputs() -> Iterator[int]:
+        yield 1
+        raise LookupError
+
+    with pytest.raises(LookupError) as caught:
+        grid_map(jobs.square, inputs(), backend="local")
+    assert caught.value.gridmap_results == {}  # type: ignore[attr-defined]  # see grid_map
+    with pytest.raises(UnpicklableError) as refused:
+        process_jobs([Job(jobs.same, [threading.Lock()])], backend="local")
+    assert refused.value.gridmap_results == {}  # type: ignore[attr-defined]  # likewise
 
 
 def test_finished_jobs_are_not_lost() -> None:
@@ -181,3 +205,17 @@ def test_sys_exit_is_told_with_its_status(way: str, status: int) -> None:
     assert verdict.cause is Cause.EXITED
     assert verdict.exit_status == status
     assert "sys.exit" in str(caught.value)
+
+
+class Leaving:
+    """What cannot be pickled, and ends the process that tries."""
+
+    def __reduce__(self) -> NoReturn:
+        sys.exit(4)
+
+
+def test_sys_exit_while_a_result_is_pickled_does_not_end_the_script() -> None:
+    """It is the job's end, as if its function had called it."""
+    with pytest.raises(JobException) as caught:
+        grid_map(lambda _: Leaving(), [1], backend="local")
+    assert caught.value.verdict.exit_status == 4

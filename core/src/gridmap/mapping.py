@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from gridmap.job import Job
+    from gridmap.monitor.outcomes import Outcomes
     from gridmap.payload import Parcel
     from gridmap.resources import Resources
     from gridmap.retry import RetryRules
@@ -143,6 +144,19 @@ class Map(msgspec.Struct, frozen=True, kw_only=True):
             sized: Whether they are a number that is known, and are read at once.
             still: Whether reading them runs none of the user's code.
         """
+        gathered = _Gathered(return_exceptions=self.return_exceptions)
+        with gathered.handed_on():
+            return self._calls(gathered, template, calls, sized=sized, still=still)
+
+    def _calls(
+        self,
+        gathered: _Gathered,
+        template: Job,
+        calls: Iterator[Sequence[Any]],
+        *,
+        sized: bool,
+        still: bool,
+    ) -> list[Any]:
         # The parts of a run that is resumed must be what they were.
         patience_s = math.inf if sized or self.resume else _SOON_S
         window = max(_WINDOW, _EACH * (self.max_workers or 0))
@@ -155,10 +169,10 @@ class Map(msgspec.Struct, frozen=True, kw_only=True):
         )
         if not encoded:
             return []
+        gathered.outcomes = monitor.outcomes
         template = _with_settings(template, monitor)
         monitor.expect([_call(0, template, encoded)], complete=inputs.complete)
-        gathered = _Gathered(return_exceptions=self.return_exceptions)
-        with _finishing(finish), monitor, gathered.handed_on():
+        with _finishing(finish), monitor:
             around = monitor.surround(template.environment, template.working_dir)
             add = functools.partial(
                 monitor.add_encoded,
@@ -175,11 +189,18 @@ class Map(msgspec.Struct, frozen=True, kw_only=True):
                     add(more, final=inputs.complete)
                     if inputs.complete and not more:
                         monitor.seal()
-                gathered.gather(monitor, wait=not reading)
+                gathered.gather(wait=not reading)
         return [gathered.values[job] for job in range(inputs.count)]
 
     def jobs(self, jobs: list[Job], white_list: Iterable[str] | None) -> list[Any]:
         """Run jobs of their own kinds."""
+        gathered = _Gathered(return_exceptions=self.return_exceptions, jobs=jobs)
+        with gathered.handed_on():
+            return self._jobs(gathered, jobs, white_list)
+
+    def _jobs(
+        self, gathered: _Gathered, jobs: list[Job], white_list: Iterable[str] | None
+    ) -> list[Any]:
         nodes = tuple(white_list or ())
         encoded = [
             encode_call(tuple(job.args), dict(job.kwlist) if job.kwlist else None, n)
@@ -191,6 +212,7 @@ class Map(msgspec.Struct, frozen=True, kw_only=True):
         )
         if not jobs:
             return []
+        gathered.outcomes = monitor.outcomes
         for number, job in enumerate(jobs):
             job.ret, job.exception, job.traceback, job.id = None, None, None, number
         expected = [
@@ -199,8 +221,7 @@ class Map(msgspec.Struct, frozen=True, kw_only=True):
         ]
         monitor.expect(expected, complete=True)
         named = len({job.name for job in jobs}) > 1
-        gathered = _Gathered(return_exceptions=self.return_exceptions, jobs=jobs)
-        with _finishing(finish), monitor, gathered.handed_on():
+        with _finishing(finish), monitor:
             for call in expected:
                 last = call.stop == len(jobs)
                 monitor.add_encoded(
@@ -213,15 +234,23 @@ class Map(msgspec.Struct, frozen=True, kw_only=True):
                     names=[jobs[call.first].name] if named else (),
                 )
             while len(gathered.values) < len(jobs):
-                gathered.gather(monitor)
+                gathered.gather()
         return [gathered.values[number] for number in range(len(jobs))]
 
 
 class _Gathered(msgspec.Struct):
-    """Results so far."""
+    """Results so far.
+
+    Attributes:
+        return_exceptions: As for `grid_map`.
+        jobs: Those that are told what came of them.
+        outcomes: Where results come from; None before there is a monitor.
+        values: The results, by number.
+    """
 
     return_exceptions: bool
     jobs: Sequence[Job] | None = None
+    outcomes: Outcomes | None = None
     values: dict[int, Any] = {}
 
     @contextlib.contextmanager
@@ -232,16 +261,24 @@ class _Gathered(msgspec.Struct):
         except BaseException as error:
             with contextlib.suppress(AttributeError, TypeError):
                 error.gridmap_results = self.values  # type: ignore[attr-defined]
+            self._sweep()
             raise
 
-    def gather(self, monitor: JobMonitor, *, wait: bool = True) -> None:
+    def _sweep(self) -> None:
+        """Take what came behind that, or was not looked at yet; Ctrl-C ends it."""
+        left = 0 if self.outcomes is None else self.outcomes.waiting
+        for _ in range(left):
+            with contextlib.suppress(Exception):  # one is why the map ends already
+                self.gather(wait=False)
+
+    def gather(self, *, wait: bool = True) -> None:
         """Take what has come; raise the first exception.
 
         Args:
-            monitor: Whence.
             wait: Whether to wait for something if there is nothing.
         """
-        for outcome in monitor.outcomes.take(wait=wait):
+        assert self.outcomes is not None, "no monitor"  # noqa: S101 - a bug of ours
+        for outcome in self.outcomes.take(wait=wait):
             if self.jobs is not None:
                 _record(self.jobs[outcome.job], outcome.value, outcome.error)
             if outcome.error is None:

@@ -133,7 +133,8 @@ def test_a_grant_that_was_never_written_down_is_no_other_ones() -> None:
     desk.add(2)
     (peer,) = desk.start()
     (work,) = desk.work()
-    kept = [entry for entry in desk.journal if not isinstance(entry, e.Granted)]
+    kept: list[e.Entry] = []
+    kept += [entry for entry in desk.journal if not isinstance(entry, e.Granted)]
     again = Resumed(kept, max_workers=1)
     again.hello(b.Handle("1"), peer.decode(), holds=(work.grant,))
     (anew,) = again.work()

@@ -140,6 +140,11 @@ class Outcomes:
         """See `Sink`."""
         self._queue.put(error)
 
+    @property
+    def waiting(self) -> int:
+        """How much has come that was not taken yet; each `take` takes one."""
+        return self._queue.qsize()
+
     def take(self, *, wait: bool = True) -> Iterator[Outcome]:
         """Yield what came of the next jobs that ended.
 

@@ -254,8 +254,6 @@ class Worker:
                 value = self._saver.call(function, args, kwargs, job)
             else:
                 value = function(*args, **kwargs) if kwargs else function(*args)
-        except SystemExit as error:
-            return _failed(error, Kind.EXITED, _exit_status(error.code))
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
             return _failed(error)
         try:
@@ -315,8 +313,10 @@ def _arguments(
     return args, kwargs
 
 
-def _failed(error: BaseException, kind: int = Kind.RAISED, status: int = -1) -> Ran:
-    limited = ""
+def _failed(error: BaseException) -> Ran:
+    kind, status, limited = Kind.RAISED, -1, ""
+    if isinstance(error, SystemExit):
+        kind, status = Kind.EXITED, _exit_status(error.code)
     with contextlib.suppress(Exception):  # what is refused memory may be refused this
         if limited := shortage.explain(error):
             error.add_note(f"gridmap: {limited}")
