@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from tests.unit.monitor.desk import OTHER, PLAIN, Desk
-from tests.unit.monitor.test_restoration import Journaled, Resumed
+from tests.unit.monitor.resumed import Journaled, Resumed
 
 from gridmap import backend as b
 from gridmap.events import (

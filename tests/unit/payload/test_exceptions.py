@@ -1,123 +1,39 @@
 """Exceptions that travel."""
 
-import pickle
 import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import attrs
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.payload.odd import (
+    Chosen,
+    Disguised,
+    Fielded,
+    Holding,
+    Mute,
+    Plain,
+    Prefixed,
+    Slotted,
+    Stubborn,
+    System,
+    TwoArguments,
+    chained,
+)
 
 from gridmap.errors import RemoteError, RemoteTraceback, UnpicklableError
 from gridmap.payload import (
     Parcel,
     dump,
     dump_exception,
-    format_traceback,
     load,
     load_exception,
-    read_traceback,
 )
-
-
-class Plain(Exception):  # noqa: N818 - short
-    """Comes back by itself."""
-
-
-class TwoArguments(Exception):  # noqa: N818 - short
-    """Cannot be made from the one argument it hands on."""
-
-    def __init__(self, code: int, where: str) -> None:
-        super().__init__(f"{code} at {where}")
-        self.code = code
-        self.where = where
-
-
-class Counted(Exception):  # noqa: N818 - short
-    """Keeps count of how often one was made."""
-
-    made = 0
-
-    def __init__(self) -> None:
-        Counted.made += 1
-
-
-class Prefixed(Exception):  # noqa: N818 - short
-    """Comes back with its prefix twice if made again by its __init__."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(f"bad file {path}")
-
-
-class System(OSError):  # noqa: N818 - short
-    """An OSError with an __init__ of its own."""
-
-    def __init__(self, path: str, *, retry: bool) -> None:
-        super().__init__(2, "gone", path)
-        self.retry = retry
-
-
-class Chosen(TwoArguments):
-    """Says itself how it is pickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Chosen, (self.code, self.where)
-
-
-class Stubborn(TwoArguments):
-    """Says itself how it is pickled, wrongly."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Stubborn, (self.code,)
-
-
-class Disguised(Exception):  # noqa: N818 - short
-    """Comes back as something else."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return ValueError, self.args
-
-
-class Holding(Exception):  # noqa: N818 - short
-    """Holds what cannot travel."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.lock = threading.Lock()
-
-
-class Mute(Exception):  # noqa: N818 - short
-    """Has no text and cannot travel."""
-
-    lock: object = None
-
-    def __str__(self) -> str:
-        msg = "no text"
-        raise RuntimeError(msg)
-
-
-@attrs.frozen(auto_exc=True, kw_only=True)
-class Fielded(Exception):  # noqa: N818 - short
-    """An attrs exception: frozen, with slots, takes keywords only."""
-
-    size: int
-
-
-class Slotted(Exception):  # noqa: N818 - short
-    """Keeps an attribute where pickling does not look."""
-
-    __slots__ = ("size", "unset")
-
-    def __init__(self, text: str, size: int = 0) -> None:
-        super().__init__(text)
-        self.size = size
 
 
 def there_and_back(exc: BaseException, text: str = "the text\n") -> Any:
@@ -211,15 +127,6 @@ def test_a_very_long_text_loses_its_middle() -> None:
     assert len(back.text) < 11_000
     assert back.text.startswith("ax")
     assert back.text.endswith("xz")
-
-
-def chained(depth: int) -> BaseException:
-    """Make an exception with *depth* more behind it."""
-    exc = Plain(depth)
-    exc.add_note(f"note {depth}")
-    if depth:
-        exc.__cause__ = chained(depth - 1)
-    return exc
 
 
 def test_causes_contexts_and_notes_travel() -> None:
@@ -336,97 +243,6 @@ def test_a_parcel_of_something_else_is_described() -> None:
     row = tuple(five if isinstance(cell, bytes) else cell for cell in row)
     back: Any = load_exception(dump((text, [row]), what="a parcel"))
     assert back.reason == "it came out as int"
-
-
-def test_tracebacks_begin_with_the_users_frames() -> None:
-    """Frames of gridmap's own on top say nothing to a user."""
-    ours = compile("def call(f): f()", "<worker>", "exec")
-    modules: list[dict[str, Any]] = [
-        {"__name__": "gridmap.runner.worker"},
-        {"__name__": "__main__", "__package__": "gridmap.runner"},
-    ]
-    for names in modules:
-        exec(ours, names)  # noqa: S102 - a frame of gridmap's
-        text = traceback_of(names["call"], boom)
-        assert "<worker>" not in text
-        assert text.startswith("Traceback (most recent call last):\n")
-        assert "in boom" in text
-        assert text.endswith("Plain: bang\n")
-        assert "<worker>" in traceback_of(names["call"], None)
-
-
-def boom() -> None:
-    """Raise in a frame of the user's."""
-    msg = "bang"
-    raise Plain(msg)
-
-
-def traceback_of(call: Callable[[object], None], argument: object) -> str:
-    """Return the formatted traceback of a call that raises."""
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - any
-        call(argument)
-    # Without this test's own frame: in a runner, gridmap's are the first.
-    return format_traceback(caught.value.with_traceback(caught.tb.tb_next))
-
-
-def test_a_traceback_names_the_cause() -> None:
-    """The chain is in the text as Python would print it."""
-    text = format_traceback(chained(1))
-    assert text.count("direct cause") == 1
-    assert "note 1" in text
-
-
-def test_an_endless_traceback_is_cut() -> None:
-    """A text of megabytes keeps its two ends."""
-    text = format_traceback(Plain("a" + "x" * 1_000_000 + "z"))
-    assert len(text) < 210_000
-    assert text.endswith("xz\n")
-
-
-def test_an_exception_that_cannot_be_formatted_is_named() -> None:
-    """Formatting never raises."""
-
-    class Evil(Exception):  # noqa: N818 - short
-        def __getattribute__(self, name: str) -> object:
-            if name == "__notes__":
-                msg = "evil"
-                raise ValueError(msg)
-            return super().__getattribute__(name)
-
-    assert "Evil" in format_traceback(Evil("x"))
-
-
-def test_a_traceback_is_read_without_making_the_exception() -> None:
-    """Its text is there, and nothing that the exception's class brings is run."""
-    parcel = dump_exception(Counted(), "Traceback: here")
-    before = Counted.made
-    assert read_traceback(parcel, 1000) == "Traceback: here"
-    assert Counted.made == before
-    load_exception(parcel)
-    assert Counted.made == before + 1
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"",
-        b"no pickle",
-        pickle.dumps(("text", "not", "two")),
-        pickle.dumps((1, [])),
-        pickle.dumps((threading.Lock, [])),
-    ],
-    ids=["nothing", "noise", "three", "number", "class"],
-)
-def test_what_holds_no_traceback_has_none(head: bytes) -> None:
-    """Whatever bytes there are, the answer is a text."""
-    assert read_traceback(Parcel(head, ()), 1000) == ""
-
-
-def test_a_traceback_is_read_up_to_a_limit() -> None:
-    """A long one keeps both ends."""
-    text = read_traceback(dump_exception(Plain(), "a" + "x" * 9000 + "z"), 100)
-    assert len(text) < 200
-    assert text[0] + text[-1] == "az"
 
 
 @given(st.lists(st.text() | st.integers() | st.none(), max_size=4))
