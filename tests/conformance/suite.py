@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.conformance.bugs import BUGS, Bug
-from tests.conformance.mutants import Holds
+from tests.conformance.mutants.seeing import Holds
 
 from gridmap.plugins import InstalledBackend, installed
 from gridmap.resources import Resources

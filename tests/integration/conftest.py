@@ -1,12 +1,16 @@
 """What holds for all maps here: runs of their own, and nothing left behind."""
 
+import functools
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests import traces
 
+from gridmap import grid_map
 from gridmap.testing import eventually
 
 # What GridMap's users have in their environment, and a developer may have too.
@@ -34,4 +38,35 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         within_s=5,
         what="all directories of runs to be gone",
         gap_s=0.02,
+    )
+
+
+@pytest.fixture
+def named(runs: Path) -> Iterator[None]:
+    """Take away what runs that can be resumed leave."""
+    yield
+    shutil.rmtree(runs / "named", ignore_errors=True)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Return where jobs say that they ran."""
+    made = tmp_path / "ran"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def again() -> tuple[Callable[..., Any], list[Any]]:
+    """Return a map that can be resumed, and the events of all its runs."""
+    events: list[Any] = []
+    return (
+        functools.partial(
+            grid_map,
+            backend="local",
+            max_workers=2,
+            resume="sweep",
+            progress=events.append,
+        ),
+        events,
     )

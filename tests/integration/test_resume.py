@@ -3,95 +3,25 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
-import shutil
 import signal
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests import traces
 from tests.driver import driving
+from tests.integration.resuming import journal_of, of, ran, touch, touch_or_fail
 
-from gridmap import Job, grid_map, process_jobs
-from gridmap.attach import drive, forget, run_state
-from gridmap.cli.parameters import runs_directory
-from gridmap.cli.program import main
+from gridmap import Job, process_jobs
+from gridmap.attach import forget, run_state
 from gridmap.errors import DifferentRunError, JobException
-from gridmap.events import JobsGranted, JobsRestored, RunEnded, RunnersSubmitted
-from gridmap.journal.lock import RunLock
-from gridmap.rundir import RunDirectory
+from gridmap.events import JobsRestored, RunnersSubmitted
 from gridmap.settings import load_settings
 
-
-@pytest.fixture(autouse=True)
-def named(runs: Path) -> Iterator[None]:
-    """Take away what runs that can be resumed leave."""
-    yield
-    shutil.rmtree(runs / "named", ignore_errors=True)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """Return where jobs say that they ran."""
-    made = tmp_path / "ran"
-    made.mkdir()
-    return made
-
-
-def touch(place: str, number: int) -> int:
-    """Leave a mark, and return the square."""
-    (Path(place) / f"{number}.{os.getpid()}.{os.urandom(4).hex()}").touch()
-    return number * number
-
-
-def touch_or_fail(place: str, number: int) -> int:
-    """Likewise, but fail at multiples of 3 until the place holds ``mended``."""
-    touch(place, number)
-    if number % 3 == 0 and not (Path(place) / "mended").exists():
-        raise LookupError(number)
-    return number * number
-
-
-def fail_or_wait(place: str, number: int) -> None:
-    """Fail until the place holds ``mended``, then never end."""
-    if not (Path(place) / "mended").exists():
-        raise LookupError(number)
-    while True:
-        signal.pause()
-
-
-def ran(place: Path) -> list[int]:
-    """Return the jobs that ran, each as often as it did, in order."""
-    names = (path.name for path in place.iterdir() if path.name != "mended")
-    return sorted(int(name.partition(".")[0]) for name in names)
-
-
-Map = Callable[..., Any]
-
-
-@pytest.fixture
-def again() -> tuple[Map, list[Any]]:
-    """Return a map that can be resumed, and the events of all its runs."""
-    events: list[Any] = []
-    return (
-        functools.partial(
-            grid_map,
-            backend="local",
-            max_workers=2,
-            resume="sweep",
-            progress=events.append,
-        ),
-        events,
-    )
-
-
-def of(events: list[Any], kind: type) -> list[Any]:
-    return [event for event in events if isinstance(event, kind)]
+pytestmark = pytest.mark.usefixtures("named")
 
 
 def test_what_is_over_is_not_done_again(again: Any, place: Path) -> None:
@@ -176,7 +106,7 @@ def test_another_value_in_a_closure_is_another_function(again: Any) -> None:
     """The same lambda with another number in it is refused."""
     mapped, _ = again
 
-    def power(exponent: int) -> Map:
+    def power(exponent: int) -> Callable[[int], int]:
         return lambda number: number**exponent
 
     assert mapped(power(2), range(4)) == [0, 1, 4, 9]
@@ -228,11 +158,6 @@ def test_other_resources_are_no_other_run(again: Any, place: Path) -> None:
     assert mapped(function, range(3), h_rt=200) == [0, 1, 4]
 
 
-def journal_of(runs: Path) -> Path:
-    (run,) = RunDirectory.all_named(runs)
-    return run.journal
-
-
 def test_a_damaged_journal_keeps_what_is_intact(
     again: Any, place: Path, runs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -267,106 +192,6 @@ def test_a_journal_of_nonsense_begins_anew(
     assert mapped(function, range(4)) == [0, 1, 4, 9]
     assert len(list(journal_of(runs).parent.glob("*damaged*"))) >= 1
     assert "damaged" in caplog.text
-
-
-def test_the_command_lists_tells_and_removes(
-    again: Any, place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`gridmap attach` and `gridmap forget`, for a map that is over."""
-    mapped, _ = again
-    mapped(functools.partial(touch, str(place)), range(7))
-    assert main(["attach"]) == 0
-    listed = capsys.readouterr().out
-    assert "7 of 7" in listed
-    assert "finished" in listed
-    assert main(["attach", "sweep"]) == 0
-    assert "7 of 7 jobs are done" in capsys.readouterr().out
-    (run,) = RunDirectory.all_named(runs_directory(None))
-    assert main(["attach", "swep"]) == 1
-    assert "Did you mean 'sweep'?" in capsys.readouterr().err
-    with RunLock.take(run):
-        assert main(["forget", "sweep"]) == 1  # and asks nothing
-    assert "being driven" in capsys.readouterr().err
-    assert main(["forget", "sweep", "--yes", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told == {"name": "sweep", "results": 7, "ended_runners": 0}
-    assert main(["attach", "sweep"]) == 1
-    assert "nor any other" in capsys.readouterr().err
-    mapped(functools.partial(touch, str(place)), range(3))  # the name is free again
-
-
-def test_the_command_tells_of_a_damaged_journal_and_removes_it(
-    again: Any, place: Path, runs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """It is neither passed over in silence nor in the way of its own removal."""
-    mapped, _ = again
-    mapped(functools.partial(touch, str(place)), range(2))
-    journal_of(runs).write_bytes(b"nonsense" * 1000)
-    assert main(["attach"]) == 0
-    assert "run 'sweep' is left out" in capsys.readouterr().err
-    assert main(["attach", "sweep"]) == 1
-    assert "its script, started again" in capsys.readouterr().err
-    assert main(["forget", "sweep", "--yes", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told == {"name": "sweep", "results": None, "ended_runners": 0}
-    assert RunDirectory.all_named(runs) == []
-
-
-def test_the_command_goes_on_without_the_script(
-    again: Any, place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """What a failed map left undone, `gridmap attach` does; the script fetches it."""
-    mapped, events = again
-    function = functools.partial(touch_or_fail, str(place))
-    with pytest.raises(LookupError):
-        mapped(function, range(9))
-    (place / "mended").touch()
-    assert main(["attach", "sweep"]) == 0
-    assert "9 of 9 jobs are done" in capsys.readouterr().out
-    before = ran(place)
-    events.clear()
-    assert mapped(function, range(9)) == [n * n for n in range(9)]
-    assert ran(place) == before
-    assert of(events, RunnersSubmitted) == []
-
-
-def test_the_command_tells_why_it_stopped(
-    again: Any, place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A job that fails again stops it, as it stops the script."""
-    mapped, _ = again
-    function = functools.partial(touch_or_fail, str(place))
-    with pytest.raises(LookupError):
-        mapped(function, [3])
-    assert main(["attach", "sweep"]) == 1
-    told = capsys.readouterr()
-    assert "0 of 1 jobs are done, 1 failed" in told.out
-    assert (
-        "Nobody drives it any more: gridmap attach 'sweep' goes on with it" in told.out
-    )
-    assert "LookupError: 3" in told.err
-
-
-def test_what_was_interrupted_is_not_told_as_done(
-    again: Any, place: Path, runs: Path
-) -> None:
-    """Ctrl-C of `gridmap attach` is what the run ended with, for all who watch it."""
-    mapped, _ = again
-    with pytest.raises(LookupError):
-        mapped(functools.partial(fail_or_wait, str(place)), [3])
-    (place / "mended").touch()
-    heard: list[Any] = []
-    here = threading.get_ident()
-
-    def watch(event: object) -> None:
-        heard.append(event)
-        if isinstance(event, JobsGranted):
-            signal.pthread_kill(here, signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        drive(runs, "sweep", [("watch", watch)])
-    (ended,) = of(heard, RunEnded)
-    assert ended.error == "KeyboardInterrupt"
 
 
 KILLED_ON_HEARING = """

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests import traces
 from tests.security import loopback
+from tests.security.besieged import IMPATIENT, Siege, siege
 
 from gridmap import plugins
 from gridmap.testing import eventually
@@ -46,3 +47,11 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         gap_s=0.02,
     )
     assert traces.directories(place) == []
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Siege]:
+    """Return a run of an honest runner and one whose place the test takes."""
+    monkeypatch.setenv(loopback.ROGUES, "2")
+    with siege(tmp_path / "place", honest=1, settings=IMPATIENT) as run:
+        yield run

@@ -10,8 +10,8 @@ import pytest
 import zstandard
 from tests.security import loopback
 from tests.security.besieged import IMPATIENT, siege
+from tests.security.lies import NONCE, retire
 from tests.security.rogue import rogue
-from tests.security.test_rogues import NONCE, retire
 
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m

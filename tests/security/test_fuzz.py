@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.security import fuzzer, loopback
 from tests.security.besieged import IMPATIENT, siege
+from tests.security.lies import NONCE, retire
 from tests.security.rogue import rogue
-from tests.security.test_rogues import NONCE, retire
 
 from gridmap.protocol import messages as m
 

@@ -3,7 +3,6 @@
 import resource
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -12,8 +11,8 @@ import pytest
 import zstandard
 from tests.security import loopback
 from tests.security.besieged import IMPATIENT, Siege, siege
+from tests.security.lies import retire, settle, values
 from tests.security.rogue import Rogue, hello, rogue
-from tests.security.test_rogues import retire, settle, values
 
 from gridmap import payload
 from gridmap.events import RunnerUp
@@ -23,14 +22,6 @@ from gridmap.protocol import messages as m
 
 MOST_LIVES: Final = 1000
 BOMB_BYTES: Final = 512 * 2**20
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Siege]:
-    """Return a run of an honest runner and one whose place the test takes."""
-    monkeypatch.setenv(loopback.ROGUES, "2")
-    with siege(tmp_path / "place", honest=1, settings=IMPATIENT) as run:
-        yield run
 
 
 def test_what_does_not_count_is_not_decompressed(run: Siege) -> None:

@@ -9,13 +9,12 @@ import os
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from tests.security import loopback
-from tests.security.besieged import IMPATIENT, Siege, siege
+from tests.security.besieged import Siege
 from tests.security.rogue import Rogue, rogue
 
 from gridmap import payload
@@ -27,14 +26,6 @@ from gridmap.protocol import messages as m
 NONCE: Final = "0123456789abcdef"
 SIZE: Final = memory.LEAST_BYTES
 CONTENT: Final = os.urandom(SIZE)
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Siege]:
-    """Return a run of an honest runner and one whose place the test takes."""
-    monkeypatch.setenv(loopback.ROGUES, "2")
-    with siege(tmp_path / "place", honest=1, settings=IMPATIENT) as run:
-        yield run
 
 
 @pytest.fixture

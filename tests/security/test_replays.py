@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.security.besieged import siege
+from tests.security.lies import retire
 from tests.security.rogue import rogue
-from tests.security.test_rogues import retire
 from tests.security.wire import Call, replay, tapped
 
 from gridmap.connection import split_tcp_address

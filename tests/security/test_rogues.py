@@ -7,7 +7,7 @@ others once it is gone.
 
 import math
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,60 +15,14 @@ import msgspec
 import pytest
 from tests.security import loopback
 from tests.security.besieged import IMPATIENT, Siege, siege
-from tests.security.rogue import Rogue, hello, rogue
+from tests.security.lies import LIE, NONCE, report, retire, settle, values
+from tests.security.rogue import rogue
 
 from gridmap import payload
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 from gridmap.protocol.pieces import PIECE_BYTES
 from gridmap.transport.bulk.requests import numbered
-
-LIE: Final = 666
-NONCE: Final = "0123456789abcdef"
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Siege]:
-    """Return a run of an honest runner and one whose place the test takes."""
-    monkeypatch.setenv(loopback.ROGUES, "2")
-    with siege(tmp_path / "place", honest=1, settings=IMPATIENT) as run:
-        yield run
-
-
-def values(*results: object) -> list[bytes]:
-    """Return the payload frames of a report."""
-    parcels = [payload.dump(result, what="a lie") for result in results]
-    frames = payload.encode(payload.pack(parcels), "none")
-    return [bytes(frame) for frame in frames]
-
-
-def report(liar: Rogue, grant: int, first: int, count: int = 1, **rest: Any) -> None:
-    """Report lies about jobs."""
-    message = m.Report(
-        number=liar.next(), grant=grant, first=first, count=count, **rest
-    )
-    liar.say(message, *values(*[LIE] * count))
-
-
-def settle(liar: Rogue) -> None:
-    """Wait until everything said so far was heard; the session must be open."""
-    number = liar.next()
-    liar.say(m.Beat(number=number, holds=tuple(range(200))))
-    while liar.await_one(m.Echo).number != number:
-        pass
-
-
-def retire(liar: Rogue, work: m.Work) -> None:
-    """Give back the work, and go as an honest runner would."""
-    liar.say(
-        m.Returned(
-            number=liar.next(), grant=work.grant, first=work.first, count=work.count
-        )
-    )
-    liar.say(m.Goodbye(number=liar.next(), reason="stopped"))
-    settled = liar.next()
-    while settled - 1 not in liar.await_one(m.Ack).numbers:
-        pass
 
 
 def test_results_for_other_runners_jobs_do_not_count(run: Siege) -> None:
@@ -311,124 +265,3 @@ def test_a_rogue_that_breaks_off_loses_its_work_to_others(run: Siege) -> None:
         liar.await_one(m.Refuse)
         report(liar, work.grant, work.first)
         run.finish()
-
-
-ENDLESS: Final[dict[str, dict[str, Any]]] = {
-    "inf": {"remaining": math.inf},
-    "nan": {"remaining": math.nan},
-    "-inf": {"remaining": -math.inf},
-    "huge": {"remaining": 1e300},
-    "long": {"node": "x" * 257},
-    "python": {"python": (2**63, 0, 0)},
-    "holds": {"holds": (-1,)},
-}
-
-
-@pytest.mark.parametrize("changes", ENDLESS.values(), ids=ENDLESS.keys())
-def test_an_impossible_greeting_is_not_heard(
-    run: Siege, changes: dict[str, Any]
-) -> None:
-    """It costs the run nothing, and the same handle can greet as it should."""
-    with rogue(run) as liar:
-        message = msgspec.to_builtins(hello(run.handle(2)), order=None)
-        names = [field.name for field in msgspec.structs.fields(m.Hello)]
-        for name, value in changes.items():
-            message[1 + names.index(name)] = value
-        liar.raw(msgspec.msgpack.encode(message))
-        work = liar.join(run.handle(2))
-        retire(liar, work)
-        run.finish()
-
-
-def test_before_hello_nothing_is_heard(run: Siege) -> None:
-    """Reports, beats and goodbyes of a peer that did not greet have no effect."""
-    with rogue(run) as liar:
-        for grant in range(10):
-            report(liar, grant, 0)
-        liar.say(m.Beat(number=1, holds=()))
-        liar.say(m.Goodbye(number=1, reason="broken"))
-        liar.raw(b"\xc1")
-        liar.greet(("no such job", None))
-        assert "no runner" in liar.await_one(m.Refuse).text
-        report(liar, 1, 0)
-        service = run.service
-        run.until(lambda: len(service._sessions) == 1, "strangers to be forgotten")
-        run.finish()
-
-
-def test_who_takes_a_runners_place_cannot_stop_the_run(
-    tmp_path: Path,
-) -> None:
-    """Under another's handle it may get work; when it vanishes the work goes on."""
-    with (
-        siege(tmp_path / "place", settings=IMPATIENT) as run,
-        rogue(run) as liar,
-    ):
-        liar.join(run.handle(1))
-        with rogue(run) as other:
-            other.join(run.handle(2))
-        run.finish()
-
-
-def test_who_uses_a_runners_routing_id_cannot_stop_the_run(tmp_path: Path) -> None:
-    """ROUTER hands the connection over; the honest runner is missed and replaced."""
-    with siege(tmp_path / "place", settings=IMPATIENT) as run:
-        peer = next(iter(run.service._sessions))
-        with rogue(run, identity=peer) as liar:
-            report(liar, 1, 0, count=1)
-        run.finish()
-
-
-def test_unheard_of_frames_are_dropped_and_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What exceeds the transport's limits does not even end the session."""
-    monkeypatch.setenv(loopback.ROGUES, "2")
-    settings = {**IMPATIENT, "max_message_bytes": "1M"}
-    with (
-        siege(tmp_path / "place", honest=1, settings=settings) as run,
-        rogue(run) as liar,
-    ):
-        work = liar.join(run.handle(2))
-        liar.raw(*[b"x" * 2**20] * 5)
-        liar.raw(*[b"x"] * 70_000)
-        settle(liar)
-        run.until(lambda: run.counters.oversized == 1, "the long one to be counted")
-        run.until(lambda: run.counters.malformed == 1, "the many to be counted")
-        retire(liar, work)
-        run.finish()
-
-
-def test_a_flood_of_greetings_leaves_no_sessions(run: Siege) -> None:
-    """Peers that are refused are forgotten."""
-    with rogue(run) as liar:
-        for number in range(3000):
-            liar.say(hello((str(number), None)))
-        liar.say(m.Beat(number=1, holds=()))
-        work = liar.join(run.handle(2))
-        service = run.service
-        assert len(service._sessions) <= 2
-        retire(liar, work)
-        run.finish()
-
-
-def test_an_order_waits_for_a_runner_that_does_not_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its connection is full of answers when a job of its is taken back."""
-    monkeypatch.setenv(loopback.ROGUES, "2")
-    monkeypatch.setenv("SOMETHING_LARGE", "x" * 100_000)  # it is in each welcome
-    settings = {**IMPATIENT, "silence_limit": 60.0}
-    with (
-        siege(tmp_path / "place", honest=1, settings=settings) as run,
-        rogue(run) as liar,
-    ):
-        liar.greet(run.handle(2), nonce=NONCE)
-        work = liar.await_one(m.Work)
-        while not run.counters.backlogged:
-            liar.greet(run.handle(2), nonce=NONCE, holds=(work.grant,))
-        run.monitor.cancel(range(work.first, work.first + 1))
-        cancelled = liar.await_one(m.Cancel)
-        assert cancelled.grant == work.grant
-        assert work.first in range(cancelled.first, cancelled.first + cancelled.count)
-        run.forgo(work.first)

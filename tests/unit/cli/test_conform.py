@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from tests.conformance.bugs import BUGS
-from tests.conformance.mutants import KillsTheWholeArray, ShowsTheEnvironment
+from tests.conformance.mutants.ending import KillsTheWholeArray
+from tests.conformance.mutants.starting import ShowsTheEnvironment
 
 from gridmap_local.backend import LocalBackend
 

@@ -1,89 +1,21 @@
 """A run's events in, mails out, whatever the server does."""
 
-import logging
-import ssl
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.mailbox import HOST, Mailbox, attachments, refusing, silent, text
+from tests.mailbox import attachments, text
 from tests.unit.mail.conftest import MakeMailbox
+from tests.unit.mail.story import RUN, end, fail, start
 
 from gridmap.events import (
-    JobFailed,
     JobsDone,
-    JobsQueued,
-    RunEnded,
-    RunnerUp,
     RunnerVitals,
-    RunStarted,
 )
-from gridmap.settings import Settings
-from gridmap.verdict import Cause, Statement, Verdict, Witness
+from gridmap.verdict import Cause
 from gridmap_mail import correspondent, sender
 from gridmap_mail.plugin import gridmap_event
-
-RUN = "token-1"
-
-
-def start(port: int, *, completion: bool = False, **settings: Any) -> None:
-    given = {
-        "send_error_mail": True,
-        "create_plots": False,
-        "smtp_server": HOST,
-        "smtp_port": port,
-        "error_mail_sender": "grid@example.org",
-        "error_mail_recipient": "you@example.org",
-        **settings,
-    }
-    gridmap_event(
-        RunStarted(
-            run=RUN,
-            at=0.0,
-            name="sweep",
-            backend="local",
-            directory="/nowhere",
-            completion_mail=completion,
-            settings=Settings(**given).told(),
-        )
-    )
-    gridmap_event(JobsQueued(run=RUN, at=0.0, first=0, stop=100))
-    gridmap_event(
-        RunnerUp(run=RUN, at=1.0, runner=1, handle="7.1", node="node-1", pid=1)
-    )
-
-
-def fail(
-    job: int,
-    cause: Cause = Cause.RAISED,
-    *,
-    again: bool = False,
-    said: str = "the function raised ValueError: no",
-    **more: Any,
-) -> None:
-    verdict = Verdict(
-        cause=cause,
-        statements=(Statement(witness=Witness.WORKER, text=said),),
-        job=f"job {job}",
-        node="node-1",
-        runner="7.1",
-        **more,
-    )
-    trace = "Traceback (most recent call last):\n  somewhere\nValueError: no"
-    gridmap_event(
-        JobFailed(
-            run=RUN, at=5.0, job=job, verdict=verdict, again=again, traceback=trace
-        )
-    )
-
-
-def end(error: str | None = None) -> float:
-    """End the run; return how long it took the observer."""
-    began = time.monotonic()
-    gridmap_event(RunEnded(run=RUN, at=200.0, error=error))
-    return time.monotonic() - began
 
 
 def test_a_failed_job_is_told(mailbox: MakeMailbox, tmp_path: Path) -> None:
@@ -325,114 +257,3 @@ def test_mails_of_a_run_stand_together(mailbox: MakeMailbox) -> None:
     first, second = box.mails
     assert first["References"] == second["References"]
     assert first["Message-ID"] != second["Message-ID"]
-
-
-# What is wrong with a server ------------------------------------------------------------
-
-
-def test_a_server_that_hangs_delays_an_end_only_so_long(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The job's failure costs nothing, the end a bounded time; and a word is said."""
-    monkeypatch.setattr(correspondent, "PATIENCE_S", 0.5)
-    with silent() as port:
-        start(port)
-        began = time.monotonic()
-        for job in range(5):
-            fail(job)
-        assert time.monotonic() - began < 0.4
-        assert end() < 5.0
-    assert "not sent: 5 mails about run sweep" in caplog.text
-
-
-def test_a_server_that_refuses_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    """Once for the first, once at the end."""
-    with refusing() as port:
-        start(port)
-        fail(1)
-        fail(2)
-        end()
-    ours = [r for r in caplog.records if r.name.startswith("gridmap_mail")]
-    assert "not sent: 2 mails about run sweep" in ours[-1].getMessage()
-    assert len(ours) <= 2
-    assert str(port) in caplog.text
-
-
-def test_a_server_that_comes_back_gets_the_mail(
-    mailbox: MakeMailbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What failed for a passing reason is tried again."""
-    monkeypatch.setattr(sender, "_PAUSE_S", 0.05)
-    box = mailbox(answer="451 come back later")
-    start(box.port)
-    fail(1)
-    box._answer = "250 OK"
-    box.wait(1)
-    end()
-    assert len(box.mails) == 1
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"error_mail_recipient": "no address <"},
-        {"smtp_user": "me"},
-        {"smtp_user": "me", "smtp_password_file": "/nowhere/at all"},
-        {"smtp_security": "starttls"},
-        {"smtp_server": "no-such-host.invalid"},
-    ],
-    ids=["recipient", "no password", "no file", "no TLS", "no host"],
-)
-def test_settings_that_cannot_work_are_told(
-    settings: dict[str, Any], mailbox: MakeMailbox, caplog: pytest.LogCaptureFixture
-) -> None:
-    """They disturb nobody, and the warning says what is wrong."""
-    box = mailbox()
-    start(box.port, **settings)
-    fail(1)
-    end()
-    assert box.mails == []
-    assert "not sent: 1 mail about run sweep" in caplog.text
-
-
-@pytest.mark.usefixtures("trusted")
-def test_no_password_is_logged(
-    mailbox: MakeMailbox,
-    certified: ssl.SSLContext,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Not even where the login fails, at any level."""
-    caplog.set_level(logging.DEBUG)
-    path = tmp_path / "password"
-    path.touch(0o600)
-    path.write_text("wormwood")
-    box = mailbox(starttls=certified, users={"me": "other"})
-    login: dict[str, Any] = {"smtp_user": "me", "smtp_password_file": str(path)}
-    start(box.port, smtp_security="starttls", **login)
-    fail(1)
-    end()
-    assert "535" in caplog.text
-    assert "wormwood" not in caplog.text
-
-
-def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that is away for weeks costs no more than a few mails' room."""
-    monkeypatch.setattr(correspondent, "PATIENCE_S", 0.2)
-    with silent() as port:
-        start(port, mails_per_hour=1000)
-        for job in range(sender.MOST_WAITING + 20):
-            fail(job)
-        from gridmap_mail import plugin
-
-        waiting = plugin._correspondents[RUN]._sender._waiting
-        assert len(waiting) <= sender.MOST_WAITING
-        end()
-
-
-def test_boxes_are_real() -> None:
-    """A mailbox that was closed refuses."""
-    box = Mailbox()
-    box.close()
-    with pytest.raises(OSError, match="refused"):
-        __import__("socket").create_connection((HOST, box.port), timeout=5)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from tests.unit.slurm import recordings
+from tests.unit.slurm.batches import CONTEXT
 from tests.unit.slurm.fakes import FakeSlurm, complains, hangs, says
-from tests.unit.slurm.test_sbatch import CONTEXT
 
 from gridmap.backend import Availability
 from gridmap.plugins import Plugins, RunPlugins, installed, load_backend

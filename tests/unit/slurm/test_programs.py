@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from tests.unit.slurm.test_sbatch import BATCH, CONTEXT
+from tests.unit.slurm.batches import BATCH, CONTEXT
 
 from gridmap.backend import Handle, Killed, NotAsked, Observed, Rejected
 from gridmap.plugins import RunPlugins

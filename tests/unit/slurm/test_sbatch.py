@@ -1,41 +1,15 @@
 """Batches as calls of sbatch, and sbatch's answers."""
 
-import os
-import subprocess
 from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from tests.unit.slurm.batches import BATCH, CONTEXT, render
 
-from gridmap.backend import Batch, Handle, Rejected, RunContext
+from gridmap.backend import Handle, Rejected
 from gridmap.errors import InvalidRequestError, InvalidResourceError
 from gridmap.resources import Resources
 from gridmap_slurm import sbatch
-
-CONTEXT = RunContext(
-    token="5eed",  # noqa: S106 - not a secret, by its own definition
-    name="sweep",
-    directory=Path("/runs/5eed"),
-    logs=Path("/runs/5eed/logs"),
-)
-BATCH = Batch(
-    runners=(4, 5, 6),
-    command=("/usr/bin/python3", "-m", "gridmap.runner", "home.json", "/home/jane"),
-    environment={"GRIDMAP_RUN": "5eed"},
-    directory="/home/jane",
-    name="sweep",
-    resources=Resources(),
-)
-
-
-def render(**resources: object) -> tuple[str, ...]:
-    """Return the call of sbatch for the batch with these resources."""
-    asked = Resources(**resources)  # type: ignore[arg-type] # what a user may write
-    return sbatch.build(
-        msgspec.structs.replace(BATCH, resources=asked), CONTEXT
-    ).command
 
 
 def test_an_array_with_nothing_asked_for() -> None:
@@ -298,80 +272,6 @@ def test_a_white_list_excludes_the_rest() -> None:
     batch = msgspec.structs.replace(BATCH, resources=Resources(nodes=("n1", "n2")))
     command = sbatch.build(batch, CONTEXT, frozenset({"n1", "n2", "n3"})).command
     assert "--exclude=n3" in command
-
-
-AWKWARD = [
-    "plain",
-    "two words",
-    "it's",
-    'say "no"',
-    "$HOME `id` $(id) ; & | > <",
-    "line\nline",
-    "dos\r\nline\r",
-    "\r\n\r\n",
-    "tab\tand \\ and %d %% !",
-    "#SBATCH --wrap=x",
-    "",
-    "ümläut 漢字",
-    "not utf-8: \udcff",
-    "() { :; }; echo shellshock",
-]
-
-
-def run_script(script: str, cwd: Path) -> list[str]:
-    """Run a batch script as a node would, and return what it printed, split at zeros."""
-    path = cwd / "script"
-    path.write_bytes(os.fsencode(script))
-    done = subprocess.run(
-        ["/bin/sh", str(path)],
-        capture_output=True,
-        check=True,
-        env={"PATH": os.environ["PATH"]},
-    )
-    return os.fsdecode(done.stdout).split("\0")
-
-
-PRINTF = ("printf", r"%s\0")
-
-
-@pytest.mark.parametrize("text", AWKWARD, ids=ascii)
-def test_arguments_reach_the_runner_as_they_are(text: str, tmp_path: Path) -> None:
-    """Whatever stands in them, a real shell hands it on unchanged."""
-    batch = msgspec.structs.replace(BATCH, command=(*PRINTF, text, "end"))
-    script = sbatch.build(batch, CONTEXT).script
-    assert script is not None
-    assert "\r\n" not in script
-    assert run_script(script, tmp_path) == [text, "end", ""]
-
-
-@pytest.mark.parametrize("text", AWKWARD, ids=ascii)
-@pytest.mark.parametrize("name", ["PLAIN", "BASH_FUNC_f%%", "with.dot", "1"])
-def test_variables_reach_the_runner_as_they_are(
-    name: str, text: str, tmp_path: Path
-) -> None:
-    """Even under names a shell could not export."""
-    code = f"import os, sys; sys.stdout.buffer.write(os.fsencode(os.environ[{name!r}]))"
-    batch = msgspec.structs.replace(
-        BATCH, command=("python3", "-c", code), environment={name: text}
-    )
-    script = sbatch.build(batch, CONTEXT).script
-    assert script is not None
-    assert "\r\n" not in script
-    assert run_script(script, tmp_path) == [text]
-
-
-@given(
-    value=st.text(max_size=50).filter(lambda text: "\0" not in text),
-    name=st.text(max_size=10),
-)
-def test_options_never_add_a_word(value: str, name: str) -> None:
-    """A value stays within its own option, or is refused."""
-    try:
-        command = render(queue="q", options={"qos": value, name: value})
-    except InvalidResourceError:
-        return
-    options = [part for part in command[1:] if not part.startswith("--")]
-    assert options == []
 
 
 @pytest.mark.parametrize(
