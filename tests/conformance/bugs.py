@@ -108,7 +108,7 @@ BUGS: Mapping[type[LocalBackend], Bug] = {
     TellsOfEverybody: Bug(Rule.ANSWERS_WHAT_WAS_ASKED, "test_asking_about_nobody"),
     FailsOnStrangers: Bug(Rule.TYPES_KEPT, "test_unknown_handles_are_absent"),
     NumbersForHandles: Bug(Rule.TYPES_KEPT, "test_each_runner_gets_a_handle"),
-    OneHandleForAll: Bug(Rule.ONE_HANDLE_EACH, "test_each_runner_gets_a_handle"),
+    OneHandleForAll: Bug(Rule.TYPES_KEPT, "test_each_runner_gets_a_handle"),
     StartsOnlyOne: Bug(Rule.ONE_HANDLE_EACH, "test_each_runner_gets_a_handle"),
     StartsTwice: Bug(Rule.ONE_HANDLE_EACH, "test_each_runner_gets_a_handle"),
     GluesTheCommand: Bug(Rule.COMMAND_ARRIVES, "test_arguments_arrive"),
