@@ -1,17 +1,20 @@
 """Runners that are turned away for now: the user is told once, and soon."""
 
 import logging
+import os
+import signal
 from typing import Any
 
 import msgspec
 import pytest
 from tests import jobs
 
-from gridmap import JobMonitor, plugins
+from gridmap import JobException, JobMonitor, plugins
 from gridmap.backend import (
     Batch,
     Handle,
     Identity,
+    Observation,
     Rejected,
     RunContext,
     Submission,
@@ -19,6 +22,12 @@ from gridmap.backend import (
 from gridmap.events import RunnerGone, RunnersRejected
 from gridmap.hookspecs import hookimpl
 from gridmap_local.backend import LocalBackend
+
+
+def kill_runner() -> None:
+    """Leave nobody who could say what happened."""
+    os.kill(os.getppid(), signal.SIGKILL)
+    signal.pause()
 
 
 class Busy(LocalBackend):
@@ -61,6 +70,16 @@ class Twins(LocalBackend):
     def gridmap_submit(self, batch: Batch) -> Submission:  # type: ignore[override] # as hooks may
         """Start nothing."""
         return dict.fromkeys(batch.runners, Handle("17"))
+
+
+class Clumsy(LocalBackend):
+    """A backend that fails whenever it is asked what became of runners."""
+
+    @hookimpl
+    def gridmap_observe(self) -> Observation:  # type: ignore[override] # as hooks may
+        """Fail."""
+        msg = "boo"
+        raise RuntimeError(msg)
 
 
 def like_local(factory: type) -> plugins.InstalledBackend:
@@ -113,3 +132,25 @@ def test_a_rejection_for_now_is_told_once(caplog: pytest.LogCaptureFixture) -> N
     told = [event for event in events if isinstance(event, RunnersRejected)]
     assert [(event.count, event.again_s) for event in told] == [(1, 1.0), (1, 2.0)]
     assert len([event for event in events if isinstance(event, RunnerGone)]) == 1
+
+
+def test_what_fails_each_time_has_one_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is tried again and again, for a scheduler may be mended."""
+    monitor = JobMonitor(
+        backend=like_local(Clumsy),
+        max_workers=1,
+        settings={"heartbeat_interval": 0.2, "silence_limit": 3, "num_resubmits": 0},
+    )
+    with monitor:
+        monitor.add(kill_runner, [((), None)], final=True)
+        (outcome,) = monitor.outcomes.take()
+    assert isinstance(outcome.error, JobException)
+    (traceback,) = [record for record in caplog.records if record.exc_info]
+    assert traceback.getMessage() == (
+        "asking the scheduler failed: plugin local broke the contract of "
+        "gridmap_observe: it raised RuntimeError: boo"
+    )
+    told = [m for m in caplog.messages if "could not be asked" in m]
+    assert len(told) > 1

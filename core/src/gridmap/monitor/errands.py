@@ -100,6 +100,7 @@ class ErrandRunner:
         )
         self._desk = plugins.context.desk
         self._explained: dict[tuple[str, Resources], Explanation] = {}
+        self._complaints: set[str] = set()
         self._do: dict[type[Any], Callable[[Any], facts.Fact]] = {
             SubmitRunners: self._submit,
             KillRunners: self._kill,
@@ -175,8 +176,8 @@ class ErrandRunner:
         try:
             with self._desk.visit(Purpose.KILL):
                 return facts.KillAnswered(results=self._plugins.kill(errand.handles))
-        except Exception:  # noqa: BLE001 - see the module
-            _log.exception("killing runners failed")
+        except Exception as error:  # noqa: BLE001 - see the module
+            self._complain("killing runners failed", error)
             return facts.KillAnswered(
                 results=dict.fromkeys(errand.handles, Killed.FAILED)
             )
@@ -188,7 +189,7 @@ class ErrandRunner:
                 observation = self._plugins.observe(errand.handles)
                 why = self._reasons(observation, errand.requests)
             except Exception as error:  # noqa: BLE001 - see the module
-                _log.exception("asking the scheduler failed")
+                self._complain("asking the scheduler failed", error)
                 observation, why = NotAsked(text=_words(error)), {}
         failed = isinstance(observation, NotAsked)
         if isinstance(observation, NotAsked) and not visit.put_off:
@@ -200,6 +201,13 @@ class ErrandRunner:
             wait_s=visit.wait_s if failed else 0.0,
             why=why,
         )
+
+    def _complain(self, what: str, error: Exception) -> None:
+        """Log what went wrong, with its traceback: once, as it is tried again and again."""
+        complaint = f"{what}: {error}"
+        if complaint not in self._complaints:
+            self._complaints.add(complaint)
+            _log.error("%s", complaint, exc_info=error)
 
     def _reasons(
         self, observation: Observation, requests: Mapping[Handle, Resources]
@@ -253,8 +261,8 @@ class ErrandRunner:
         with self._desk.visit(Purpose.AUTOPSY) as visit:
             try:
                 findings = self._plugins.postmortem(errand.handles, errand.lives)
-            except Exception:  # noqa: BLE001 - see the module
-                _log.exception("asking accounting failed")
+            except Exception as error:  # noqa: BLE001 - see the module
+                self._complain("asking accounting failed", error)
         # What was put off is asked anew: half an answer would make half a verdict.
         return facts.Autopsied(
             asked=errand.handles,
