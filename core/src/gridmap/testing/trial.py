@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from gridmap import programs
 from gridmap.backend import (
     Batch,
     Handle,
@@ -23,6 +22,7 @@ from gridmap.backend import (
 from gridmap.desk import Desk
 from gridmap.errors import BackendUnavailableError, PluginError
 from gridmap.plugins import RunPlugins
+from gridmap.testing.line import Line
 from gridmap.testing.rules import BrokenRuleError, Rule, broken, require, under
 from gridmap.testing.waiting import eventually
 
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     )
     from gridmap.explanation import Explanation
     from gridmap.plugins import InstalledBackend
-    from gridmap.programs import Reply
     from gridmap.resources import Resources
     from gridmap.verdict import Cause
 
@@ -63,38 +62,6 @@ class Bounds:
     end_s: float
     kill_s: float
     account_s: float
-
-
-class Line:
-    """What lies between a backend and its scheduler's programs.
-
-    Attributes:
-        trouble: What every program answers; None: what it says.
-    """
-
-    def __init__(self) -> None:
-        self.trouble: Reply | None = None
-
-    def run(
-        self,
-        argv: Sequence[str],
-        environ: Mapping[str, str],
-        text: str,
-        timeout_s: float,
-    ) -> Reply:
-        """Run a program, as `gridmap.programs.run` does; do not, in trouble."""
-        if self.trouble is not None:
-            return self.trouble
-        return programs.run(argv, environ, text, timeout_s)
-
-    @contextlib.contextmanager
-    def broken(self, reply: Reply) -> Iterator[None]:
-        """Have every program answer this for a while."""
-        self.trouble = reply
-        try:
-            yield
-        finally:
-            self.trouble = None
 
 
 class Trial:
