@@ -1,6 +1,7 @@
 """An executor's futures and its run end in every way they can, and nothing hangs."""
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, as_completed, wait
@@ -73,6 +74,17 @@ def test_a_callback_may_end_its_executor(way: str, runs: Path) -> None:
     ended.result(30)
     executor.shutdown()
     assert traces.directories(runs) == []
+
+
+def test_a_callback_that_exits_ends_no_other_call(executor: GridExecutor) -> None:
+    """`sys.exit` in a callback is logged, and the executor goes on."""
+
+    def leave(_: Future[Any]) -> None:
+        sys.exit(3)
+
+    executor.submit(jobs.square, 2).add_done_callback(leave)
+    assert executor.submit(jobs.square, 3).result(20) == 9
+    assert executor.submit(jobs.square, 4).result(20) == 16
 
 
 def test_a_call_that_is_refused_harms_no_other() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import collections
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from gridmap.monitor.outcomes import Outcome
     from gridmap.resources import Resources
 
+_log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
@@ -145,10 +147,7 @@ class Futures:
         if future is not None:
             future._take_back = None  # noqa: SLF001 - our own class
             if future.set_running_or_notify_cancel():
-                if outcome.error is None:
-                    future.set_result(outcome.value)
-                else:
-                    future.set_exception(outcome.error)
+                _settle(future, outcome)
         with self._lock:
             self._resolving = False
             self._idle.notify_all()
@@ -231,6 +230,17 @@ class Futures:
             future.set_running_or_notify_cancel()
         if self._opened and not closed:
             self._close(kill=True)
+
+
+def _settle(future: GridFuture[Any], outcome: Outcome) -> None:
+    """Say what came of a call; a callback that calls `sys.exit` ends nothing else."""
+    try:
+        if outcome.error is None:
+            future.set_result(outcome.value)
+        else:
+            future.set_exception(outcome.error)
+    except BaseException:  # noqa: BLE001 - callbacks are logged, as futures do
+        _log.exception("a callback raised, of %r", future)
 
 
 def in_order(futures: list[GridFuture[_T]], timeout: float | None) -> Iterator[_T]:
