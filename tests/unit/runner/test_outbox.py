@@ -22,6 +22,13 @@ def begin(outbox: Outbox, job: int, *, seconds_ago: float = 0.0) -> None:
     outbox.begin(job, time.monotonic() - seconds_ago)  # the shell's clock, set back
 
 
+@pytest.mark.parametrize("since", [float("nan"), float("inf"), 1e12])
+def test_no_job_runs_for_less_than_no_time(outbox: Outbox, since: float) -> None:
+    """Whatever a job before it has done to the worker's clock."""
+    outbox.begin(7, since)
+    assert outbox.doing() == (7, 0.0)
+
+
 @given(st.lists(st.binary(max_size=40), max_size=20), st.integers(0, 2**40))
 def test_what_is_put_is_what_gathers(results: list[bytes], first: int) -> None:
     """In order, with sizes and seconds."""

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from gridmap import payload
+from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 from gridmap.runner import returns, saving
 from gridmap.runner.outbox import Gathered
@@ -86,3 +87,16 @@ def test_a_checkpoint_that_is_none_says_why(frame: bytes, kind: int, why: str) -
     said = returns.why_not_saved(saved, LIMIT)
     assert why in said
     assert bool(said) == bool(why)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf"), 1e300])
+def test_a_clock_that_a_job_has_changed_is_no_breach_of_the_protocol(
+    seconds: float,
+) -> None:
+    """What is told can be said, or an honest runner would be shut out."""
+    quick = Gathered(first=0, sizes=(1,), joined=b"a", seconds=seconds)
+    slow = msgspec.structs.replace(record(b"a"), seconds=seconds)
+    for returned in (returns.gathered(quick), returns.read(slow, 0, 0.0, LIMIT)):
+        assert returned is not None
+        said = m.Report(number=1, grant=1, first=0, count=1, seconds=returned.seconds)
+        assert codec.decode_from_runner(codec.encode(said)) == said

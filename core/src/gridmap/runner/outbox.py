@@ -155,7 +155,10 @@ class Outbox:
     def doing(self) -> tuple[int | None, float]:
         """Return the job being run (None: none) and for how many seconds."""
         job, since = _DOING.unpack_from(self._page, 0)
-        return (None, 0.0) if job == 0 else (job - 1, time.monotonic() - since)
+        if job == 0:
+            return None, 0.0
+        # A job may have left the worker's clock frozen, ahead of this one or no number.
+        return job - 1, max(0.0, time.monotonic() - since)
 
     def can_save(self) -> bool:
         """Return whether the function being called can be asked for a checkpoint."""

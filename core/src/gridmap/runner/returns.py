@@ -25,6 +25,10 @@ _TOO_LARGE_ADVICE: Final = (
 )
 
 
+_LONGEST_S: Final = 1e9
+"""A job that seems to have taken longer has set its worker's clock."""
+
+
 class Returns(msgspec.Struct, frozen=True):
     """What consecutive jobs came to.
 
@@ -46,7 +50,7 @@ class Returns(msgspec.Struct, frozen=True):
 def gathered(quick: Gathered) -> Returns:
     """Return what jobs came to whose results gathered in the worker's memory."""
     frames = payload.join(quick.sizes, quick.joined)
-    return Returns(quick.first, len(quick.sizes), quick.seconds, frames)
+    return Returns(quick.first, len(quick.sizes), duration(quick.seconds), frames)
 
 
 def read(record: Record, known: int, took_s: float, limit_bytes: int) -> Returns | None:
@@ -84,8 +88,13 @@ def read(record: Record, known: int, took_s: float, limit_bytes: int) -> Returns
             offset=0, kind=m.Kind(kind), status=status, classes=classes, text=text
         )
         failures = (failure,)
-    seconds = max(record.seconds - took_s, 0.0)
+    seconds = duration(record.seconds - took_s)
     return Returns(first, record.count - known, seconds, frames, failures)
+
+
+def duration(seconds: float) -> float:
+    """Return a duration that can be told: a job may have frozen its worker's clock."""
+    return min(max(0.0, seconds), _LONGEST_S)  # of NaN it is the first
 
 
 def why_not_saved(record: Record, limit_bytes: int) -> str:

@@ -265,10 +265,9 @@ class RunnerService:
         size = sum(map(len, record.frames))
         self._log(f"job {record.job} has a checkpoint of {size:,} bytes")
         digest = payload.digest(record.frames)
+        took_s = returns.duration(record.seconds)
         self._do(
-            self._machine.checkpointed(
-                record.job, digest, record.seconds, record.frames, now
-            )
+            self._machine.checkpointed(record.job, digest, took_s, record.frames, now)
         )
 
     def _collected(self, quick: Gathered | None, now: float) -> None:
