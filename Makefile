@@ -23,7 +23,7 @@ NEW_ENOUGH = import sys; sys.version_info >= (3, 11) or sys.exit( \
 	cluster-up cluster-down cluster-shell cluster-forward
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make test T=tests/unit ARGS="-k resources -x"   only some tests'
 	@echo '  make test CLUSTERS=slurm                        only one cluster; "" for none'

@@ -5,9 +5,11 @@ import threading
 import pytest
 
 from gridmap import events as ev
+from gridmap import plugins
 from gridmap.events import AnyEvent
 from gridmap.monitor import observers
-from gridmap.monitor.observers import Observers
+from gridmap.monitor.observers import Observers, installed_observers
+from gridmap.settings import Settings
 
 
 class Slow:
@@ -73,3 +75,27 @@ def test_the_end_of_a_run_does_not_wait_for_a_rest(
     watch.finish(30.0)
     assert [type(event) for event in quick] == [ev.RunnerUp, ev.RunEnded]
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("settings", "mail", "wanted"),
+    [
+        (Settings(send_error_mail=True), False, "gridmap-mail"),
+        (Settings(), True, "gridmap-mail"),
+        (Settings(metrics_file="/x"), False, "gridmap-dashboard"),
+        (Settings(), False, ""),
+    ],
+)
+def test_what_is_wanted_and_nobody_does_is_warned_of(
+    settings: Settings,
+    mail: bool,
+    wanted: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Else people would wait for mail where gridmap-mail is not installed."""
+    installed_observers(settings, completion_mail=mail)
+    assert not caplog.messages
+    monkeypatch.setattr(plugins, "installed", lambda: plugins.Plugins(()))
+    installed_observers(settings, completion_mail=mail)
+    assert [wanted in message for message in caplog.messages] == [True] * bool(wanted)

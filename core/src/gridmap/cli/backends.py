@@ -80,7 +80,7 @@ def _print(
                 f"Never taken: {shadow} offers the same name.", indent=4, style="bad"
             )
     if not found:
-        text.paragraph("No backend is installed. pip install gridmap-local gives one.")
+        text.paragraph("No backend is installed: install gridmap-local, say.")
     for plugin in broken:
         text.paragraph(
             f"The plugin {plugin.name} of {plugin.distribution} is broken and was left "

@@ -47,7 +47,7 @@ def choose(named: str | None, settings: Settings, origins: Origins) -> Choice:
         return Choice(known.find(settings.backend), f"named by {place}")
     best = known.best()
     if best is None:
-        reason = "pip install gridmap-local gives one"
+        reason = "install gridmap-local, whose runners are on this machine"
         raise BackendUnavailableError(None, reason)
     if best[1].preference > 0:
         return Choice(best[0], "the usable backend with the highest preference")

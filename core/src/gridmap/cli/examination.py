@@ -207,7 +207,7 @@ def broken_plugins(patient: Patient) -> Sequence[Check]:
             name="backends from",
             passed=bool(known.backends),
             found=", ".join(sources) or "none",
-            advice="" if known.backends else "pip install gridmap-local gives one.",
+            advice="" if known.backends else "Install gridmap-local, say.",
         ),
         *(
             Check(

@@ -127,6 +127,7 @@ class JobMonitor:
         )
         self.home_address = ""
         self.outcomes = Outcomes(job_name)
+        watching = installed_observers(self.settings, completion_mail=completion_mail)
         self._plan = RunPlan(
             name=name,
             settings=self.settings,
@@ -134,7 +135,7 @@ class JobMonitor:
             jobs_per_runner=jobs_per_runner,
             rules=make_rules(retry),
             sink=sink or self.outcomes,
-            observers=(*installed_observers(self.settings), *observers),
+            observers=(*watching, *observers),
             job_name=job_name,
             completion_mail=completion_mail,
         )

@@ -38,20 +38,34 @@ would cost a short job a tenth of its round trip."""
 
 
 def installed_observers(
-    settings: Settings,
+    settings: Settings, *, completion_mail: bool = False
 ) -> list[tuple[str, Callable[[AnyEvent], None]]]:
     """Return what installed plugins watch a run with, given its settings.
+
+    Where mail or metrics are wanted, perhaps by a setting of the site's, and no plugin
+    sees to them, that is a warning.
 
     Raises:
         InvalidRequestError: If a dashboard is wanted and no plugin shows one.
     """
     found = plugins.installed().observers(settings.told())
-    if settings.dashboard and "dashboard" not in {name for name, _ in found}:
+    names = {name for name, _ in found}
+    if (settings.send_error_mail or completion_mail) and "mail" not in names:
+        _log.warning(
+            "mail is wanted (send_error_mail, or completion_mail=True), and no plugin "
+            "sends any: install gridmap-mail, or do without it"
+        )
+    if settings.metrics_file and "dashboard" not in names:
+        _log.warning(
+            "metrics are wanted (metrics_file), and no plugin writes them: install "
+            "gridmap-dashboard, or do without them"
+        )
+    if settings.dashboard and "dashboard" not in names:
         broken = [one for one in plugins.installed().broken if one.name == "dashboard"]
         why = f"its plugin is broken: {broken[0].error}" if broken else "no plugin does"
         msg = (
             f"a dashboard is wanted (dashboard=True, or the setting), and {why}: "
-            "pip install gridmap-dashboard, or do without it"
+            "install gridmap-dashboard, or do without it"
         )
         raise InvalidRequestError(msg)
     return found

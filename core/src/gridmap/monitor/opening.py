@@ -128,7 +128,7 @@ def choose_backend(
         msg = f"a cluster is required, and none can be used from here:{none}"
         raise DRMAANotPresentException(msg)
     if best is None:
-        reason = why or "none is installed, and pip install gridmap-local gives one"
+        reason = why or "none is installed: install gridmap-local, say"
         raise BackendUnavailableError(None, reason)
     _log.warning(
         "no cluster can be used from here, so the jobs run on this machine; "
