@@ -74,6 +74,27 @@ def test_a_forbidden_queue_is_refused_before_anything_is_submitted(audit: Path) 
     assert not audit.exists()
 
 
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ("memory = 'lots'", "memory='lots' is not an amount"),
+        ("memory = = 1", "Invalid value"),
+        ("forbiden_queues = {}", "there is no rule forbiden_queues"),
+        ("audit = 7", "site's rules"),
+    ],
+)
+def test_rules_that_make_no_sense_are_the_sites_mistake(
+    audit: Path, rules: str, words: str
+) -> None:
+    """Its file is named; a rule that is misspelt is not left out in silence."""
+    place = audit.with_name("policy.toml")
+    place.write_text(rules)
+    with pytest.raises(InvalidRequestError, match=words) as refused:
+        local_map(abs, [-1])
+    assert str(place) in str(refused.value)
+    assert "tell whoever keeps them" in str(refused.value)
+
+
 def grow(path: str) -> int:
     """Fail once for want of memory."""
     if not Path(path).exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import msgspec
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gridmap.resources import Resources
 
 PLACE: Final = "/etc/gridmap/site-policy.toml"
+_KEYS: Final = frozenset({"account", "memory", "forbidden_queues", "audit"})
 
 
 @attrs.frozen(kw_only=True)
@@ -37,11 +38,26 @@ class Policy:
 
 
 def load() -> Policy:
-    """Return the site's rules, as they are now."""
+    """Return the site's rules, as they are now.
+
+    Raises:
+        InvalidRequestError: If they cannot be read. Users meet that first, so it says
+            where the mistake is, and that it is not theirs.
+    """
     path = Path(os.environ.get("GRIDMAP_SITE_POLICY", PLACE))
-    if not path.exists():
+    try:
+        return _policy(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
         return Policy()
-    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError) as error:
+        msg = f"this site's rules, {path}, make no sense: {error}; tell whoever keeps them"
+        raise InvalidRequestError(msg) from error
+
+
+def _policy(table: dict[str, Any]) -> Policy:
+    if strange := set(table) - _KEYS:  # a rule that is misspelt would not hold
+        msg = f"there is no rule {', '.join(sorted(strange))}"
+        raise ValueError(msg)
     audit = table.get("audit")
     return Policy(
         account=table.get("account"),
