@@ -59,6 +59,9 @@ class ToyBackend:
     @hookimpl
     def gridmap_submit(self, batch: Batch, context: RunContext) -> Submission:
         """Submit the batch as one array."""
+        if batch.resources.gpus:
+            no = Rejected(transient=False, text="toyq knows no graphics processors")
+            return dict.fromkeys(batch.runners, no)
         done = _run(commands.submit(batch, context), context, **batch.environment)
         if not done.ok:  # that the program could not be run at all may pass
             transient = isinstance(done, NoAnswer)
