@@ -204,7 +204,7 @@ class ErrandRunner:
 
     def _complain(self, what: str, error: Exception) -> None:
         """Log what went wrong, with its traceback: once, as it is tried again and again."""
-        complaint = f"{what}: {error}"
+        complaint = f"{what}: {_words(error)}"
         if complaint not in self._complaints:
             self._complaints.add(complaint)
             _log.error("%s", complaint, exc_info=error)
