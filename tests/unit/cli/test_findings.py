@@ -26,6 +26,7 @@ HERE = Here(
     python=(3, 11, 2),
     packages={"gridmap-core": "0.1", "numpy": "2.0"},
     modules="gcc/12:cuda/12",
+    handle="7.1",
     requested=Resources(cores=2, memory="1G"),
     sent=1000.0,
     heard=1003.0,
@@ -39,6 +40,7 @@ THERE = Answer(
     executable="/usr/bin/python3",
     packages={"gridmap-core": "0.1", "numpy": "2.0", "more": "1"},
     imports={"gridmap.runner.service": ""},
+    identity=("7.1", ""),
     reached={ADDRESS: ""},
     resolved=["10.0.0.1"],
     directories={"/home/a/runs/1": "", "/work": ""},
@@ -55,6 +57,17 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         {"imports": {"zmq": "ModuleNotFoundError: No module named 'zmq'"}},
         "gridmap there",
         "pip install",
+    ),
+    "nobody": (
+        {"identity": ("", "")},
+        "identity there",
+        "gridmap_identify",
+    ),
+    "somebody else": ({"identity": ("8.1", "")}, "identity there", "container"),
+    "identity": (
+        {"identity": ("", "PluginError: boo")},
+        "identity there",
+        "report it",
     ),
     "version": (
         {"packages": {"gridmap-core": "0.2", "numpy": "2.0"}},
@@ -179,6 +192,7 @@ def test_the_probe_answers_where_gridmap_is_not(tmp_path: Path) -> None:
     question = {
         "connection": str(tmp_path / "none"),
         "imports": ["json", "no_such_module"],
+        "factory": "no_such_module:Backend",
         "addresses": [f"ipc://{tmp_path}/none.sock"],
         "host": "localhost",
         "directories": [str(tmp_path), str(tmp_path / "none")],
@@ -194,6 +208,8 @@ def test_the_probe_answers_where_gridmap_is_not(tmp_path: Path) -> None:
     assert msgspec.json.decode(done.stdout, type=Answer) == answer
     assert answer.imports["json"] == ""
     assert "no_such_module" in answer.imports["no_such_module"]
+    assert answer.identity[0] == ""
+    assert "No module named 'gridmap'" in answer.identity[1]
     assert all(answer.reached.values())
     assert answer.directories[str(tmp_path)] == ""
     assert answer.directories[str(tmp_path / "none")]

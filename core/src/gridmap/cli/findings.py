@@ -42,6 +42,7 @@ class Answer:
         executable: Its path.
         packages: Installed distributions with versions; None if it could not tell.
         imports: Modules a runner needs, each with why it cannot be imported.
+        identity: The runner that its backend took it for, and why it could not say.
         reached: Addresses of the doctor, each with why it is not to be reached.
         resolved: What the name of the doctor's machine means there.
         directories: Directories that have to be there, each with what is wrong.
@@ -59,6 +60,7 @@ class Answer:
     executable: str
     packages: dict[str, str] | None
     imports: dict[str, str]
+    identity: tuple[str, str]
     reached: dict[str, str]
     resolved: list[str] | str
     directories: dict[str, str]
@@ -79,6 +81,7 @@ class Here:
         python: Version of the interpreter.
         packages: Installed distributions with versions.
         modules: Environment modules that are loaded.
+        handle: What the scheduler calls the probe.
         requested: What the probe was asked to have.
         sent: When it was submitted, seconds since the epoch.
         heard: When its answer came.
@@ -90,6 +93,7 @@ class Here:
     python: tuple[int, int, int]
     packages: Mapping[str, str]
     modules: str
+    handle: str
     requested: Resources
     sent: float
     heard: float
@@ -135,6 +139,21 @@ def _gridmap(_: Here, there: Answer) -> list[Check]:
         "No runner can start there. Install gridmap into that Python "
         f"({there.executable} -m pip install ...), or name one that has it with the "
         "setting python.",
+    )
+
+
+def _identity(here: Here, there: Answer) -> list[Check]:
+    name, why = there.identity
+    if any(there.imports.values()):
+        return []
+    if name == here.handle:
+        return _check("identity there", f"it knows itself as {name}")
+    return _check(
+        "identity there",
+        why or f"it takes itself for {name or 'no runner'}, and is {here.handle}",
+        "No runner would be let in. If it is started in a container or through "
+        "another program, have that pass the scheduler's variables on; else this is a "
+        "bug in the backend's gridmap_identify: report it to its authors.",
     )
 
 
@@ -316,6 +335,7 @@ def _modules(here: Here, there: Answer) -> list[Check]:
 _LOOKS: Final[Sequence[Callable[[Here, Answer], list[Check]]]] = (
     _python,
     _gridmap,
+    _identity,
     _packages,
     _reached,
     _spoken,

@@ -113,7 +113,7 @@ def probe(
         _await(opened, handle, watch, resources, patience_s)
         if watch.answer is None:
             return [_silent(opened, handle, watch, settings, patience_s)]
-        here = _here(opened, watch, resources)
+        here = _here(opened, watch, handle, resources)
         ran = f"ran on {watch.answer.host} as {handle}, "
         ran += f"{watch.heard - watch.sent:.1f} s after it was submitted"
         return [
@@ -139,6 +139,7 @@ def _prepare(
             "gridmap.runner.service",
             backend.info.factory.partition(":")[0],
         ],
+        "factory": backend.info.factory,
         "addresses": list(opened.socket.addresses),
         "host": platform.node(),
         "directories": [directory],
@@ -233,7 +234,9 @@ def _look(opened: Opened, handle: Handle, watch: _Watch, resources: Resources) -
             watch.why = opened.plugins.explain(seen.reason, resources)
 
 
-def _here(opened: Opened, watch: _Watch, resources: Resources) -> findings.Here:
+def _here(
+    opened: Opened, watch: _Watch, handle: Handle, resources: Resources
+) -> findings.Here:
     return findings.Here(
         host=platform.node(),
         python=(sys.version_info[0], sys.version_info[1], sys.version_info[2]),
@@ -242,6 +245,7 @@ def _here(opened: Opened, watch: _Watch, resources: Resources) -> findings.Here:
             for each in metadata.distributions()
         },
         modules=os.environ.get("LOADEDMODULES", ""),
+        handle=str(handle),
         requested=resources,
         sent=watch.sent,
         heard=watch.heard,

@@ -61,6 +61,7 @@ def examine(question: dict[str, Any], where: str) -> dict[str, Any]:
         "executable": sys.executable,
         "packages": packages(),
         "imports": {name: attempt(name) for name in question["imports"]},
+        "identity": identify(question["factory"]),
         "reached": reach_all(question["addresses"]),
         "resolved": resolve(question["host"]),
         "directories": {
@@ -86,6 +87,16 @@ def attempt(name: str) -> str:
     except BaseException as error:
         return describe(error)
     return ""
+
+
+def identify(factory: str) -> list[str]:
+    """Return which runner its backend takes this for, and why it cannot say."""
+    try:
+        plugins = importlib.import_module("gridmap.plugins")
+        backend = plugins.load_backend(factory)
+        return [str(plugins.identify(backend, os.environ).handle or ""), ""]
+    except BaseException as error:
+        return ["", describe(error)]
 
 
 def packages() -> dict[str, str] | None:
