@@ -62,6 +62,28 @@ def test_a_broken_rule_is_named(shell: Shell, mutant: type[LocalBackend]) -> Non
     assert Path(report["files"]).is_dir()
 
 
+def test_what_is_wrong_in_each_case_is_told_once(shell: Shell) -> None:
+    """A verb that is missing fails nearly all of the suite, in the same words."""
+    offer(shell, "bare", "builtins:object")
+    result = shell.run("conform", "bare", "-k", "render", PATH=PATH)
+    assert result.returncode == 1
+    assert result.stdout.count("FAIL") == 3
+    assert result.stdout.count("broke the contract") == 1
+    assert result.stdout.count("as the one before") == 2
+
+
+def test_what_cannot_be_written_is_told_before_anything_is_tried(shell: Shell) -> None:
+    """The suite takes minutes on a cluster."""
+    file = shell.home / "file"
+    file.touch()
+    result = shell.run("conform", "local", "--report", str(file / "x"))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert f"the directory {file} is not there" in result.stderr
+    result = shell.run("conform", "local", GRIDMAP_RUNS=str(file / "runs"))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "name a directory that the nodes share with --place" in result.stderr
+
+
 def test_an_unknown_backend_is_a_mistake(shell: Shell) -> None:
     """Those there are are named."""
     result = shell.run("conform", "locl")

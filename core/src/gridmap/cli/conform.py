@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import shutil
 import sys
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from gridmap.plugins import InstalledBackend
     from gridmap.resources import Resources
+    from gridmap.testing.rules import Rule
     from gridmap.testing.session import Outcome
 
 _EXTRA: Final = (
@@ -95,12 +97,40 @@ def command(*, report: Any, as_json: bool, **options: Any) -> int:
         raise BackendUnavailableError(backend.info.name, availability.reason)
     if importlib.util.find_spec("pytest") is None:
         raise click.ClickException(_EXTRA)
+    if report is not None:
+        _check_writable(report.name)
     outcomes, place = _conform(backend, quiet=as_json, **options)
     facts = _facts(backend, options["resources"], outcomes, place)
     if report is not None:
         report.write(_as_json(facts) if as_json else _as_text(facts))
     click.echo(_as_json(facts) if as_json else f"\n{_summary(facts)}", nl=not as_json)
     return 0 if facts["passed"] else 1
+
+
+def _check_writable(report: str) -> None:
+    """Refuse a report that could not be written, before the suite takes its minutes."""
+    folder = Path(report).absolute().parent
+    if report != "-" and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        why = "cannot be written to" if folder.is_dir() else "is not there"
+        msg = f"the report cannot be written: the directory {folder} {why}"
+        raise click.UsageError(msg)
+
+
+def _folder(place: Path | None) -> Path:
+    """Make the directory for the suite's files."""
+    from gridmap.errors import RunError  # noqa: PLC0415 - see gridmap.cli
+    from gridmap.settings import load_settings  # noqa: PLC0415
+
+    parent = place or load_settings()[0].runs()
+    try:
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="conform-", dir=parent))
+    except OSError as error:
+        msg = (
+            f"the suite's files cannot be in {parent}: {error.strerror}; name a "
+            "directory that the nodes share with --place"
+        )
+        raise RunError(msg) from error
 
 
 def _conform(
@@ -117,12 +147,9 @@ def _conform(
     """Run the suite, with progress; return where its files are if they were kept."""
     import msgspec  # noqa: PLC0415 - see gridmap.cli
 
-    from gridmap.settings import load_settings  # noqa: PLC0415
     from gridmap.testing.session import Result, SiteFacts, run_suite  # noqa: PLC0415
 
-    parent = place or load_settings()[0].runs()
-    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="conform-", dir=parent))
+    folder = _folder(place)
     waits = (
         msgspec.structs.replace(resources, native=(*resources.native, held))
         if held
@@ -153,6 +180,7 @@ class _Progress:
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         self._done = 0
+        self._last: tuple[Rule | None, str] = (None, "")
 
     def __call__(self, outcome: Outcome, cases: int) -> None:
         from gridmap.cli import text  # noqa: PLC0415 - see gridmap.cli
@@ -162,7 +190,11 @@ class _Progress:
         count = f"{self._done:{len(str(cases))}}/{cases}"
         line = f"{count} {mark}  {outcome.case} ({outcome.seconds:.1f} s)"
         click.echo(line, file=self._stream)
-        for detail in _details(_outcome(outcome)):
+        details = _details(_outcome(outcome))
+        if details and (outcome.rule, outcome.detail) == self._last:
+            details = ["as the one before"]  # hooks that are wrong are so in each case
+        self._last = outcome.rule, outcome.detail
+        for detail in details:
             if self._stream is sys.stdout:
                 text.paragraph(detail, indent=12)
             else:
