@@ -3,7 +3,7 @@
 from tests.unit.monitor.desk import Desk
 
 from gridmap import backend as b
-from gridmap.events import JobFailed
+from gridmap.events import JobFailed, RunnerUp
 from gridmap.lifecycle import RunnerState
 from gridmap.monitor import facts as f
 from gridmap.monitor import instructions as i
@@ -44,6 +44,27 @@ def test_a_runner_back_in_the_queue_is_waited_for() -> None:
     desk.hello(handle, "two")
     (work,) = desk.work()
     assert work.attempt == 2
+
+
+def test_a_new_life_is_let_in_once_though_the_old_one_was_given_up_meanwhile() -> None:
+    """Let in again and again, it would seem to have just been heard for ever."""
+    desk = Desk(max_workers=1)
+    desk.add(1)
+    (handle,) = desk.accept()
+    old = desk.hello(handle, "one")
+    (work,) = desk.work()
+    desk.tick(32.0)
+    desk.hear(old, m.Beat(number=1, holds=(work.grant,), job=0))
+    desk.tick(20.0)
+    new = desk.hello(handle, "two")  # waits: the old one may still speak
+    desk.tick(5.5)
+    desk.looked(h1=b.SeenState.QUEUED)  # it is silent for too long by now
+    assert desk.runner(handle).state is RunnerState.QUEUED
+    desk.take(RunnerUp)
+    desk.tick(20.0)
+    assert len(desk.take(RunnerUp)) == 1
+    assert desk.runner(handle).peer == new
+    assert desk.books.now - desk.runner(handle).heard > 15.0
 
 
 def test_what_the_scheduler_showed_before_a_start_is_no_requeue() -> None:

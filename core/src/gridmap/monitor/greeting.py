@@ -139,6 +139,7 @@ class Greeting:
         runner.connection = hello.connection
         books.move(runner, RunnerStep.HELLO)
         if runner.nonce != hello.nonce:
+            self._succession.over(runner)
             runner.came_at = books.now
             books.note(
                 e.Greeted(runner=runner.number, nonce=hello.nonce, node=hello.node)

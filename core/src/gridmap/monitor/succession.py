@@ -70,6 +70,10 @@ class Succession:
             )
         return heir
 
+    def over(self, runner: Runner) -> None:
+        """Another life of a runner was let in: nobody waits for its turn any more."""
+        self._heirs.pop(runner.number, None)
+
     def hung_up(self, peer: bytes) -> None:
         """A connection is gone: nobody waits there any more."""
         for number in [n for n, heir in self._heirs.items() if heir.peer == peer]:
@@ -78,7 +82,8 @@ class Succession:
     def due(self) -> Iterator[Heir]:
         """Yield those that have waited long enough."""
         for number, heir in list(self._heirs.items()):
-            if self._books.now >= heir.until:
+            gone = number not in self._books.fleet.runners
+            if gone or self._books.now >= heir.until:
                 yield heir
-            if number not in self._books.fleet.runners:
-                del self._heirs[number]
+                if self._heirs.get(number) is heir:  # whatever it was answered
+                    del self._heirs[number]
