@@ -20,6 +20,7 @@ import msgspec
 
 from gridmap import payload
 from gridmap.errors import RunError
+from gridmap.packing import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -60,9 +61,6 @@ class Call(_Entry, frozen=True, tag="call"):
     function: bytes
     around: int
     frames: list[bytes]
-
-
-_encoder: Final = msgspec.msgpack.Encoder()
 
 
 @functools.cache  # a run writes them, and others read them
@@ -129,7 +127,7 @@ class Keeper:
         )
         with self._lock:
             for entry in entries:
-                body = _encoder.encode(entry)
+                body = pack(entry)
                 self._written += _LENGTH.pack(len(body)) + body
 
     def take(self) -> bytes:

@@ -13,6 +13,7 @@ import msgspec
 
 from gridmap import events
 from gridmap.errors import RemoteProtocolError
+from gridmap.packing import pack
 
 MOST_ASKED: Final = 2**16
 """Bytes of a question or an order."""
@@ -83,7 +84,6 @@ class Happened(_Message, frozen=True, tag="happened"):
 Question: TypeAlias = Look | Follow | KillRun | KillJobs
 Answer: TypeAlias = Shown | Told | Refused | Happened
 
-_encoder: Final = msgspec.msgpack.Encoder()
 _questions: Final = msgspec.msgpack.Decoder(Question)
 _answers: Final = msgspec.msgpack.Decoder(Answer)
 _WITHHELD: Final = frozenset({"settings"})
@@ -100,7 +100,7 @@ _KINDS: Final[dict[str, type[events.Event]]] = {
 
 def encode(message: Question | Answer) -> bytes:
     """Return a message as it travels, with its length."""
-    body = _encoder.encode(message)
+    body = pack(message)
     return LENGTH.pack(len(body)) + body
 
 
@@ -129,7 +129,7 @@ def happened(event: events.Event) -> Happened:
         for name in event.__struct_fields__
         if name not in _WITHHELD
     }
-    body = msgspec.msgpack.encode(fields)
+    body = pack(fields)
     return Happened(kind=type(event).__name__, fields=msgspec.Raw(body))
 
 

@@ -27,6 +27,7 @@ from gridmap.overview import (
     RunnerView,
     Sample,
 )
+from gridmap.packing import pack
 
 VERSION: Final = 1
 MOST_BYTES: Final = 512 * 2**20
@@ -130,9 +131,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return RunError(f"the record of run {self.name!r} is damaged")
 
 
-_encoder: Final = msgspec.msgpack.Encoder()
-
-
 @functools.cache  # a run writes its record, and others read it
 def _decoder() -> msgspec.msgpack.Decoder[Record]:
     return msgspec.msgpack.Decoder(Record)
@@ -176,7 +174,7 @@ def make(overview: Overview, driver: Driver, gridmap: str, *, kept: bool) -> Rec
 
 def encode(record: Record) -> bytes:
     """Return a record as bytes."""
-    return zlib.compress(_encoder.encode(record), _LEVEL)
+    return zlib.compress(pack(record), _LEVEL)
 
 
 def decode(data: bytes) -> Record:

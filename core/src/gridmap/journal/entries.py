@@ -12,6 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 from gridmap.errors import RunError
+from gridmap.packing import pack
 from gridmap.protocol.messages import Failure
 from gridmap.resources import Resources
 from gridmap.verdict import Verdict
@@ -220,8 +221,6 @@ Entry: TypeAlias = (
     | Gone
 )
 
-_encoder = msgspec.msgpack.Encoder()
-
 
 @functools.cache  # few runs read a journal
 def _decoder() -> msgspec.msgpack.Decoder[Entry]:
@@ -230,7 +229,7 @@ def _decoder() -> msgspec.msgpack.Decoder[Entry]:
 
 def encode(entry: Entry) -> bytes:
     """Return an entry as bytes."""
-    return _encoder.encode(entry)
+    return pack(entry)
 
 
 def decode(body: bytes) -> Entry:

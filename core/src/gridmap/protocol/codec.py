@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from gridmap.errors import RemoteProtocolError
+from gridmap.packing import pack
 from gridmap.protocol.messages import FromMonitor, FromRunner
 
 LARGEST_CONTROL: Final = 1_048_576
@@ -15,8 +16,6 @@ LARGEST_CONTROL: Final = 1_048_576
 largest there is; payloads are frames of their own and not limited here."""
 
 _QUOTED: Final = 300
-
-_encoder = msgspec.msgpack.Encoder()
 
 
 def prepare(kind: Any) -> None:
@@ -35,7 +34,7 @@ def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
 
 def encode(message: FromRunner | FromMonitor) -> bytes:
     """Return a message as bytes."""
-    return _encoder.encode(message)
+    return pack(message)
 
 
 def decode_from_runner(data: bytes | memoryview) -> FromRunner:
