@@ -27,8 +27,9 @@ with early.begun(None):
 with early.begun("mine"):
     pass
 with early.begun("mine") as kept:
+    with early.begun("mine"):
+        early.drop("mine")
     kept.pop_all()
-early.begin("mine")
 if os.fork() == 0:
     early.drop("mine")
     print("in a child", early.take("mine"), flush=True)
@@ -64,6 +65,7 @@ def test_what_was_begun_is_taken_or_closed(tmp_path: Path) -> None:
         "begun False",
         "bad None",
         "unnamed {}",
+        "closed",
         "closed",
         "in a child None",
         "taken Thing None",

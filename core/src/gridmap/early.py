@@ -32,52 +32,60 @@ class Begun(Protocol):
         ...
 
 
-_begun: Final[dict[str, Begun]] = {}
+_begun: Final[dict[str, list[Begun]]] = {}
 """By backend, what no run has taken yet. Any thread."""
 
 os.register_at_fork(after_in_child=_begun.clear)  # it is the parent's
 
 
-def begin(backend: str | None) -> None:
-    """Let a backend begin, if it has something to begin with; returns at once.
-
-    What fails is left to the backend, which finds nothing begun.
-
-    Args:
-        backend: Its name, as the user gave it; None: see the environment.
-    """
-    name = backend or os.environ.get(_VARIABLE)
-    if name is None or name in _begun:
-        return
-    for entry in entries.known()[entries.EARLY]:
-        if entry.name == name:
-            with contextlib.suppress(Exception, SystemExit):  # a stranger's code
-                _begun[name] = entry.load()()
-            return
-
-
 def take(backend: str) -> Begun | None:
     """Return what was begun, which is the caller's from now on; None if nothing was."""
-    return _begun.pop(backend, None)
+    try:
+        return _begun.get(backend, []).pop()
+    except IndexError:
+        return None
 
 
-def drop(backend: str | None) -> None:
-    """Close what was begun, if no run has taken it."""
-    name = backend or os.environ.get(_VARIABLE)
-    begun = None if name is None else take(name)
-    if begun is not None:
-        with contextlib.suppress(Exception, SystemExit):  # likewise
-            begun.close()
+def drop(backend: str) -> None:
+    """Close what was begun for a run that will not be opened."""
+    _close(take(backend))
 
 
 @contextlib.contextmanager
 def begun(backend: str | None) -> Iterator[contextlib.ExitStack]:
     """Let a backend begin, and close that at the end unless a run has taken it.
 
+    Args:
+        backend: Its name, as the user gave it; None: see the environment.
+
     Yields:
-        What closes it; ``pop_all`` leaves that to whoever closes the run.
+        What closes it; ``pop_all`` leaves that to `drop`.
     """
     with contextlib.ExitStack() as undo:
-        begin(backend)
-        undo.callback(drop, backend)
+        name = backend or os.environ.get(_VARIABLE)
+        if name is not None and (mine := _begin(name)) is not None:
+            _begun.setdefault(name, []).append(mine)
+            undo.callback(_give_up, name, mine)
         yield undo
+
+
+def _begin(name: str) -> Begun | None:
+    """Let a backend begin. What fails it will find not begun."""
+    for entry in entries.known()[entries.EARLY]:
+        if entry.name == name:
+            with contextlib.suppress(Exception, SystemExit):  # a stranger's code
+                begun: Begun = entry.load()()
+                return begun
+    return None
+
+
+def _give_up(name: str, mine: Begun) -> None:
+    with contextlib.suppress(ValueError):  # it was taken, or a fork's parent has it
+        _begun.get(name, []).remove(mine)
+        _close(mine)
+
+
+def _close(begun: Begun | None) -> None:
+    if begun is not None:
+        with contextlib.suppress(Exception, SystemExit):  # likewise
+            begun.close()
