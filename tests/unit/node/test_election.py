@@ -79,13 +79,18 @@ class Node:
                     runner.asking, runner.fetching = False, True
                     self.fetches += 1
                 case Hand(line=line, number=number):
-                    runner.followers[line].events.append(("handed", number))
+                    self._tell(runner, line, "handed", number)
                 case Beat(line=line):
-                    runner.followers[line].events.append(("heard",))
+                    self._tell(runner, line, "heard")
                 case HangUp():
                     self._part(runner)
                 case LetGo():
                     self.let_go(runner)
+
+    def _tell(self, leader: Runner, line: int, *event: Any) -> None:
+        """Say something to a follower; one that has hung up is not there to hear it."""
+        if line in leader.followers:
+            leader.followers[line].events.append(event)
 
     def _elect(self, runner: Runner, generation: int) -> None:
         owner = self.names.setdefault(generation, runner.number)
