@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gridmap import payload
-from gridmap.calls import encode_all, is_still
-from gridmap.monitor.store import encode_apart
+from gridmap.calls import arguments, encode_all, encode_still, is_still
+from gridmap.errors import UnpicklableError
+from gridmap.monitor.store import encode_apart, encode_call
 
 
 class Own:
@@ -133,3 +136,29 @@ def test_a_generator_may_fill_its_array_again() -> None:
 
     loaded: list[Any] = [payload.load(c) for c in encode_all(filled(), still=False)]
     assert [args[0][-1] for args, _ in loaded] == [0, 1, 2]
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
+ITEMS = SCALARS | st.lists(SCALARS, max_size=3) | st.tuples(SCALARS)
+
+
+@given(st.lists(ITEMS, max_size=8))
+def test_calls_are_encoded_as_each_would_be_alone(items: list[Any]) -> None:
+    """Whether they are looked at together or one by one, as what is not still is."""
+    calls = [tuple(i) if isinstance(i, list) else (i,) for i in items]
+    assert list(arguments(items, still=True)) == calls
+    assert list(arguments(iter(items), still=False)) == calls
+    assert encode_still(iter(calls)) == [encode_call(args, None, 0) for args in calls]
+
+
+def test_an_item_that_is_a_kind_of_list_is_spread() -> None:
+    """As any list is."""
+    assert list(arguments((OwnList([1, 2]), 3), still=True)) == [(1, 2), (3,)]
+
+
+def test_the_input_that_cannot_be_sent_is_named() -> None:
+    """By its number, however many were looked at before it."""
+    calls: list[tuple[Any, ...]] = [(number,) for number in range(10_000)]
+    calls.append(((letter for letter in "a"),))
+    with pytest.raises(UnpicklableError, match="input 10000"):
+        encode_still(iter(calls))

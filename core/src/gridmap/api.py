@@ -166,7 +166,6 @@ def grid_map(
     check_function(f, args_list)
     named = _backend(backend, local=local)
     with early.begun(named):
-        from gridmap.calls import is_still  # noqa: PLC0415 - see above
         from gridmap.job import Job, bind_shared  # noqa: PLC0415 - see above
         from gridmap.mapping import Map  # noqa: PLC0415 - see above
 
@@ -193,8 +192,6 @@ def grid_map(
             resources,
             white_list=white_list,
         )
-        inputs = items("args_list", args_list, "the inputs, one for each call of f")
-        calls = (list(item) if isinstance(item, list) else (item,) for item in inputs)
         return Map(
             name=name,
             temp_dir=temp_dir,
@@ -216,12 +213,7 @@ def grid_map(
                 metrics_file=metrics_file,
             ),
             completion_mail=completion_mail,
-        ).calls(
-            template,
-            calls,
-            sized=hasattr(args_list, "__len__"),
-            still=is_still(args_list),
-        )
+        ).calls(template, args_list)
 
 
 def process_jobs(

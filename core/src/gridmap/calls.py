@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from gridmap.payload import Parcel
 
 
+_CHUNK: Final = 4096
+"""Calls that are looked at together: they are all numbers, or one by one."""
+
 _PLAIN: Final[tuple[type[Any], ...]] = (
     *(list, tuple, dict, set, frozenset, deque, array, range, str, bytes, bytearray),
     *(type({}.keys()), type({}.values()), type({}.items())),
@@ -45,6 +48,18 @@ def is_still(iterable: object) -> bool:
     return getattr(kind, "__iter__", None) in _STILL
 
 
+def arguments(items: Iterable[Any], *, still: bool) -> Iterator[tuple[Any, ...]]:
+    """Return the positional arguments that a map's items stand for.
+
+    Args:
+        items: Each is the one argument of a call; or the arguments, if it is a list.
+        still: Whether they can be looked at before they are read, and stay the same.
+    """
+    if still and not any(issubclass(kind, list) for kind in set(map(type, items))):
+        return zip(items)
+    return (tuple(item) if isinstance(item, list) else (item,) for item in items)
+
+
 def encode_all(
     calls: Iterable[Sequence[Any]], *, still: bool
 ) -> Sequence[bytes | Parcel]:
@@ -58,9 +73,25 @@ def encode_all(
     Raises:
         UnpicklableError: If one of them cannot be sent; it names which.
     """
-    numbered: Iterator[tuple[int, Sequence[Any]]] = enumerate(calls)
-    if not still:
-        return [encode_apart(tuple(args), None, number) for number, args in numbered]
-    return payload.detach(
-        [encode_call(tuple(args), None, number) for number, args in numbered]
-    )
+    if still:
+        return payload.detach(encode_still(map(tuple, calls)))
+    return [encode_apart(tuple(args), None, n) for n, args in enumerate(calls)]
+
+
+def encode_still(calls: Iterable[tuple[Any, ...]]) -> list[bytes | Parcel]:
+    """Return the arguments of many calls, which share memory with what they are of.
+
+    Args:
+        calls: They are read to their end, which runs none of the user's code.
+
+    Raises:
+        UnpicklableError: If one of them cannot be sent; it names which.
+    """
+    encoded: list[bytes | Parcel] = []
+    calls = iter(calls)
+    while chunk := list(itertools.islice(calls, _CHUNK)):
+        encoded += payload.dump_calls(chunk) or [
+            encode_call(args, None, number)
+            for number, args in enumerate(chunk, len(encoded))
+        ]
+    return encoded

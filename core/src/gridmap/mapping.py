@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from gridmap.arguments import items
+from gridmap.calls import arguments, encode_still, is_still
 from gridmap.display.observing import is_wanted, make_progress
 from gridmap.monitor.expectation import Call
 from gridmap.monitor.monitor import JobMonitor
@@ -128,40 +130,30 @@ class Map(msgspec.Struct, frozen=True, kw_only=True):
             settings=dict(self.settings or {}),
         )
 
-    def calls(
-        self,
-        template: Job,
-        calls: Iterator[Sequence[Any]],
-        *,
-        sized: bool,
-        still: bool,
-    ) -> list[Any]:
+    def calls(self, template: Job, args_list: Iterable[Any]) -> list[Any]:
         """Map one function.
 
         Args:
             template: What all calls have alike.
-            calls: The arguments of each.
-            sized: Whether they are a number that is known, and are read at once.
-            still: Whether reading them runs none of the user's code.
+            args_list: What each is called with; see `calls.arguments`. If it has a
+                length it is read at once.
         """
         gathered = _Gathered(return_exceptions=self.return_exceptions)
         with gathered.handed_on():
-            return self._calls(gathered, template, calls, sized=sized, still=still)
+            return self._calls(gathered, template, args_list)
 
     def _calls(
-        self,
-        gathered: _Gathered,
-        template: Job,
-        calls: Iterator[Sequence[Any]],
-        *,
-        sized: bool,
-        still: bool,
+        self, gathered: _Gathered, template: Job, args_list: Iterable[Any]
     ) -> list[Any]:
+        several = items("args_list", args_list, "the inputs, one for each call of f")
+        sized = hasattr(args_list, "__len__")
+        still = sized and is_still(args_list)
+        calls = arguments(args_list if still else several, still=still)
         # The parts of a run that is resumed must be what they were.
         patience_s = math.inf if sized or self.resume else _SOON_S
         window = max(_WINDOW, _EACH * (self.max_workers or 0))
         most = None if sized else _CHUNK
-        inputs = _Inputs(calls, most, patience_s, window, sized and still)
+        inputs = _Inputs(calls, most, patience_s, window, still)
         encoded = inputs.read()
         total = inputs.count if inputs.complete else None
         monitor, finish = self.monitor(
@@ -278,7 +270,8 @@ class _Gathered(msgspec.Struct):
             wait: Whether to wait for something if there is nothing.
         """
         assert self.outcomes is not None, "no monitor"  # noqa: S101 - a bug of ours
-        for outcome in self.outcomes.take(wait=wait):
+        into = self.values if self.jobs is None else None
+        for outcome in self.outcomes.take(wait=wait, into=into):
             if self.jobs is not None:
                 _record(self.jobs[outcome.job], outcome.value, outcome.error)
             if outcome.error is None:
@@ -343,7 +336,7 @@ class _Inputs(msgspec.Struct):
         complete: Whether there are no more.
     """
 
-    _calls: Iterator[Sequence[Any]]
+    _calls: Iterator[tuple[Any, ...]]
     _most: int | None
     _patience_s: float
     _window: int
@@ -365,12 +358,15 @@ class _Inputs(msgspec.Struct):
         Each is encoded before the next is read: a generator may fill the same array
         again for its next item.
         """
+        if self._still:
+            encoded = encode_still(self._calls)
+            self.count, self.complete = len(encoded), True
+            return encoded
         encoded = []
-        encode = encode_call if self._still else encode_apart
         until = time.monotonic() + self._patience_s
         self.complete = True
         for args in self._calls:
-            encoded.append(encode(tuple(args), None, self.count))
+            encoded.append(encode_apart(tuple(args), None, self.count))
             self.count += 1
             if len(encoded) == self._most or time.monotonic() > until:
                 self.complete = False

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridmap.errors import UnpicklableError
-from gridmap.payload import LARGE_BYTES, Parcel, dump, dump_plain, load
+from gridmap.payload import LARGE_BYTES, Parcel, dump, dump_plain, load, load_all
 
 PLAIN = st.recursive(
     st.none()
@@ -305,3 +305,24 @@ def test_functions_that_go_by_value_keep_their_files() -> None:
     assert again.__code__ is not outer.__code__
     assert again() == outer()
     assert dump(outer, what="outer") == dump(outer, what="outer")
+
+
+def explode() -> object:
+    """Stand for a value whose class is not here."""
+    raise LookupError
+
+
+class Exploding:
+    """A value that cannot be made again."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return explode, ()
+
+
+def test_many_streams_are_loaded_at_once_or_not_at_all() -> None:
+    """What has buffers, and what cannot be loaded, is a matter for one at a time."""
+    streams = [dump(one, what="it").head for one in (1, "two", [3, None])]
+    assert load_all(streams) == [1, "two", [3, None]]
+    large = dump(np.zeros(LARGE_BYTES), what="it")
+    assert load_all([*streams, large]) is None
+    assert load_all([*streams, dump(Exploding(), what="it").head]) is None

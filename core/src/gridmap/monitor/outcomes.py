@@ -145,11 +145,15 @@ class Outcomes:
         """How much has come that was not taken yet; each `take` takes one."""
         return self._queue.qsize()
 
-    def take(self, *, wait: bool = True) -> Iterator[Outcome]:
+    def take(
+        self, *, wait: bool = True, into: dict[int, Any] | None = None
+    ) -> Iterator[Outcome]:
         """Yield what came of the next jobs that ended.
 
         Args:
             wait: Whether to wait for some if there are none; else none is yielded.
+            into: Where values are put by job, instead of being yielded, if all of a
+                message are small; that takes a third of the time. None: nowhere.
 
         Raises:
             GridMapError: If the run cannot go on.
@@ -164,9 +168,23 @@ class Outcomes:
             yield item
             return
         first, parcels, failures, verdict = item
+        if into is not None and not failures and self._take_all(item, into):
+            return
         failed = {first + failure.offset: failure for failure in failures}
         for job, parcel in enumerate(parcels, first):
             if failed and job in failed:
                 yield open_failure(job, parcel, failed[job], verdict)
             else:
                 yield open_result(job, parcel, self._name)
+
+    def _take_all(self, item: Any, into: dict[int, Any]) -> bool:
+        """Put the values of a message where they are wanted; or none of them."""
+        first, parcels, _, _ = item
+        try:
+            values = payload.load_all(parcels)
+            if values is not None:
+                into.update(enumerate(values, first))
+        except BaseException:  # Ctrl-C: what has come is still to be had
+            self._queue.put(item)
+            raise
+        return values is not None

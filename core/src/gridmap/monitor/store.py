@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import operator
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
@@ -123,18 +124,29 @@ class Store:
         Raises:
             UnpicklableError: If one of them is too large to be sent.
         """
+        large = self._large_among(first, inputs)
+        self._inputs.update(enumerate(inputs, first))
+        if large:
+            self._large.update(large)
+            self._settle(large, held.hold if self._neighbours else _as_it_is)
+
+    def _large_among(
+        self, first: int, inputs: Sequence[bytes | Parcel]
+    ) -> dict[int, Parcel]:
+        """Return the inputs that are large, by job; see that none is too large."""
         large: dict[int, Parcel] = {}
         least = memory.LEAST_BYTES
+        if set(map(type, inputs)) == {bytes} and max(map(len, inputs)) < least:
+            return (
+                large  # as nearly always, and seen without a step of Python's for each
+            )
         for job, call in enumerate(inputs, first):
             if type(call) is not bytes or len(call) >= least:
                 self._check(call, f"input {job}")
                 parcel = _parcel(call)
                 if parcel.nbytes >= least:
                     large[job] = parcel
-        self._inputs.update(enumerate(inputs, first))
-        if large:
-            self._large.update(large)
-            self._settle(large, held.hold if self._neighbours else _as_it_is)
+        return large
 
     def _check(self, call: bytes | Parcel, what: str) -> None:
         pieces = (call,) if isinstance(call, bytes) else (call.head, *call.buffers)
@@ -248,8 +260,10 @@ class Store:
             self._drop(range(first, stop))
 
     def _drop(self, jobs: range) -> list[bytes | Parcel]:
-        dropped = (self._inputs.pop(job, None) for job in jobs)
-        return [call for call in dropped if call is not None]
+        dropped = list(map(self._inputs.pop, jobs, itertools.repeat(None)))
+        if None in dropped:  # some were dropped before
+            return [call for call in dropped if call is not None]
+        return cast("list[bytes | Parcel]", dropped)
 
     def _calling(self, first: int, stop: int) -> Iterator[_Calls]:
         """Yield the calls that jobs ``first`` to ``stop - 1`` are among."""

@@ -39,8 +39,10 @@ from gridmap.payload.pickling import (
     detach,
     dump,
     dump_call,
+    dump_calls,
     dump_plain,
     load,
+    load_all,
     settle,
 )
 
@@ -65,6 +67,7 @@ __all__ = [
     "digest",
     "dump",
     "dump_call",
+    "dump_calls",
     "dump_exception",
     "dump_plain",
     "encode",
@@ -72,6 +75,7 @@ __all__ = [
     "join",
     "least_apart",
     "load",
+    "load_all",
     "load_exception",
     "opened",
     "pack",

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     from gridmap.payload.pickling import Frame
 
-SETTINGS: Final = ("auto", "none", "zstd", "bz2")
+_AUTO: Final = "auto"
+_NONE: Final = "none"
+SETTINGS: Final = (_AUTO, _NONE, "zstd", "bz2")
 """The values `choose` understands."""
 
 _AUTO_BYTES: Final = 16 * 1024
@@ -76,10 +78,10 @@ def choose(setting: str, frame: Frame) -> Compression:
     if setting not in SETTINGS:
         msg = f"compression {setting!r} is none of {', '.join(SETTINGS)}"
         raise InvalidSettingError(msg)
-    if setting == "auto":
+    if setting == _AUTO:
         gains = len(frame) >= _AUTO_BYTES and _gains(frame)
         return Compression.ZSTD if gains else Compression.NONE
-    if setting == "none" or len(frame) < _FORCED_BYTES:
+    if setting == _NONE or len(frame) < _FORCED_BYTES:
         return Compression.NONE
     return Compression[setting.upper()]
 
@@ -204,13 +206,16 @@ def encode(
         setting: As for `choose`.
         neighbour: Whether who reads them can open this process's memory: then frames
             that can be passed on as memory are only referred to, and have to be kept
-            until they have been fetched.
+            until they have been fetched. ``auto`` compresses nothing then: copying is
+            faster.
 
     Returns:
         One frame more: first a byte a frame for its method, then the frames. Those
         that would not become smaller are the objects that were passed in, and large
         ones that are the same object, or show the same memory, are one object.
     """
+    if neighbour and setting == _AUTO:
+        setting = _NONE
     methods = bytearray()
     encoded: list[Frame] = []
     known: dict[int, tuple[int, Frame]] = {}

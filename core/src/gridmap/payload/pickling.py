@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import pickle
 import sys
 import types
@@ -165,6 +166,25 @@ def dump_call(args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> bytes | N
     return dump_plain((args, kwargs))
 
 
+def dump_calls(calls: Sequence[tuple[Any, ...]]) -> list[bytes] | None:
+    """Pickle the positional arguments of many calls, if all are numbers or texts.
+
+    As `dump_call` for each, in half of the time: no step of it is Python's.
+
+    Args:
+        calls: The arguments of each.
+
+    Returns:
+        The streams; None unless every argument is a scalar of an exact built-in type.
+    """
+    if max(map(len, calls), default=0) > _PLAIN_ELEMENTS:
+        return None
+    if not _SCALARS.issuperset(map(type, itertools.chain.from_iterable(calls))):
+        return None
+    pairs = zip(calls, itertools.repeat(None))
+    return list(map(pickle.dumps, pairs, itertools.repeat(PROTOCOL)))
+
+
 def _count_plain(obj: object, room: int, depth: int) -> int | None:
     """Return how much of *room* is left after *obj*; None if it does not qualify."""
     if type(obj) not in _CONTAINERS or depth <= 0:
@@ -303,6 +323,25 @@ def load(parcel: Parcel | Frame) -> object:
     if not buffers:
         return pickle.loads(head)
     return pickle.loads(head, buffers=_writable(buffers))
+
+
+def load_all(parcels: Sequence[Parcel | Frame]) -> list[object] | None:
+    """Make many objects again, without a step of Python's for each.
+
+    Args:
+        parcels: As for `load`.
+
+    Returns:
+        The objects; None if one of them is more than a stream, or cannot be made
+        again: then `load` tells which.
+    """
+    if set(map(type, parcels)) != {bytes}:
+        return None
+    streams = cast("Sequence[bytes]", parcels)
+    try:
+        return list(map(pickle.loads, streams))
+    except (Exception, SystemExit):  # noqa: BLE001 - see above
+        return None
 
 
 def _writable(buffers: Iterable[Frame]) -> Iterable[Frame]:

@@ -22,12 +22,13 @@ from gridmap.kernel import shared_file
 from gridmap.runner.bulletin import Bulletin
 
 _DOING: Final = struct.Struct("<qd")
-_HEAD: Final = struct.Struct("<IIqd")
 _SAVES_AT: Final = 32
 _ASKED: Final = struct.Struct("<q")
 _ASKED_AT: Final = 40
 _FLAGS_AT: Final = 48
 _HEAD_AT: Final = 64
+"""How many results have gathered, and of which job is the first."""
+_SECONDS_AT: Final = 80
 _MOST: Final = 4096
 _SIZES_AT: Final = 4096
 _DATA_AT: Final = _SIZES_AT + 4 * _MOST
@@ -77,10 +78,15 @@ class Outbox:
         self.fd = fd
         self._page = mmap.mmap(fd, _SIZE)
         self.bulletin = Bulletin(self._page)
+        # Numbers are written by these twice as fast as by `struct`.
+        with memoryview(self._page) as page:
+            self._head = page[_HEAD_AT:_SECONDS_AT].cast("q")
+            self._seconds = page[_SECONDS_AT : _SECONDS_AT + 8].cast("d")
+            self._sizes = page[_SIZES_AT:_DATA_AT].cast("I")
         self._first = -1
         self._count = 0
         self._used = 0
-        self._seconds = 0.0
+        self._took = 0.0
 
     # The worker's side --------------------------------------------------------------
 
@@ -108,24 +114,22 @@ class Outbox:
         if size > LARGEST or count == _MOST or used + size > _DATA:
             return False
         if count == 0:
-            self._first = job
+            self._first = self._head[1] = job
         elif job != self._first + count:
             return False
-        page = self._page
-        page[_DATA_AT + used : _DATA_AT + used + size] = result
-        struct.pack_into("<I", page, _SIZES_AT + 4 * count, size)
-        self._count, self._used = count + 1, used + size
-        self._seconds += seconds
+        at = _DATA_AT + used
+        self._page[at : at + size] = result
+        self._sizes[count] = size
+        self._took = self._seconds[0] = self._took + seconds
+        self._used = used + size
         # Written last: until then the result is not there.
-        _HEAD.pack_into(
-            page, _HEAD_AT, count + 1, used + size, self._first, self._seconds
-        )
+        self._count = self._head[0] = count + 1
         return True
 
     def clear(self) -> None:
         """Forget what was gathered: it has been sent."""
-        _HEAD.pack_into(self._page, _HEAD_AT, 0, 0, 0, 0.0)
-        self._count, self._used, self._seconds = 0, 0, 0.0
+        self._head[0] = 0
+        self._count, self._used, self._took = 0, 0, 0.0
 
     def asked_for(self, job: int) -> bool:
         """Return whether it was this job that the runner asked for a checkpoint of."""
@@ -166,15 +170,18 @@ class Outbox:
 
     def gathered(self) -> Gathered | None:
         """Return the results that were not sent yet; None if there are none."""
-        count, used, first, seconds = _HEAD.unpack_from(self._page, _HEAD_AT)
+        count, first = self._head
         if count == 0:
             return None
-        sizes = struct.unpack_from(f"<{count}I", self._page, _SIZES_AT)
-        joined = self._page[_DATA_AT : _DATA_AT + used]
+        seconds = self._seconds[0]
+        sizes = tuple(self._sizes[:count])
+        joined = self._page[_DATA_AT : _DATA_AT + sum(sizes)]
         return Gathered(first, sizes, joined, seconds)
 
     def close(self) -> None:
         """Let go of the memory."""
+        for numbers in (self._head, self._seconds, self._sizes):
+            numbers.release()
         self._page.close()
         os.close(self.fd)
 

@@ -157,25 +157,21 @@ class Worker:
     def _run_jobs(self, record: Record) -> None:
         digest, *frames = record.frames
         digest = bytes(digest)
-        begin, put, now = self._outbox.begin, self._outbox.put, time.monotonic()
+        begin, put, clock = self._outbox.begin, self._outbox.put, time.monotonic
+        now, function = clock(), self._functions.get(digest)
         if record.grant != self._grant:
             self._flush(now)
             self._grant = record.grant
         for job, parcel in enumerate(payload.Batch.read(frames).pieces(), record.job):
             if (flags := begin(job, now)) and not self._heed(flags, job):
                 break
-            ran = self._run(digest, parcel, job)
+            ran = self._run(function, digest, parcel, job)
             if self._forked:  # the function came back in a child of its own as well
                 os._exit(0)
-            started, now = now, time.monotonic()
+            started, now = now, clock()
             # What nearly every job comes to, without another call.
-            result, seconds = ran.result, now - started
-            if (
-                ran.kind
-                or not isinstance(result, bytes)
-                or not put(job, result, seconds)
-            ):
-                self._hand_over(job, ran, seconds)
+            if type(ran) is not bytes or not put(job, ran, now - started):
+                self._hand_over(job, ran, now - started)
             if now - self._sent > _GATHER_S:
                 self._flush(now)
         if digest in self._once:
@@ -197,8 +193,10 @@ class Worker:
             with contextlib.suppress(OSError):
                 os.write(self._output_fd, mark(job))
 
-    def _hand_over(self, job: int, ran: Ran, seconds: float) -> None:
+    def _hand_over(self, job: int, ran: bytes | Ran, seconds: float) -> None:
         """Gather a quick job's result, send off any other at once."""
+        if isinstance(ran, bytes):
+            ran = Ran(ran)
         if not ran.kind:
             small = _small(ran.result)
             if small is not None:
@@ -242,14 +240,28 @@ class Worker:
         records.send(self._sock, result)
 
     def _run(
-        self, digest: bytes, parcel: payload.Frame | payload.Parcel, job: int
-    ) -> Ran:
-        """Run one job; return how it ended."""
+        self,
+        function: Callable[..., object] | None,
+        digest: bytes,
+        parcel: payload.Frame | payload.Parcel,
+        job: int,
+    ) -> bytes | Ran:
+        """Run one job.
+
+        Args:
+            function: The function, if it was loaded before this batch.
+            digest: Its content address.
+            parcel: Its arguments.
+            job: The job.
+
+        Returns:
+            The stream of a value that is small plain data; else how it ended.
+        """
         try:
-            function = self._functions.get(digest)
             if function is None:
-                function = self._load(digest)
-            args, kwargs = _arguments(parcel)
+                function = self._functions.get(digest) or self._load(digest)
+            call: Any = payload.load(parcel)
+            args, kwargs = call
             if digest in self._savers:
                 value = self._saver.call(function, args, kwargs, job)
             else:
@@ -257,9 +269,8 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
             return _failed(error)
         try:
-            return Ran(
-                payload.dump_plain(value)
-                or payload.dump(value, what=f"the result of job {job}")
+            return payload.dump_plain(value) or Ran(
+                payload.dump(value, what=f"the result of job {job}")
             )
         except UnpicklableError as error:
             parcel = payload.dump_exception(error, "")
@@ -303,14 +314,6 @@ def _small(result: bytes | payload.Parcel) -> bytes | None:
         return result
     head = result.head
     return head if isinstance(head, bytes) and not result.buffers else None
-
-
-def _arguments(
-    parcel: payload.Frame | payload.Parcel,
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    call: Any = payload.load(parcel)
-    args, kwargs = call
-    return args, kwargs
 
 
 def _failed(error: BaseException) -> Ran:
