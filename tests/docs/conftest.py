@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gridmap import plugins
+from gridmap.plugins import entries
 
 TOYQ = Path(__file__).resolve().parents[2] / "examples" / "toyq"
 
@@ -48,6 +49,12 @@ def toyq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("PYTHONPATH", os.pathsep.join([*paths, *([old] if old else [])]))
         patch.setattr(sys, "path", [*paths, *sys.path])
         importlib.invalidate_caches()
-        plugins.installed.cache_clear()
+        _look_again()
         yield place
+    _look_again()
+
+
+def _look_again() -> None:
+    """Have plugins looked for anew, in this process too."""
+    entries.known.cache_clear()
     plugins.installed.cache_clear()
