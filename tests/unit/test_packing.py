@@ -13,7 +13,7 @@ from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 from gridmap.verdict import Cause, Verdict
 
-LATIN = b"caf\xe9".decode(errors="surrogateescape")
+LATIN = b"x\xe9".decode(errors="surrogateescape")
 
 
 @given(
@@ -37,9 +37,9 @@ def test_what_is_no_text_is_escaped_and_all_else_stays(value: msgspec.Struct) ->
     packed = pack([value, {LATIN: (LATIN, b"\xe9")}])
     plain, others = msgspec.msgpack.decode(packed)
     back = msgspec.convert(plain, type(value))
-    assert others == {"caf\\udce9": ["caf\\udce9", b"\xe9"]}
+    assert others == {"x\\udce9": ["x\\udce9", b"\xe9"]}
     if isinstance(value, Verdict):
-        value = msgspec.structs.replace(value, job="caf\\udce9")
+        value = msgspec.structs.replace(value, job="x\\udce9")
     assert back == value
 
 
@@ -57,7 +57,7 @@ def test_a_directory_that_is_no_text_can_be_told() -> None:
     )
     heard = codec.decode_from_monitor(codec.encode(welcome))
     assert isinstance(heard, m.Welcome)
-    assert heard.directory == "caf\\udce9"
+    assert heard.directory == "x\\udce9"
 
 
 @pytest.mark.slow
@@ -70,7 +70,7 @@ def test_a_map_goes_whatever_its_surroundings_are_called(
         import os, sys
         from gridmap import grid_map
 
-        latin = b"caf\\xe9"
+        latin = b"x\\xe9"
         os.mkdir(latin)
         named = {{}}
         if "{way}" == "chdir":
