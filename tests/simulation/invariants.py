@@ -223,5 +223,9 @@ def _check_memory(ledger: Ledger) -> None:
         assert group.idle.keys() <= books.fleet.runners.keys(), group.idle
         assert group.loaded.keys() <= jobs.grants.keys(), group.loaded
     assert len(books.starving) <= len(jobs.groups)
+    for number, heir in ledger._succession._heirs.items():
+        runner = books.fleet.runners.get(number)
+        twice = runner is not None and runner.nonce == heir.hello.nonce
+        assert not twice, f"runner {number} waits to be let in, and is in"
     if not any(r.state is RunnerState.REQUESTED for r in books.fleet):
         assert not ledger._greeting._early, ledger._greeting._early
