@@ -42,6 +42,8 @@ class JobState(enum.IntEnum):
 class JobStep(enum.Enum):
     """What can happen to a job."""
 
+    __hash__ = object.__hash__  # that of enum is a Python function
+
     GRANT = "grant"
     RETURN = "return"
     """Handed back unstarted, or its attempt ended and it may run again at once."""
@@ -80,8 +82,13 @@ JOB_TRANSITIONS: Final[Mapping[JobState, Mapping[JobStep, JobState]]] = (
 )
 
 
+_BY_NUMBER: Final = [JOB_TRANSITIONS[state] for state in JobState]
+
+
 class RunnerState(enum.Enum):
     """Where a runner is, as far as the monitor knows."""
+
+    __hash__ = object.__hash__  # that of enum is a Python function
 
     REQUESTED = "requested"
     """Its submission is under way."""
@@ -97,6 +104,8 @@ class RunnerState(enum.Enum):
 
 class RunnerStep(enum.Enum):
     """What can happen to a runner."""
+
+    __hash__ = object.__hash__  # that of enum is a Python function
 
     ACCEPTED = "accepted"
     HELLO = "hello"
@@ -155,8 +164,8 @@ def move_jobs(states: bytearray, first: int, stop: int, step: JobStep) -> None:
     Raises:
         LocalProtocolError: If they are not in one state, or the table has no row.
     """
-    before = JobState(states[first])
-    after = JOB_TRANSITIONS[before].get(step)
+    before: int = states[first]
+    after = _BY_NUMBER[before].get(step)
     if after is None or states.count(before, first, stop) != stop - first:
         msg = f"step {step.name} is not allowed for jobs {first}-{stop - 1}"
         raise LocalProtocolError(msg)

@@ -92,14 +92,14 @@ def test_wake_from_another_thread_ends_a_poll(net: Net) -> None:
     threads = [threading.Thread(target=net.monitor.wake) for _ in range(50)]
     for thread in threads:
         thread.start()
-    assert net.monitor.poll(15.0) == Wakeup.WOKEN
+    assert net.monitor.poll(15.0) == Wakeup(woken=True)
     for thread in threads:
         thread.join()
     while net.monitor.poll(0):
         pass
     for _ in range(10_000):
         net.monitor.wake()
-    assert net.monitor.poll(0) == Wakeup.WOKEN
+    assert net.monitor.poll(0) == Wakeup(woken=True)
 
 
 def test_wake_after_close_does_nothing(net: Net) -> None:
@@ -169,7 +169,7 @@ def test_a_killed_peer_is_named_after_its_last_message(net: Net) -> None:
 def test_a_peer_that_died_before_it_was_heard_is_named_too(net: Net) -> None:
     """Messages of a dead peer are handed out first, then it is called gone."""
     process = net.process("brief", messages=50)
-    net.until(lambda: Wakeup.MESSAGES in net.monitor.poll(0))
+    net.until(lambda: net.monitor.poll(0).messages)
     process.kill()
     process.wait()
     net.until(lambda: net.monitor.counters.disconnected)

@@ -58,6 +58,9 @@ _ATTACH_AGAIN_S: Final = 15.0
 _UNANSWERED: Final = (m.Hello, m.Stack, m.Live, m.Bring, m.Piece, m.Credit)
 """What a runner says and need not know to have arrived, or sees by what follows."""
 
+_KEPT: Final = (Deliver, DeliverVerdict, KeepContent, Publish, Note)
+"""What has to be done before a message is said to have arrived."""
+
 
 class Ledger:
     """The rules of one run."""
@@ -279,12 +282,11 @@ class Ledger:
         revived = isinstance(message, m.Beat) and self._shown_alive(runner)
         at = len(books.out)
         self._hearing.hear(runner, message)
-        if isinstance(message, m.Checkpoint | m.Goodbye):
+        if isinstance(message, (m.Checkpoint, m.Goodbye)):
             self._succeed(runner)
         # Behind what was delivered, which must be safe before it is acknowledged, and
         # before anything that the message led to.
-        kept = Deliver | DeliverVerdict | KeepContent | Publish | Note
-        while at < len(books.out) and isinstance(books.out[at], kept):
+        while at < len(books.out) and isinstance(books.out[at], _KEPT):
             at += 1
         self._answer(fact.peer, message, at)
         if revived:

@@ -71,6 +71,10 @@ def installed_observers(
     return found
 
 
+_PASSING: Final = (JobOutput, JobProgress, RunnerVitals)
+"""Events that are soon followed by another of their kind."""
+
+
 class Observers:
     """Those who watch a run.
 
@@ -90,7 +94,7 @@ class Observers:
         misses what is too much. Who is far behind misses the rest too, but for the
         run's end, and is told how much.
         """
-        passing = isinstance(event, JobOutput | JobProgress | RunnerVitals)
+        passing = isinstance(event, _PASSING)
         for watch in self._watches:
             watch.tell(event, passing=passing)
 

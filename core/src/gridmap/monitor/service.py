@@ -48,6 +48,10 @@ _log = logging.getLogger(__name__)
 
 codec.prepare(m.FromRunner)  # while runners are being started
 
+_PIECES: Final = (m.Bring, m.Piece, m.Credit)
+_LOADED: Final = (m.Report, m.Checkpoint)
+"""Messages that come with a payload."""
+
 _RESTLESS_S: Final = 0.1
 _CALM_S: Final = 0.5
 _PARTING_S: Final = 1.0
@@ -96,15 +100,13 @@ class MonitorService:
             target=self._run, name="gridmap-monitor", daemon=True
         )
         self._acts: dict[type[i.Instruction], Callable[[Any], None]] = {
-            i.Send: lambda act: self._gate.do(lambda: self._send(act)),
-            i.SendWork: lambda act: self._gate.do(lambda: self._send_work(act)),
-            i.Forget: lambda act: self._gate.do(lambda: self._forget(act)),
+            i.Send: self._written(self._send),
+            i.SendWork: self._written(self._send_work),
+            i.Forget: self._written(self._forget),
             i.Note: lambda act: self._gate.note(act.entry),
             i.Deliver: self._deliver,
             i.KeepContent: self._keep_content,
-            i.DropContent: lambda drop: self._gate.do(
-                lambda: self._store.forget(drop.digest)
-            ),
+            i.DropContent: self._written(lambda drop: store.forget(drop.digest)),
             i.DeliverVerdict: self._deliver_verdict,
             i.Publish: self._publish,
             i.SubmitRunners: self._errand,
@@ -195,9 +197,9 @@ class MonitorService:
         pause = _RESTLESS_S if self._ledger.restless else _CALM_S
         if self._inbox:
             pause = 0.0
-        self._socket.poll(pause)
+        ready = self._socket.poll(pause)
         self._woken = False
-        for received in self._socket.receive():
+        for received in self._socket.receive() if ready.messages else ():
             self._receive(received)
         for peer in self._socket.disconnected():
             self._parting.discard(peer)
@@ -254,12 +256,10 @@ class MonitorService:
             if isinstance(message, m.Hello):
                 self._neighbours.meet(peer, message)
                 self._large.meet(peer, message)
-            elif isinstance(message, m.Bring | m.Piece | m.Credit):
+            elif isinstance(message, _PIECES):
                 parts = received.frames[1:]
                 self._large.hear(peer, message, parts, time.monotonic())
-            elif isinstance(message, m.Report | m.Checkpoint) and not self._open(
-                received, message
-            ):
+            elif isinstance(message, _LOADED) and not self._open(received, message):
                 return
             self._feed(facts.Heard(peer=peer, message=message))
         except RemoteProtocolError as error:
@@ -311,6 +311,12 @@ class MonitorService:
         self._inbox.append(facts.Disconnected(peer=peer))
 
     # Acts ---------------------------------------------------------------------------
+
+    def _written(self, act: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Return an act that waits until what was noted before it is written."""
+        if not self._gate.journaled:
+            return act
+        return lambda instruction: self._gate.do(lambda: act(instruction))
 
     def _send(self, send: i.Send) -> None:
         if isinstance(send.message, m.Refuse):

@@ -216,6 +216,8 @@ def encode(
     """
     if neighbour and setting == _AUTO:
         setting = _NONE
+    if setting in (_AUTO, _NONE) and max(map(len, frames), default=0) < _AUTO_BYTES:
+        return [bytes(len(frames)), *frames]  # as most messages are
     methods = bytearray()
     encoded: list[Frame] = []
     known: dict[int, tuple[int, Frame]] = {}
@@ -259,6 +261,8 @@ def refer(
     Returns:
         The frames, with references in place of those that are large.
     """
+    if max(map(len, encoded)) < least_bytes:
+        return list(encoded)  # as most messages are
     methods = bytearray(encoded[0])
     referring: list[Frame] = [b""]
     for at, frame in enumerate(encoded[1:]):
@@ -353,9 +357,12 @@ def decode(
     if not frames or len(frames[0]) != len(frames) - 1:
         msg = f"the methods of {len(frames)} encoded frames do not match them"
         raise RemoteProtocolError(msg)
+    numbers, rest = bytes(frames[0]), frames[1:]
+    if not any(numbers) and sum(map(len, rest)) <= limit_bytes:
+        return list(rest)  # as most messages are
     decoded: list[Frame] = []
     known: dict[tuple[int, bytes], Frame] = {}
-    for number, frame in zip(bytes(frames[0]), frames[1:], strict=True):
+    for number, frame in zip(numbers, rest, strict=True):
         refers = number == REFERRED or number & APART
         key = (number, bytes(frame) if alike and refers else b"")
         found = known.get(key)

@@ -9,7 +9,7 @@ import msgspec
 
 from gridmap.protocol import messages as m
 from gridmap.runner import cgroup
-from gridmap.runner.actions import WorkerEnd
+from gridmap.runner.actions import Glance, WorkerEnd
 from gridmap.runner.examination import Examiner
 from gridmap.runner.outbox import LONG_S
 
@@ -84,7 +84,28 @@ class Gauge:
         """Return the job that was asked for and where it is, once that is known."""
         return self._examiner.answer(self._worker, now)
 
-    def progress(self, job: int | None) -> m.Progress | None:
+    def glance(
+        self, vitals: Vitals, *, progress: bool = False, tail: str = ""
+    ) -> Glance:
+        """Return how the worker is.
+
+        Args:
+            vitals: What was measured of it.
+            progress: Whether how far its job says it is counts too.
+            tail: What it printed last.
+        """
+        outbox = self._worker.outbox
+        job, seconds = outbox.doing()
+        return Glance(
+            vitals=vitals,
+            job=job,
+            seconds=seconds,
+            can_save=outbox.can_save(),
+            progress=self._progress(job) if progress else None,
+            tail=tail,
+        )
+
+    def _progress(self, job: int | None) -> m.Progress | None:
         """Return how far the job says it is; None if it does not say."""
         said = None if job is None else self._worker.outbox.bulletin.read(job)
         if said is None:

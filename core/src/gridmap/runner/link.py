@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from gridmap.payload.memory import Sealed
     from gridmap.runner.outbox import Outbox
 
-_CHUNK: Final = 1 << 20
+_CHUNK: Final = 1 << 18
+"""Bytes that are read at a time: more than a socket of this kind holds."""
 
 _VISIBLE_S: Final = 0.001
 """Far longer than a processor keeps to itself what it has written."""
@@ -40,6 +41,7 @@ class Link:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._reader = records.Reader()
+        self._buffer = memoryview(bytearray(_CHUNK))
         self._pending: deque[_Part] = deque()
 
     @property
@@ -94,16 +96,13 @@ class Link:
     def receive(self) -> Iterator[records.Record]:
         """Yield the records that have arrived whole."""
         while True:
-            size = max(_CHUNK, min(self._reader.missing(), 16 * _CHUNK))
             try:
-                data, ancillary, flags, _ = self._sock.recvmsg(
-                    size, records.ROOM, records.CLOEXEC
+                size, ancillary, flags, _ = self._sock.recvmsg_into(
+                    [self._buffer], records.ROOM, records.CLOEXEC
                 )
             except (BlockingIOError, ConnectionResetError):
                 return
-            if not data:
+            if not size:
                 return
             apart = records.received(ancillary, flags)
-            yield from self._reader.feed(data, apart)
-            if len(data) < _CHUNK and not apart:
-                return
+            yield from self._reader.feed(self._buffer[:size], apart)

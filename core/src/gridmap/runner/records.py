@@ -232,14 +232,6 @@ class Reader:
             view.release()
             del self._buffer[:at]
 
-    def missing(self) -> int:
-        """Return how many bytes the record under way lacks; 0 if that is unknown."""
-        sizes = _sizes(memoryview(self._buffer), 0)
-        if sizes is None:
-            return 0
-        needed = _HEADER.size + _SIZE.size * len(sizes) + _inline(sizes)
-        return max(0, needed - len(self._buffer))
-
 
 def _sizes(view: memoryview, at: int) -> tuple[int, ...] | None:
     if len(view) - at < _HEADER.size:

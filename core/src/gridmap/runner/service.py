@@ -42,6 +42,10 @@ _SAMPLE_S: Final = 2.0
 
 _TICK_S: Final = 0.5
 
+_REST_S: Final = 0.005
+"""Between two looks at what time has brought, where nothing is due: quick jobs come and
+go faster."""
+
 _DRIVER_S: Final = 0.5
 """Seconds between two looks whether the user's process lives, on the same machine."""
 
@@ -61,6 +65,8 @@ class RunnerService:
         self._status = 0
         self._dead = False
         self._sampled = time.monotonic()
+        self._looked = 0.0
+        self._behind = False
         self._asked_for = 0.0
         self._orphan = False
         self._wakeups = Wakeups()
@@ -133,7 +139,7 @@ class RunnerService:
         wake = self._wakeups.fd
         fds = {wake} if self._dead else {wake, self._worker.sock.fileno()}
         now = time.monotonic()
-        pause = min(_TICK_S, self._machine.pause(now))
+        pause = min(_REST_S if self._behind else _TICK_S, self._machine.pause(now))
         if rest := self._output.pause(now):
             pause = min(pause, rest)
         else:
@@ -202,10 +208,8 @@ class RunnerService:
             return
         now = time.monotonic()
         if isinstance(message, m.Stop):
-            job, seconds = self._worker.outbox.doing()
             vitals = self._gauge.measure(network=self._machine.beat_due(now))
-            seen = actions.Glance(vitals=vitals, job=job, seconds=seconds)
-            self._do(self._machine.last_beat(seen, now))
+            self._do(self._machine.last_beat(self._gauge.glance(vitals), now))
         self._do(self._machine.heard(message, now))
         if isinstance(message, m.Watch):
             self._mind_watchers()
@@ -302,27 +306,21 @@ class RunnerService:
 
     def _mind_the_time(self) -> None:
         now = time.monotonic()
+        self._behind = now - self._looked < _REST_S and self._machine.pause(now) > 0
+        if self._behind:
+            return
+        self._looked = now
         vitals = actions.Vitals()
         self._gauge.mind_the_peak()
-        if self._machine.beat_due(now) or now - self._sampled > _SAMPLE_S:
-            self._sampled = now
-            vitals = self._gauge.measure(network=self._machine.beat_due(now))
         beats = self._machine.beat_due(now)
+        if beats or now - self._sampled > _SAMPLE_S:
+            self._sampled = now
+            vitals = self._gauge.measure(network=beats)
         tail = self._output.fresh() if beats else ""
         if not self._dead:
             self._collected(self._collector.early(), now)
-        outbox = self._worker.outbox
-        job, seconds = outbox.doing()
-        seen = actions.Glance(
-            vitals=vitals,
-            job=job,
-            seconds=seconds,
-            can_save=outbox.can_save(),
-            progress=self._gauge.progress(job)
-            if self._machine.shows_progress(now)
-            else None,
-            tail=tail,
-        )
+        shown = self._machine.shows_progress(now)
+        seen = self._gauge.glance(vitals, progress=shown, tail=tail)
         self._machine.coming = self._talk.coming
         self._machine.departure.moved = self._talk.moved
         self._do(self._machine.tick(seen, now))

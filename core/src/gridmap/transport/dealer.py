@@ -10,7 +10,6 @@ with a last word to say lets the runner hang up first.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +21,7 @@ from gridmap.transport.diagnosis import diagnosis
 from gridmap.transport.frames import prepared, receive
 from gridmap.transport.limits import Limits
 from gridmap.transport.options import prepare_dealer
-from gridmap.transport.watch import ConnectionEvent, Watch
+from gridmap.transport.watch import ConnectionEvent, Watch, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -244,11 +243,9 @@ class RunnerSocket:
     def receive(self, max_messages: int = 1000) -> list[list[Frame]]:
         """Return the messages that have arrived, oldest first. Does not block."""
         received: list[list[Frame]] = []
-        if self._dealer is not None:
-            with contextlib.suppress(zmq.Again):
-                # Not a comprehension: what came before zmq.Again must be kept.
-                while len(received) < max_messages:
-                    received.append(receive(self._dealer))
+        dealer = self._dealer
+        while dealer is not None and len(received) < max_messages and readable(dealer):
+            received.append(receive(dealer))
         return received
 
     def close(self, flush_s: float = 5.0) -> None:

@@ -14,7 +14,6 @@ Nothing here looks into a frame.
 from __future__ import annotations
 
 import contextlib
-import enum
 import errno
 import logging
 import math
@@ -60,17 +59,22 @@ _WATCHED: Final = (
 )
 
 
-class Wakeup(enum.Flag):
-    """Why `MonitorSocket.poll` returned; empty when its time was up."""
+class Wakeup(NamedTuple):
+    """Why `MonitorSocket.poll` returned; false when its time was up.
 
-    MESSAGES = enum.auto()
-    """There is something to receive."""
+    Attributes:
+        messages: There is something to receive.
+        disconnected: Connections of peers were closed.
+        woken: Another thread called `MonitorSocket.wake`.
+    """
 
-    DISCONNECTED = enum.auto()
-    """Connections of peers were closed."""
+    messages: bool = False
+    disconnected: bool = False
+    woken: bool = False
 
-    WOKEN = enum.auto()
-    """Another thread called `MonitorSocket.wake`."""
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return self.messages or self.disconnected or self.woken
 
 
 class Received(NamedTuple):
@@ -200,7 +204,7 @@ class MonitorSocket:
             timeout_s: How long at most; None waits for ever, 0 only looks.
 
         Returns:
-            What there is to do; empty when the time was up.
+            What there is to do; false when the time was up.
         """
         deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
         while True:
@@ -218,15 +222,14 @@ class MonitorSocket:
             max_messages: Stop after so many, so that the caller gets to its other
                 duties; call `poll` before calling again.
         """
-        limits = self._limits
         received: list[Received] = []
-        try:
-            for _ in range(max_messages):
-                message = self._receive_one(limits)
-                if message is not None:
-                    received.append(message)
-        except zmq.Again:
-            self._roll.tell()
+        for _ in range(max_messages):
+            if not readable(self._router):
+                self._roll.tell()
+                break
+            message = self._receive_one(self._limits)
+            if message is not None:
+                received.append(message)
         return received
 
     def send(self, peer: bytes, frames: Sequence[Frame]) -> bool:
@@ -302,7 +305,6 @@ class MonitorSocket:
     def _look(self, wait_ms: int | None) -> Wakeup:
         """Wait once and serve the door and the watch."""
         ready = dict(self._poller.poll(wait_ms))
-        reasons = Wakeup(0)
         if self._door is not None and self._door.socket in ready:
             self._door.serve()
             self.counters.denied = self._door.denied
@@ -310,14 +312,11 @@ class MonitorSocket:
             self._drain_watch()
         if self._roll.gone and not readable(self._router):
             self._roll.tell()
-        if self._roll.gone or self._roll.to_be_told:
-            reasons |= Wakeup.DISCONNECTED
-        if self._router in ready:
-            reasons |= Wakeup.MESSAGES
-        if self._wake_reader.fileno() in ready:
+        woken = self._wake_reader.fileno() in ready
+        if woken:
             self._wake_reader.recv(4096)
-            reasons |= Wakeup.WOKEN
-        return reasons
+        disconnected = bool(self._roll.gone or self._roll.to_be_told)
+        return Wakeup(self._router in ready, disconnected, woken)
 
     def _drain_watch(self) -> None:
         """Take note of everything that has happened to connections."""
@@ -354,7 +353,7 @@ class MonitorSocket:
             self._shutter.guard(event.value)
 
     def _receive_one(self, limits: Limits) -> Received | None:
-        """Return the next message, None if it was dropped; zmq.Again if none."""
+        """Return the next message, of which there is one; None if it was dropped."""
         receive = self._router.recv
         peer = receive(zmq.NOBLOCK)
         frame: Any = receive(zmq.NOBLOCK, copy=False)
