@@ -49,8 +49,7 @@ _log = logging.getLogger(__name__)
 codec.prepare(m.FromRunner)  # while runners are being started
 
 _PIECES: Final = (m.Bring, m.Piece, m.Credit)
-_LOADED: Final = (m.Report, m.Checkpoint)
-"""Messages that come with a payload."""
+_LOADED: Final = (m.Report, m.Checkpoint)  # with a payload
 
 _RESTLESS_S: Final = 0.1
 _CALM_S: Final = 0.5
