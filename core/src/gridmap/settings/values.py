@@ -104,7 +104,8 @@ class Settings(Comparing, msgspec.Struct, frozen=True, kw_only=True):
         port_range: Ports it may use, first and last; None: any that is free. A run
             uses two: one for messages, one for large data.
         host: Name or address that nodes are told to call; None: found out.
-        compression: How payloads are compressed; ``auto`` looks at a sample.
+        compression: How payloads are compressed; ``auto`` looks at a sample, and
+            compresses nothing between processes of one machine.
         max_message_bytes: The longest piece of an input or a result, bytes, at least
             1M. An array is one piece.
         max_journal_bytes: How large the journal of a run with a name may become; what
