@@ -68,6 +68,10 @@ def test_an_executor_that_was_never_used_leaves_nothing() -> None:
     await_nothing_beyond(before)
     GridExecutor(backend="local")
     await_nothing_beyond(before)
+    kept = GridExecutor(backend="local")
+    with pytest.raises(LookupError), kept:
+        raise LookupError
+    await_nothing_beyond(before)
     with pytest.raises(InvalidRequestError):
         GridExecutor(0, backend="local")
     with pytest.raises(InvalidRequestError):

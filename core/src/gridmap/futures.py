@@ -228,7 +228,9 @@ class Futures:
             future._take_back = None  # noqa: SLF001 - the whole run ends
             future.cancel()
             future.set_running_or_notify_cancel()
-        if self._opened and not closed:
+        if not self._opened:
+            self._monitor.close()
+        elif not closed:
             self._close(kill=True)
 
 

@@ -227,16 +227,21 @@ def test_a_zygote_that_was_begun_before_is_the_one(
     assert start().program is None
 
 
+@pytest.mark.parametrize("changed", ["variable", "directory"])
 def test_a_zygote_of_what_this_process_was_is_replaced(
     backend: LocalBackend,
     start: Callable[..., Runner],
     monkeypatch: pytest.MonkeyPatch,
+    changed: str,
 ) -> None:
-    """Runners are copies of one that has the variables of now, and the other is gone."""
+    """Runners are copies of one that is as this process is now; the other is gone."""
     begun = Zygote()
     before = begun.pid
     assert before is not None
-    monkeypatch.setenv("NEW_SINCE", "1")
+    if changed == "variable":
+        monkeypatch.setenv("NEW_SINCE", "1")
+    else:
+        monkeypatch.chdir("/")
     backend.gridmap_open(begun)
     assert processes.look(before) is None
     assert start().program is None

@@ -45,6 +45,8 @@ class Zygote:
         pid: Its number; None if there is none, since it was closed, or there cannot be
             one here.
         home: The line to it.
+        variables: The environment it was started in, without variables of ours.
+        directory: Where it was started.
         failure: Why it could not be started; None if it could.
     """
 
@@ -52,7 +54,8 @@ class Zygote:
         """Start it, and do not wait until it is ready."""
         self.failure: OSError | None = None
         self.home, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._variables = own_variables()
+        self.variables = own_variables()
+        self.directory = directory()
         self._inherited = inherited()
         self._process: subprocess.Popen[bytes] | None = None
         with theirs:
@@ -71,7 +74,7 @@ class Zygote:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
-                    env=self._variables | {HANDLE_VARIABLE: space},
+                    env=self.variables | {HANDLE_VARIABLE: space},
                     pass_fds=(descriptor,),
                     start_new_session=True,
                 )
@@ -82,11 +85,6 @@ class Zygote:
     def pid(self) -> int | None:
         """Its number."""
         return None if self._process is None else self._process.pid
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """The environment it was started in, without variables of ours."""
-        return self._variables
 
     def is_current(self) -> bool:
         """Say whether a program that is started now would have from us what it has."""
@@ -114,6 +112,14 @@ def can_clone() -> bool:
 def own_variables() -> dict[str, str]:
     """Return this process's environment, as far as it is not for a runner it may be."""
     return {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
+
+
+def directory() -> str:
+    """Return this process's working directory; empty where that is gone."""
+    try:
+        return os.getcwd()  # noqa: PTH109 - imports pathlib
+    except OSError:
+        return ""
 
 
 def inherited() -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from gridmap_local import processes, zygote
-from gridmap_local.early import SPACE, Zygote, own_variables
+from gridmap_local.early import SPACE, Zygote, directory, own_variables
 from gridmap_local.processes import State
 
 if TYPE_CHECKING:
@@ -41,10 +41,8 @@ class Nursery:
         Args:
             begun: One that was started before, if it was: it is this one's from now on.
         """
-        if begun is not None and not (
-            begun.is_current() and begun.variables == own_variables()
-        ):
-            begun.close()  # this process is not what it was
+        if begun is not None and not _is_as_of_now(begun):
+            begun.close()
             begun = None
         self._zygote = begun or Zygote()
         self._zygote.home.settimeout(_LOOK_S)
@@ -114,6 +112,12 @@ class Nursery:
     def close(self) -> None:
         """End the zygote, whatever it is at, and see it gone; idempotent."""
         self._zygote.close()
+
+
+def _is_as_of_now(begun: Zygote) -> bool:
+    """Return whether this process is what it was when it began something."""
+    before = (begun.variables, begun.directory)
+    return begun.is_current() and before == (own_variables(), directory())
 
 
 def fits(batch: Batch) -> bool:
