@@ -152,8 +152,10 @@ def test_calls_are_encoded_as_each_would_be_alone(items: list[Any]) -> None:
 
 
 def test_an_item_that_is_a_kind_of_list_is_spread() -> None:
-    """As any list is."""
-    assert list(arguments((OwnList([1, 2]), 3), still=True)) == [(1, 2), (3,)]
+    """As any list is, and what stands for one."""
+    owned = OwnList([1, 2])
+    items = (owned, 3, weakref.proxy(owned))
+    assert list(arguments(items, still=True)) == [(1, 2), (3,), (1, 2)]
 
 
 def test_the_input_that_cannot_be_sent_is_named() -> None:

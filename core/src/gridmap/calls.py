@@ -30,6 +30,11 @@ _PLAIN: Final[tuple[type[Any], ...]] = (
     *(type({}.keys()), type({}.values()), type({}.items())),
     *(itertools.repeat, itertools.count),
 )
+_ALONE: Final = frozenset(
+    {type(None), bool, int, float, complex, str, bytes, tuple, dict, set, frozenset}
+)
+"""Types of items that are no lists, and do not pretend to be."""
+
 _STILL: Final = frozenset(kind.__iter__ for kind in _PLAIN)
 """What reads them, their subclasses too unless these have an iteration of their own."""
 
@@ -55,7 +60,7 @@ def arguments(items: Iterable[Any], *, still: bool) -> Iterator[tuple[Any, ...]]
         items: Each is the one argument of a call; or the arguments, if it is a list.
         still: Whether they can be looked at before they are read, and stay the same.
     """
-    if still and not any(issubclass(kind, list) for kind in set(map(type, items))):
+    if still and _ALONE.issuperset(map(type, items)):
         return zip(items)
     return (tuple(item) if isinstance(item, list) else (item,) for item in items)
 
