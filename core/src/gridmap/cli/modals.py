@@ -127,6 +127,8 @@ class RunnerLog(ModalScreen[None]):
                     with Control(record.token, record.driver) as self._line:
                         # First of all: what is printed meanwhile is among these.
                         events = self._line.follow(output=True)
+                        if self._over:  # it was left before there was a line
+                            return
                         self._add(tails.first(_FIRST_LINES))
                         heard = True
                         own = (
