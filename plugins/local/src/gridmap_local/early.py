@@ -15,7 +15,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 OURS: Final = "GRIDMAP_LOCAL_"
 """What our own variables begin with."""
@@ -109,9 +109,12 @@ def can_clone() -> bool:
     )
 
 
-def own_variables() -> dict[str, str]:
-    """Return this process's environment, as far as it is not for a runner it may be."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
+def own_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return an environment without what is for a runner that this process may be.
+
+    A run inside a runner of another local run must not take over its name.
+    """
+    return {k: v for k, v in environ.items() if not k.startswith(OURS)}
 
 
 def directory() -> str:

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from gridmap.backend import Handle, Rejected
 from gridmap_local import processes
-from gridmap_local.early import HANDLE_VARIABLE, OURS, no_signals_blocked
+from gridmap_local.early import HANDLE_VARIABLE, no_signals_blocked, own_variables
 from gridmap_local.runner import Runner
 
 if TYPE_CHECKING:
@@ -109,9 +109,7 @@ def environment(
     batch: Batch, handle: Handle, deadline: float | None, base: Mapping[str, str]
 ) -> dict[str, str]:
     """Return a runner's environment: the user's, the batch's, and who it is."""
-    # A run inside a runner of another local run must not take over its name.
-    variables = {k: v for k, v in base.items() if not k.startswith(OURS)}
-    variables |= batch.environment
+    variables = own_variables(base) | batch.environment
     variables[HANDLE_VARIABLE] = str(handle)
     variables[SLOTS_VARIABLE] = str(batch.resources.cores)
     if deadline is not None:
