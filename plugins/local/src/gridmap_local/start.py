@@ -109,7 +109,8 @@ def environment(
     batch: Batch, handle: Handle, deadline: float | None, base: Mapping[str, str]
 ) -> dict[str, str]:
     """Return a runner's environment: the user's, the batch's, and who it is."""
-    variables = own_variables(base) | batch.environment
+    variables = own_variables(base)
+    variables |= batch.environment
     variables[HANDLE_VARIABLE] = str(handle)
     variables[SLOTS_VARIABLE] = str(batch.resources.cores)
     if deadline is not None:
