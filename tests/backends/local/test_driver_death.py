@@ -5,6 +5,7 @@ this backend's part with plain commands, which watch nobody: the next process fi
 each of them, tells it from strangers, and can end it.
 """
 
+import secrets
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from gridmap.backend import Killed, RunContext, SeenState
 from gridmap.plugins import RunPlugins, installed
 from gridmap.testing import eventually
 
-RUN, OTHER_RUN = "ab12", "cd34"
+RUN, OTHER_RUN = secrets.token_hex(4), secrets.token_hex(4)
 
 DRIVER = """\
 import sys, time
@@ -25,8 +26,8 @@ from gridmap.backend import Batch, RunContext
 from gridmap.plugins import RunPlugins, installed
 from gridmap.resources import Resources
 
-place = Path(sys.argv[1])
-context = RunContext(token="ab12", name="x", directory=place, logs=place)
+place, token = Path(sys.argv[1]), sys.argv[2]
+context = RunContext(token=token, name="x", directory=place, logs=place)
 run = RunPlugins(installed().find("local").create(), context, name="local")
 batch = Batch(
     runners=(1, 2), command=("/bin/sh", "-c", "sleep 60 & wait"), environment={},
@@ -41,7 +42,7 @@ time.sleep(60)
 def orphans(tmp_path: Path) -> set[str]:
     """Start two runners from a process that is then killed; return their handles."""
     driver = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, str(tmp_path)], stdout=subprocess.PIPE
+        [sys.executable, "-c", DRIVER, str(tmp_path), RUN], stdout=subprocess.PIPE
     )
     with driver:
         assert driver.stdout is not None

@@ -1,5 +1,6 @@
 """A local backend with a run of its own, closed after each test."""
 
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from gridmap_local.backend import LocalBackend
 from gridmap_local.runner import Runner
 
 SOON_S = 10.0
-RUN = "0123abcd"
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def context(tmp_path: Path) -> RunContext:
     for name in ("run", "logs", "work"):
         (tmp_path / name).mkdir()
     return RunContext(
-        token=RUN,
+        token=secrets.token_hex(4),  # other tests beside this one end their own
         name="test",
         directory=tmp_path / "run",
         logs=tmp_path / "logs",
