@@ -45,7 +45,7 @@ def test_a_cable_pulled_for_a_moment_costs_nothing(
     site.broken = True
     every = dict.fromkeys(range(8), deeds.held)
     struck = strike(
-        site, 60, deeds=every, max_workers=8, settings={"silence_limit": 25}
+        site, 60, deeds=every, max_workers=8, settings={"silence_limit": 40}
     )
     cut = held_on(struck, CUT)
     site.cluster.cable(CUT, up=False)

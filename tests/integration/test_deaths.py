@@ -166,12 +166,12 @@ def test_a_busy_job_does_not_silence_its_runner() -> None:
     events: list[object] = []
     results = grid_map(
         hold,
-        [2.0],
+        [4.5],
         backend="local",
-        settings={"heartbeat_interval": 0.1, "silence_limit": 0.6},
+        settings={"heartbeat_interval": 0.2, "silence_limit": 2.5},
         progress=events.append,
     )
-    assert results == [2.0]
+    assert results == [4.5]
     assert not [event for event in events if isinstance(event, JobFailed)]
 
 
