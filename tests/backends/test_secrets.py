@@ -133,7 +133,7 @@ def test_local_runs_listen_on_no_network(site: Site, tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     assert running.wait(60) == [1]
     if site.backend == "local":
-        assert all(address.startswith("ipc:") for address in content["addresses"])
+        assert all(address.startswith("unix:") for address in content["addresses"])
         assert not content.get("client_secret_key")
     else:
         assert all(address.startswith("tcp:") for address in content["addresses"])

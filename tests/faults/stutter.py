@@ -7,19 +7,21 @@ but the greeting is told twice.
 
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gridmap.protocol import codec
 from gridmap.protocol.messages import Hello, Report
-from gridmap.transport.dealer import RunnerSocket
+from gridmap.transport import RunnerSocket
+from gridmap.transport.unix.runner import UnixRunnerSocket
+from gridmap.transport.zeromq.dealer import DealerSocket
 
 
 class Line:
     """Sends in its own way what it is given."""
 
-    def __init__(self) -> None:
-        self._send = RunnerSocket.send
+    def __init__(self, send: Callable[[Any, Sequence[Any]], bool]) -> None:
+        self._send = send
         self._late: list[Sequence[Any]] = []
 
     def send(self, sock: RunnerSocket, frames: Sequence[Any]) -> bool:
@@ -37,13 +39,19 @@ class Line:
         return all(sent)
 
 
-def main() -> None:
-    line = Line()
+def stutter(kind: Any) -> None:
+    """Make all sockets of this kind send so."""
+    line = Line(kind.send)
 
     def send(sock: RunnerSocket, frames: Sequence[Any]) -> bool:
         return line.send(sock, frames)
 
-    RunnerSocket.send = send  # type: ignore[assignment, method-assign]
+    kind.send = send
+
+
+def main() -> None:
+    for kind in (UnixRunnerSocket, DealerSocket):
+        stutter(kind)
     sys.argv[:] = sys.argv[2:]  # what stands before is "-m gridmap.runner"
     runpy.run_module("gridmap.runner", run_name="__main__", alter_sys=True)
 

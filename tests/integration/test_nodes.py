@@ -32,12 +32,12 @@ STRANGER = """
     from gridmap.connection import ConnectionFile
     from gridmap.protocol import codec
     from gridmap.protocol import messages as m
-    from gridmap.transport.dealer import RunnerSocket
+    from gridmap.transport import runner_socket
 
     file = ConnectionFile.read(Path(os.environ["GRIDMAP_CONNECTION"]))
     backend = plugins.load_backend(file.backend_factory)
     handle = plugins.identify(backend, os.environ).handle
-    socket = RunnerSocket(file, os.urandom(8))
+    socket = runner_socket(file, os.urandom(8))
     socket.connect(20)
     hello = m.Hello(version={version}, nonce="0123456789abcdef", job=handle.job,
                     task=handle.task, node=os.uname().nodename, pid=os.getpid(),

@@ -32,7 +32,7 @@ from gridmap.connection import ConnectionFile, split_tcp_address
 from gridmap.errors import GridMapError
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
-from gridmap.transport import RunKeys, RunnerSocket
+from gridmap.transport import RunKeys, runner_socket
 
 EVIL_NAME: Final = "x\n#SBATCH --wrap='touch /tmp/c'\r\nBcc: all@x\n<script>$(id)%j"
 """What the run under attack is called."""
@@ -105,7 +105,7 @@ def show_wrong_keys(prey: Prey) -> None:
     server = {"server_public_key": keys.server_public_key}
     for changes in (own, server, own | server):
         file = msgspec.structs.replace(prey.file, **changes)
-        stranger = RunnerSocket(file, b"stranger-" + secrets.token_hex(4).encode())
+        stranger = runner_socket(file, b"stranger-" + secrets.token_hex(4).encode())
         with contextlib.suppress(GridMapError):
             stranger.connect(0.1)
         stranger.close(0.0)
@@ -217,7 +217,7 @@ def plant(prey: Prey) -> None:
 @contextlib.contextmanager
 def _inside(prey: Prey, identity: bytes) -> Iterator[Rogue]:
     """Connect with the run's key."""
-    rogue = Rogue(RunnerSocket(prey.file, identity))
+    rogue = Rogue(runner_socket(prey.file, identity))
     try:
         rogue.socket.connect(5.0)
         yield rogue
@@ -231,7 +231,7 @@ def overheard(file: ConnectionFile) -> tuple[bytes, ...]:
         through = msgspec.structs.replace(
             file, addresses=(f"tcp://127.0.0.1:{tap.port}",)
         )
-        rogue = Rogue(RunnerSocket(through, b"overheard"))
+        rogue = Rogue(runner_socket(through, b"overheard"))
         try:
             rogue.socket.connect(20.0)
             rogue.greet(("nobody", None))

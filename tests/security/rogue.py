@@ -17,7 +17,7 @@ from gridmap import __version__
 from gridmap.connection import ConnectionFile
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
-from gridmap.transport import RunnerSocket
+from gridmap.transport import RunnerSocket, runner_socket
 
 if TYPE_CHECKING:
     from tests.security.besieged import Siege
@@ -107,7 +107,7 @@ def rogue(
 ) -> Iterator[Rogue]:
     """Connect with the run's own key."""
     identity = identity or b"rogue-" + secrets.token_hex(4).encode()
-    socket = RunnerSocket(file or run.file, identity)
+    socket = runner_socket(file or run.file, identity)
     try:
         socket.connect(DEADLINE_S)
         yield Rogue(socket)

@@ -9,7 +9,7 @@ from tests.security.besieged import siege
 
 from gridmap.connection import ConnectionFile, new_token
 from gridmap.settings import Settings
-from gridmap.transport import MonitorSocket, RunnerSocket
+from gridmap.transport import RouterSocket, runner_socket
 
 CORE = Path(__file__).parents[2] / "core" / "src" / "gridmap"
 
@@ -26,7 +26,7 @@ def test_no_setting_speaks_of_it() -> None:
 def test_tcp_needs_keys() -> None:
     """Neither side can be made without, and no such file can be written or read."""
     with pytest.raises(TypeError, match="keys"):
-        MonitorSocket.tcp([])  # type: ignore[call-arg] # the mistake under test
+        RouterSocket.tcp([])  # type: ignore[call-arg] # the mistake under test
     with pytest.raises(ValueError, match="never speaks TCP in clear"):
         ConnectionFile(
             addresses=("tcp://127.0.0.1:1",),
@@ -50,7 +50,7 @@ def test_a_file_stripped_of_its_keys_is_refused(tmp_path: Path) -> None:
         path.write_text(text)
         file = ConnectionFile.read(path)
         msgspec.structs.force_setattr(file, "client_secret_key", None)
-        runner = RunnerSocket(file, b"runner")
+        runner = runner_socket(file, b"runner")
         try:
             with pytest.raises(Exception, match="never speaks TCP in clear"):
                 runner.connect(0.1)

@@ -91,7 +91,7 @@ def file(tmp_path: Path) -> Path:
     folder.mkdir(mode=0o700)
     path = folder / "connection.json"
     ConnectionFile(
-        addresses=("ipc:///nowhere",),
+        addresses=("unix:///nowhere",),
         token=new_token(),
         backend="local",
         backend_factory="gridmap_local.backend:LocalBackend",
@@ -176,7 +176,7 @@ def test_another_user_cannot_reach_the_unix_socket(tmp_path: Path) -> None:
     cluster = Cluster.find()
     assert cluster is not None
     with siege(tmp_path / "place", "local", runners=1, jobs=1) as run:
-        path = run.file.addresses[0].removeprefix("ipc://")
+        path = run.file.addresses[0].removeprefix("unix://")
         knock = "import socket, sys; socket.socket(1).connect(sys.argv[1])"
         command = ["/usr/bin/python3", "-c", knock, path]
         done = cluster.run("head", command, user="gmother")

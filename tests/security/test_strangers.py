@@ -19,7 +19,7 @@ from tests.security.wire import GARBAGE
 
 from gridmap.connection import ConnectionFile, split_tcp_address
 from gridmap.errors import ConnectionFileError, RunError
-from gridmap.transport import Limits, RunKeys, RunnerSocket
+from gridmap.transport import Limits, RunKeys, runner_socket
 
 SILENT = 2_000
 """Connections that never speak."""
@@ -100,7 +100,7 @@ def test_a_key_of_another_run_is_of_no_use(tmp_path: Path) -> None:
             addresses=one.file.addresses,
             server_public_key=one.file.server_public_key,
         )
-        runner = RunnerSocket(mixed, b"runner")
+        runner = runner_socket(mixed, b"runner")
         try:
             with pytest.raises(ConnectionFileError, match="refused the key"):
                 runner.connect(10.0)
@@ -108,7 +108,7 @@ def test_a_key_of_another_run_is_of_no_use(tmp_path: Path) -> None:
             runner.close(0.0)
         assert one.counters.denied
         stale = msgspec.structs.replace(theirs, addresses=one.file.addresses)
-        runner = RunnerSocket(stale, b"runner")
+        runner = runner_socket(stale, b"runner")
         try:
             with pytest.raises(RunError, match="broke off the handshake"):
                 runner.connect(0.1)
@@ -133,7 +133,7 @@ def test_a_runner_does_not_speak_to_an_impostor(tmp_path: Path) -> None:
             file = msgspec.structs.replace(
                 run.file, addresses=(f"tcp://127.0.0.1:{port}",)
             )
-            runner = RunnerSocket(file, b"runner")
+            runner = runner_socket(file, b"runner")
             try:
                 with pytest.raises(RunError, match="broke off the handshake"):
                     runner.connect(0.1)
@@ -184,7 +184,7 @@ def test_thousands_that_never_speak_keep_nobody_out(tmp_path: Path) -> None:
         siege(tmp_path / "place", runners=1, jobs=2) as run,
         crowd(run.file.addresses[0], SILENT),
     ):
-        late = RunnerSocket(run.file, b"late")
+        late = runner_socket(run.file, b"late")
         try:
             late.connect(5.0)
         finally:
@@ -214,7 +214,7 @@ def test_a_flood_of_strangers_is_let_in_drop_by_drop(tmp_path: Path) -> None:
         with attackers.crew(attackers.again_and_again, [*flood]):
             run.until(lambda: run.counters.shut > 2, "the port to be shut")
             begin, before = time.monotonic(), run.counters.strangers
-            late = RunnerSocket(run.file, b"late")
+            late = runner_socket(run.file, b"late")
             try:
                 late.connect(PATIENCE_S)
             finally:

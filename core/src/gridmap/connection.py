@@ -35,6 +35,9 @@ VERSION: Final = 1
 VARIABLE: Final = "GRIDMAP_CONNECTION"
 """Environment variable by which a runner is told the file's path."""
 
+UNIX: Final = "unix://"
+"""How the addresses begin that lead to a monitor of the same user on the same host."""
+
 MAX_FRAME_BYTES: Final = 256 * 2**20
 """Default for the longest frame either side of a run takes, unencrypted."""
 
@@ -124,11 +127,12 @@ class ConnectionFile(Concealing, msgspec.Struct, frozen=True, kw_only=True):
     Its texts never show the secret key.
 
     Attributes:
-        server_public_key: The monitor's key, 40 characters of Z85; None on ipc.
-        client_public_key: What the monitor admits; None on ipc.
-        client_secret_key: The run's one secret; None on ipc.
+        server_public_key: The monitor's key, 40 characters of Z85; None on this host.
+        client_public_key: What the monitor admits; None on this host.
+        client_secret_key: The run's one secret; None on this host.
         addresses: Where the monitor listens, best first: ``tcp://10.0.0.1:4711``,
-            ``tcp://[fd00::2]:4711`` or ``ipc:///path``.
+            ``tcp://[fd00::2]:4711`` or, for its own host alone,
+            ``unix:///path``.
         token: The run's name on the wire, random hexadecimal.
         backend: Name of the backend that started the runners.
         backend_factory: Where its class is, as ``module:name``; opaque here.
@@ -144,7 +148,7 @@ class ConnectionFile(Concealing, msgspec.Struct, frozen=True, kw_only=True):
 
     Example:
         >>> file = ConnectionFile(
-        ...     addresses=("ipc:///tmp/run/monitor.sock",),
+        ...     addresses=("unix:///tmp/run/monitor.sock",),
         ...     token=new_token(),
         ...     backend="local",
         ...     backend_factory="gridmap_local.backend:LocalBackend",
@@ -191,13 +195,13 @@ class ConnectionFile(Concealing, msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(msg)
 
     def _check_addresses(self) -> None:
-        """Refuse an empty list, unknown transports, and TCP without keys."""
+        """Refuse an empty or mixed list, unknown transports, and TCP without keys."""
         if not self.addresses or not isinstance(self.addresses, tuple):
             msg = "addresses must be a tuple with at least one address"
             raise ValueError(msg)
+        if all(address.startswith(f"{UNIX}/") for address in self.addresses):
+            return
         for address in self.addresses:
-            if address.startswith("ipc:///"):
-                continue
             split_tcp_address(address)
             if None in self.keys:
                 msg = (

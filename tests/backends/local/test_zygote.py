@@ -45,7 +45,7 @@ def test_a_runner_looks_as_if_it_had_been_started() -> None:
     assert seen["parent"] == os.getpid()
     assert seen["session"] == seen["pid"]
     assert seen["command"][:3] == [sys.executable, "-m", "gridmap.runner"]
-    assert seen["command"][3].startswith("ipc://")
+    assert seen["command"][3].startswith("unix://")
     assert len(seen["command"]) == 5
     for name, value in seen["variables"].items():
         mark = f"{name}={value}".encode()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.protocol.transport.net import LOOPBACK, Net
 
-from gridmap.transport import MonitorSocket, RunKeys
+from gridmap.transport import RouterSocket, RunKeys, UnixMonitorSocket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,19 +31,19 @@ def directory(tmp_path: Path) -> Path:
 @pytest.fixture
 def tcp(directory: Path, undo: contextlib.ExitStack) -> Net:
     keys = RunKeys.fresh()
-    monitor = MonitorSocket.tcp([LOOPBACK], keys)
+    monitor = RouterSocket.tcp([LOOPBACK], keys)
     undo.callback(monitor.close, 0.0)
     return Net(monitor, keys, undo, directory)
 
 
 @pytest.fixture
-def ipc(directory: Path, undo: contextlib.ExitStack) -> Net:
-    monitor = MonitorSocket.ipc(directory)
+def unix(directory: Path, undo: contextlib.ExitStack) -> Net:
+    monitor = UnixMonitorSocket(directory)
     undo.callback(monitor.close, 0.0)
     return Net(monitor, None, undo, directory)
 
 
-@pytest.fixture(params=["tcp", "ipc"])
+@pytest.fixture(params=["tcp", "unix"])
 def net(request: pytest.FixtureRequest) -> Net:
     chosen: Net = request.getfixturevalue(request.param)
     return chosen

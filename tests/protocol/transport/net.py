@@ -18,9 +18,13 @@ from gridmap.transport import (
     Endpoint,
     Limits,
     MonitorSocket,
+    PortRange,
     Received,
+    RouterSocket,
     RunKeys,
     RunnerSocket,
+    UnixMonitorSocket,
+    runner_socket,
 )
 
 if TYPE_CHECKING:
@@ -33,9 +37,9 @@ PEER = """
 import sys
 from pathlib import Path
 from gridmap.connection import ConnectionFile
-from gridmap.transport import RunnerSocket
+from gridmap.transport import runner_socket
 
-runner = RunnerSocket(ConnectionFile.read(Path(sys.argv[1])), sys.argv[2].encode())
+runner = runner_socket(ConnectionFile.read(Path(sys.argv[1])), sys.argv[2].encode())
 runner.connect()
 for number in range(int(sys.argv[3])):
     while not runner.send([b"message", str(number).encode()]):
@@ -60,9 +64,18 @@ class Net:
         """Put a monitor with these limits in the place of the one there is."""
         self.monitor.close(0.0)
         if self.keys is None:
-            self.monitor = MonitorSocket.ipc(self.directory, limits=limits)
+            self.monitor = UnixMonitorSocket(self.directory, limits=limits)
         else:
-            self.monitor = MonitorSocket.tcp([LOOPBACK], self.keys, limits=limits)
+            self.monitor = RouterSocket.tcp([LOOPBACK], self.keys, limits=limits)
+        self.undo.callback(self.monitor.close, 0.0)
+
+    def come_back(self) -> None:
+        """Put a monitor where the one was that is closed."""
+        if self.keys is None:
+            self.monitor = UnixMonitorSocket(self.directory)
+        else:
+            port = PortRange.parse(self.monitor.addresses[0].rpartition(":")[2])
+            self.monitor = RouterSocket.tcp([LOOPBACK], self.keys, port_range=port)
         self.undo.callback(self.monitor.close, 0.0)
 
     def file(self, keys: RunKeys | None = None, **changes: object) -> ConnectionFile:
@@ -89,7 +102,7 @@ class Net:
         limits: Limits | None = None,
     ) -> RunnerSocket:
         """Make a runner's socket that is closed with the test."""
-        runner = RunnerSocket(file or self.file(), identity, limits=limits)
+        runner = runner_socket(file or self.file(), identity, limits=limits)
         self.undo.callback(runner.close, 0.0)
         return runner
 
@@ -126,11 +139,13 @@ class Net:
             assert time.monotonic() < deadline, self.monitor.counters
             self.monitor.poll(0.02)
 
-    def take(self, count: int) -> list[Received]:
-        """Receive so many messages, or fail."""
+    def take(self, count: int, *talking: RunnerSocket) -> list[Received]:
+        """Receive so many messages, or fail; those who are talking go on meanwhile."""
         got: list[Received] = []
 
         def enough() -> bool:
+            for runner in talking:
+                runner.wait(0)
             got.extend(self.monitor.receive())
             return len(got) >= count
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from tests.protocol.transport.net import DEADLINE_S, LOOPBACK, Net, linked
 
 from gridmap.connection import split_tcp_address
 from gridmap.errors import RunError
-from gridmap.transport import Endpoint, MonitorSocket, PortRange, RunKeys
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
+from gridmap.transport import (
+    Endpoint,
+    PortRange,
+    RouterSocket,
+    RunKeys,
+    UnixMonitorSocket,
+)
 
 # What may stand where the monitor stood; those of old ZeroMQ know no encryption,
 # and a runner that fell back to them would obey anybody.
@@ -74,7 +76,7 @@ def test_a_listener_that_never_answers_is_passed_over(
     tcp: Net, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another program may listen there and just keep silent."""
-    monkeypatch.setattr("gridmap.transport.dealer.HANDSHAKE_S", 0.2)
+    monkeypatch.setattr("gridmap.transport.zeromq.dealer.HANDSHAKE_S", 0.2)
     silent = bound(tcp.undo, listening=True)
     addresses = (address_of(silent), *tcp.monitor.addresses)
     runner = tcp.runner(file=tcp.file(addresses=addresses))
@@ -85,16 +87,34 @@ def test_a_listener_that_never_answers_is_passed_over(
 def test_when_nobody_answers_every_address_is_accounted_for(tcp: Net) -> None:
     """The error says what each did, and what to look at."""
     dead = address_of(bound(tcp.undo, listening=False))
-    file = tcp.file(addresses=(dead, "ipc:///nonexistent/monitor.sock"))
+    nameless = "tcp://127.0.0.1:1"
+    file = tcp.file(addresses=(dead, nameless))
     runner = tcp.runner(file=file)
     with pytest.raises(RunError) as caught:
         runner.connect(patience_s=0.1)
     text = str(caught.value)
     assert f"{dead}: connection refused" in text
-    assert "monitor.sock: no such file" in text
+    assert f"{nameless}: connection refused" in text
     assert "firewall" in text
     assert not runner.connected
     assert not runner.send([b"x"])
+    assert runner.receive() == []
+
+
+def test_when_nobody_listens_on_this_host_it_is_said_why(unix: Net) -> None:
+    """A run that is over has taken its socket with it, or died and left it."""
+    path = Path(unix.monitor.addresses[0].removeprefix("unix://"))
+    unix.monitor.close(0.0)
+    runner = unix.runner()
+    with pytest.raises(RunError, match=r"monitor\.sock: no such file.*run ended"):
+        runner.connect(patience_s=0.1)
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    with pytest.raises(RunError, match=r"monitor\.sock: connection refused"):
+        runner.connect(patience_s=0.1)
+    assert not runner.connected
+    assert not runner.send([b"x"])
+    assert not runner.wait(0)[0]
     assert runner.receive() == []
 
 
@@ -107,7 +127,7 @@ def test_patience_outlasts_a_monitor_that_starts_late(tcp: Net) -> None:
     with pytest.raises(RunError, match="refused"):
         runner.connect(patience_s=0.1)
     ports = PortRange.parse(address.rpartition(":")[2])
-    tcp.monitor = MonitorSocket.tcp([LOOPBACK], tcp.keys, port_range=ports)
+    tcp.monitor = RouterSocket.tcp([LOOPBACK], tcp.keys, port_range=ports)
     tcp.undo.callback(tcp.monitor.close, 0.0)
     tcp.connect(runner)
     assert runner.connected
@@ -118,7 +138,7 @@ def test_an_impostor_at_the_address_neither_is_obeyed_nor_loses_a_runner(
     tcp: Net, monkeypatch: pytest.MonkeyPatch, greeting: bytes
 ) -> None:
     """The library gives an address up after nonsense; the monitor may yet return."""
-    monkeypatch.setattr("gridmap.transport.dealer.RETRY_S", 0.05)
+    monkeypatch.setattr("gridmap.transport.zeromq.dealer.RETRY_S", 0.05)
     runner = tcp.runner()
     tcp.connect(runner)
     assert tcp.keys is not None
@@ -141,7 +161,7 @@ def test_an_impostor_at_the_address_neither_is_obeyed_nor_loses_a_runner(
             assert runner.receive() == []
     assert not linked(runner)
     ports = PortRange(first=port, last=port)
-    tcp.monitor = MonitorSocket.tcp([LOOPBACK], tcp.keys, port_range=ports)
+    tcp.monitor = RouterSocket.tcp([LOOPBACK], tcp.keys, port_range=ports)
     tcp.undo.callback(tcp.monitor.close, 0.0)
     tcp.until(lambda: runner.wait(0).connection and linked(runner))
     assert runner.failure is None
@@ -156,7 +176,7 @@ def test_a_monitor_elsewhere_is_found_by_reconnecting(
     keys = RunKeys.fresh()
     tcp.monitor.close(0.0)
     tcp.keys = keys
-    tcp.monitor = MonitorSocket.tcp([LOOPBACK], keys)
+    tcp.monitor = RouterSocket.tcp([LOOPBACK], keys)
     undo.callback(tcp.monitor.close, 0.0)
     file = tcp.file()
     tcp.during(lambda: runner.reconnect(DEADLINE_S, connection=file))
@@ -173,7 +193,7 @@ def test_ipv6_works(directory: Path, undo: contextlib.ExitStack) -> None:
     except OSError as error:
         pytest.skip(f"no IPv6 loopback here: {error}")
     keys = RunKeys.fresh()
-    monitor = MonitorSocket.tcp([Endpoint(bind="::1", offer="::1"), LOOPBACK], keys)
+    monitor = RouterSocket.tcp([Endpoint(bind="::1", offer="::1"), LOOPBACK], keys)
     undo.callback(monitor.close, 0.0)
     net = Net(monitor, keys, undo, directory)
     six, four = monitor.addresses
@@ -194,11 +214,11 @@ def test_a_port_range_is_kept_to(undo: contextlib.ExitStack) -> None:
     port = first.getsockname()[1]
     first.close()
     ports = PortRange(first=port, last=port)
-    monitor = MonitorSocket.tcp([LOOPBACK], RunKeys.fresh(), port_range=ports)
+    monitor = RouterSocket.tcp([LOOPBACK], RunKeys.fresh(), port_range=ports)
     undo.callback(monitor.close, 0.0)
     assert monitor.addresses == (f"tcp://127.0.0.1:{port}",)
     with pytest.raises(RunError, match=f"any port from {port} to {port}.*in use"):
-        MonitorSocket.tcp([LOOPBACK], RunKeys.fresh(), port_range=ports)
+        RouterSocket.tcp([LOOPBACK], RunKeys.fresh(), port_range=ports)
 
 
 def test_endpoints_that_cannot_be_bound_are_left_out(
@@ -206,14 +226,14 @@ def test_endpoints_that_cannot_be_bound_are_left_out(
 ) -> None:
     """One interface gone bad does not stop a run; all of them do, with reasons."""
     foreign = Endpoint(bind="192.0.2.77", offer="192.0.2.77")
-    monitor = MonitorSocket.tcp([foreign, LOOPBACK], RunKeys.fresh())
+    monitor = RouterSocket.tcp([foreign, LOOPBACK], RunKeys.fresh())
     undo.callback(monitor.close, 0.0)
     assert len(monitor.addresses) == 1
     assert "192.0.2.77" in caplog.text
     with pytest.raises(RunError, match=r"192\.0\.2\.77"):
-        MonitorSocket.tcp([foreign], RunKeys.fresh())
+        RouterSocket.tcp([foreign], RunKeys.fresh())
     with pytest.raises(RunError, match="no address"):
-        MonitorSocket.tcp([], RunKeys.fresh())
+        RouterSocket.tcp([], RunKeys.fresh())
 
 
 def test_what_is_offered_may_differ_from_what_is_bound(
@@ -221,7 +241,7 @@ def test_what_is_offered_may_differ_from_what_is_bound(
 ) -> None:
     """A gateway's address is passed on with the port that was bound."""
     endpoint = Endpoint(bind="127.0.0.1", offer="203.0.113.9")
-    monitor = MonitorSocket.tcp([endpoint], RunKeys.fresh())
+    monitor = RouterSocket.tcp([endpoint], RunKeys.fresh())
     undo.callback(monitor.close, 0.0)
     assert monitor.addresses[0].startswith("tcp://203.0.113.9:")
 
@@ -230,6 +250,6 @@ def test_a_directory_without_room_for_a_socket_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the run's path is too long and no other takes one, all are named."""
-    monkeypatch.setattr("gridmap.transport.binding._UNIX_PATH_BYTES", 3)
+    monkeypatch.setattr("gridmap.transport.unix.place._UNIX_PATH_BYTES", 3)
     with pytest.raises(RunError, match=r"monitor\.sock: its .* shorter path"):
-        MonitorSocket.ipc(tmp_path)
+        UnixMonitorSocket(tmp_path)

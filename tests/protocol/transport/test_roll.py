@@ -1,6 +1,6 @@
 """Who speaks by which connection, whatever the order of events and messages."""
 
-from gridmap.transport.roll import Roll
+from gridmap.transport.zeromq.roll import Roll
 
 A, B = b"a", b"b"
 

@@ -16,7 +16,7 @@ from tests.protocol.transport.net import DEADLINE_S, LOOPBACK, Net
 
 from gridmap.connection import split_tcp_address
 from gridmap.errors import ConnectionFileError, RunError
-from gridmap.transport import Limits, MonitorSocket, RunKeys
+from gridmap.transport import Limits, RouterSocket, RunKeys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,13 +69,13 @@ def test_a_plain_client_is_never_admitted(tcp: Net) -> None:
     assert not tcp.monitor.send(b"stranger", [b"secret"])
 
 
-def test_who_hangs_up_on_this_host_is_no_stranger(ipc: Net) -> None:
+def test_who_hangs_up_on_this_host_is_no_stranger(unix: Net) -> None:
     """None but this user's processes come there: a runner that ended before a word."""
     with socket.socket(socket.AF_UNIX) as brief:
-        brief.connect(ipc.monitor.addresses[0].removeprefix("ipc://"))
-    ipc.until(lambda: ipc.monitor.counters.disconnected)
-    assert ipc.monitor.counters.strangers == 0
-    honest_runner_gets_through(ipc)
+        brief.connect(unix.monitor.addresses[0].removeprefix("unix://"))
+    unix.until(lambda: unix.monitor.counters.disconnected)
+    assert unix.monitor.counters.strangers == 0
+    honest_runner_gets_through(unix)
 
 
 def test_a_key_that_is_not_the_runs_is_denied(tcp: Net) -> None:
@@ -167,7 +167,7 @@ def test_silent_connections_are_closed_in_time(
     """Who connects and never speaks is put out when the handshake's time is up."""
     del directory
     keys = RunKeys.fresh()
-    monitor = MonitorSocket.tcp([LOOPBACK], keys, limits=Limits(handshake_s=0.2))
+    monitor = RouterSocket.tcp([LOOPBACK], keys, limits=Limits(handshake_s=0.2))
     net = Net(monitor, keys, undo)
     undo.callback(monitor.close, 0.0)
     with contextlib.ExitStack() as crowd:
@@ -221,20 +221,20 @@ with socket.socket(socket.AF_UNIX) as sock:
 
 
 def test_another_user_cannot_use_the_unix_socket(
-    ipc: Net, other_user: OtherUser
+    unix: Net, other_user: OtherUser
 ) -> None:
     """Should the directory ever be open, the peer's user id still is checked."""
-    path = ipc.monitor.addresses[0].removeprefix("ipc://")
-    for parent in (ipc.directory, *list(ipc.directory.parents)[:-2]):
+    path = unix.monitor.addresses[0].removeprefix("unix://")
+    for parent in (unix.directory, *list(unix.directory.parents)[:-2]):
         parent.chmod(0o755)
     os.chmod(path, 0o777)  # noqa: PTH101, S103 - the mistake under test
     with ThreadPoolExecutor(1) as pool:
         command = ["/usr/bin/python3", "-c", KNOCK, path]
         knocking = pool.submit(other_user.run, command)
-        ipc.until(lambda: ipc.monitor.counters.accept_failed)
+        unix.until(lambda: unix.monitor.counters.accept_failed)
         done = knocking.result()
     assert done.stdout == "heard b''\n", done.stderr
-    honest_runner_gets_through(ipc)
+    honest_runner_gets_through(unix)
 
 
 def test_no_key_of_a_run_shows_in_errors_and_texts(tcp: Net) -> None:

@@ -193,7 +193,7 @@ def test_the_probe_answers_where_gridmap_is_not(tmp_path: Path) -> None:
         "connection": str(tmp_path / "none"),
         "imports": ["json", "no_such_module"],
         "factory": "no_such_module:Backend",
-        "addresses": [f"ipc://{tmp_path}/none.sock"],
+        "addresses": [f"unix://{tmp_path}/none.sock"],
         "host": "localhost",
         "directories": [str(tmp_path), str(tmp_path / "none")],
     }

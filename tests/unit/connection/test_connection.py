@@ -54,7 +54,7 @@ def test_what_was_written_is_read(path: Path) -> None:
 def test_a_file_without_keys_is_for_unix_sockets(path: Path) -> None:
     """On ipc there are none, and none are asked for."""
     file = ConnectionFile(
-        addresses=("ipc:///tmp/x/monitor.sock",),
+        addresses=("unix:///tmp/x/monitor.sock",),
         token=new_token(),
         backend="local",
         backend_factory="a:b",
@@ -106,7 +106,7 @@ from gridmap.connection import ConnectionFile
 from gridmap.errors import ConnectionFileError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
-file = ConnectionFile(addresses=("ipc:///x",), token="{FILE.token}", backend="b",
+file = ConnectionFile(addresses=("unix:///x",), token="{FILE.token}", backend="b",
                       backend_factory="a:b")
 try:
     file.write(Path(sys.argv[1]))
@@ -230,7 +230,7 @@ def test_any_bytes_are_a_connection_or_an_error(
         {"addresses": "tcp://10.0.0.1:1"},
         {"addresses": ["udp://10.0.0.1:1"]},
         {"addresses": ["tcp://10.0.0.1:99999"]},
-        {"addresses": ["ipc://relative"]},
+        {"addresses": ["unix://relative"]},
         {"server_public_key": SECRET[:-1]},
         {"client_secret_key": None},
         {"client_secret_key": SECRET[:-1] + " "},

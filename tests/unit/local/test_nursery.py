@@ -50,7 +50,7 @@ def start(
     """Start a runner that cannot reach anybody: it says so, and ends with 3."""
 
     def start(**changes: object) -> Runner:
-        fields = {"command": (*RUNNER, "ipc://x", "-"), "directory": os.getcwd()}  # noqa: PTH109 - as core asks for it
+        fields = {"command": (*RUNNER, "unix://x", "-"), "directory": os.getcwd()}  # noqa: PTH109 - as core asks for it
         made = batch(**(fields | changes))
         handle = backend.gridmap_submit(made, context)[1]
         assert isinstance(handle, Handle)
@@ -138,10 +138,10 @@ def test_a_slow_zygote_is_waited_for(
     "asked",
     [
         {"command": ("/bin/sh", "-c", "exit 3")},
-        {"command": ("/usr/bin/env", *RUNNER, "ipc://x", "-")},
+        {"command": ("/usr/bin/env", *RUNNER, "unix://x", "-")},
         {"environment": {"LD_BIND_NOW": "1"}},
         {"environment": {"GRIDMAP_X": "x" * early.SPACE}},
-        {"command": (*RUNNER, "ipc://x", "/" * early.SPACE)},
+        {"command": (*RUNNER, "unix://x", "/" * early.SPACE)},
         {"directory": "/"},
         {"resources": Resources(memory_limit="4G")},
     ],

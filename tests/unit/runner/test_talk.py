@@ -24,7 +24,7 @@ WELCOME = m.Welcome(
     version=m.VERSION, interval=10.0, orphan=600.0, compression="none", upload=b"k" * 32
 )
 FILE = ConnectionFile(
-    addresses=("ipc:///monitor",),
+    addresses=("unix:///monitor",),
     token=new_token(),
     backend="x",
     backend_factory="x",

@@ -12,7 +12,7 @@ import msgspec
 
 from gridmap import plugins
 from gridmap.backend import INTERFACE, Batch, Capabilities, Reach, RunContext
-from gridmap.connection import VARIABLE
+from gridmap.connection import UNIX, VARIABLE
 from gridmap.errors import BackendUnavailableError, GridMapError
 from gridmap.job import working_directory
 from gridmap.mapping import apply_settings
@@ -125,7 +125,7 @@ def _home(
 ) -> tuple[str, str]:
     """Return the address runners would be given, and what is wrong with it."""
     if capabilities.reach is Reach.HOST:
-        return f"ipc://{directory.path}/monitor.sock", ""
+        return f"{UNIX}{directory.path}/monitor.sock", ""
     try:
         offer = choose_endpoints(interface=settings.interface, host=settings.host)[0]
     except GridMapError as error:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gridmap.monitor.large import LargeFrames
     from gridmap.monitor.neighbours import Neighbours
-    from gridmap.transport.router import Received
+    from gridmap.transport.sockets import Received
 
 _TRACEBACK_CHARACTERS: Final = 10_000
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from gridmap.transport.bulk.server import BulkServer
     from gridmap.transport.keys import RunKeys
     from gridmap.transport.limits import Limits
-    from gridmap.transport.router import MonitorSocket
+    from gridmap.transport.sockets import MonitorSocket
 
 _log = logging.getLogger(__name__)
 
@@ -306,15 +306,18 @@ def listen(
         RunError: If this host has no address a node could reach, or no port is free.
         InvalidSettingError: If there is no such interface or host.
     """
-    from gridmap.transport.router import MonitorSocket  # noqa: PLC0415 - see above
-
     limits = _limits(settings)
     if keys is None:
-        return MonitorSocket.ipc(directory.path, limits=limits)
+        from gridmap.transport.unix.monitor import (  # noqa: PLC0415 - see above
+            UnixMonitorSocket,
+        )
+
+        return UnixMonitorSocket(directory.path, limits=limits)
     from gridmap.transport.addresses import (  # noqa: PLC0415 - only between hosts
         choose_endpoints,
         only_here,
     )
+    from gridmap.transport.zeromq.router import RouterSocket  # noqa: PLC0415 - see above
 
     endpoints = choose_endpoints(interface=settings.interface, host=settings.host)
     if only_here(endpoint.offer for endpoint in endpoints):
@@ -326,7 +329,7 @@ def listen(
             settings.interface,
             settings.host,
         )
-    return MonitorSocket.tcp(
+    return RouterSocket.tcp(
         endpoints,
         keys,
         port_range=_ports(settings),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gridmap.monitor.neighbours import Neighbours
     from gridmap.monitor.store import Store
     from gridmap.payload import Frame
-    from gridmap.transport.router import MonitorSocket
+    from gridmap.transport.sockets import MonitorSocket
 
 _ORDERS: Final = (m.Welcome, m.Cancel, m.Recall, m.Stop, m.Watch)
 """What is said once. All else is asked for again, or shows in what a runner does."""

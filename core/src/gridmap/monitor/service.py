@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from gridmap.monitor.observers import Observers
     from gridmap.monitor.outcomes import Sink
     from gridmap.monitor.store import Store
-    from gridmap.transport.router import MonitorSocket, Received
+    from gridmap.transport.sockets import MonitorSocket, Received
 
 _log = logging.getLogger(__name__)
 
@@ -242,7 +242,7 @@ class MonitorService:
         """Take in one message; a peer that breaks the protocol is shut out for good."""
         peer = received.peer
         state = self._sessions.get(peer, SessionState.GREETING)
-        if self._connections.get(peer) != received.descriptor:
+        if self._connections.get(peer) != received.connection:
             # A routing id can be taken over by a new connection, a session cannot.
             state = SessionState.GREETING
         if state is SessionState.ERROR:
@@ -251,7 +251,7 @@ class MonitorService:
         try:
             message = codec.decode_from_runner(received.frames[0])
             self._sessions[peer] = advance(state, message)
-            self._connections[peer] = received.descriptor
+            self._connections[peer] = received.connection
             if isinstance(message, m.Hello):
                 self._neighbours.meet(peer, message)
                 self._large.meet(peer, message)

@@ -136,13 +136,13 @@ def reach(address: str) -> str:
     """
     kind, _, place = address.partition("://")
     try:
-        if kind == "ipc":
-            line = socket.socket(socket.AF_UNIX)
-            line.settimeout(PATIENCE_S)
-            line.connect(place)
-        else:
-            host, _, port = place.rpartition(":")
-            line = socket.create_connection((host.strip("[]"), int(port)), PATIENCE_S)
+        if kind == "unix":
+            with socket.socket(socket.AF_UNIX) as line:
+                line.settimeout(PATIENCE_S)
+                line.connect(place)
+            return ""
+        host, _, port = place.rpartition(":")
+        line = socket.create_connection((host.strip("[]"), int(port)), PATIENCE_S)
         with line:
             greeting = line.recv(1)
     except OSError as error:
@@ -226,9 +226,9 @@ def speak(connection: str, text: bytes) -> None:
     from pathlib import Path
 
     from gridmap.connection import ConnectionFile
-    from gridmap.transport.dealer import RunnerSocket
+    from gridmap.transport.sockets import runner_socket
 
-    line = RunnerSocket(ConnectionFile.read(Path(connection)), b"probe")
+    line = runner_socket(ConnectionFile.read(Path(connection)), b"probe")
     try:
         line.connect(PATIENCE_S)
         line.send([text])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from gridmap import connection
 from gridmap.connection import ConnectionFile
 from gridmap.errors import GridMapError
-from gridmap.transport.dealer import RunnerSocket
+from gridmap.transport.sockets import runner_socket
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from gridmap.payload import Frame
     from gridmap.protocol.sessions import Numbered
+    from gridmap.transport.sockets import RunnerSocket
 
 _PATIENCE_S: Final = 60.0
 """How long a runner looks for its monitor at first."""
@@ -70,7 +71,7 @@ class Reach:
             RunError, ConnectionFileError: If nobody answers in time, or the file is
                 gone: the run is over.
         """
-        self._socket = RunnerSocket(self.file, self._identity)
+        self._socket = runner_socket(self.file, self._identity)
         if not self.file.resumable:
             self._socket.connect(_PATIENCE_S)
             return self._socket
@@ -87,7 +88,7 @@ class Reach:
 
     def deserted(self) -> bool:
         """Whether the driver is dead, and nobody will take its place."""
-        local = self.file.addresses[0].startswith("ipc:")
+        local = self.file.addresses[0].startswith(connection.UNIX)
         return local and not self.file.resumable and self.file.driver.gone()
 
     def park(self, nonce: str, kept: Sequence[tuple[Numbered, Sequence[Frame]]]) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from gridmap.connection import ConnectionFile
     from gridmap.runner.actions import Say
-    from gridmap.transport.dealer import RunnerSocket
+    from gridmap.transport.sockets import RunnerSocket
 
 Heard: TypeAlias = "tuple[m.FromMonitor, list[payload.Frame]]"
 """A message, and its payload if it has one."""

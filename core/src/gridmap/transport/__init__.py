@@ -1,4 +1,4 @@
-"""Sockets between the monitor and its runners; the only package that imports zmq.
+"""Sockets between the monitor and its runners; and the bulk of data beside them.
 
 A name's module is imported when it is first used: neither end needs the other's.
 """
@@ -11,29 +11,36 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from gridmap.transport.addresses import Endpoint, PortRange, choose_endpoints
     from gridmap.transport.counters import Counters
-    from gridmap.transport.dealer import Ready, RunnerSocket
     from gridmap.transport.frames import Frame
     from gridmap.transport.keys import RunKeys
     from gridmap.transport.limits import Limits
-    from gridmap.transport.router import (
+    from gridmap.transport.sockets import (
         MonitorSocket,
+        Ready,
         Received,
+        RunnerSocket,
         Wakeup,
+        runner_socket,
     )
+    from gridmap.transport.unix.monitor import UnixMonitorSocket
+    from gridmap.transport.zeromq.router import RouterSocket
 
 _HOMES: Final = {
     "Counters": "counters",
     "Endpoint": "addresses",
     "Frame": "frames",
     "Limits": "limits",
-    "MonitorSocket": "router",
+    "MonitorSocket": "sockets",
     "PortRange": "addresses",
-    "Ready": "dealer",
-    "Received": "router",
+    "Ready": "sockets",
+    "Received": "sockets",
+    "RouterSocket": "zeromq.router",
     "RunKeys": "keys",
-    "RunnerSocket": "dealer",
-    "Wakeup": "router",
+    "RunnerSocket": "sockets",
+    "UnixMonitorSocket": "unix.monitor",
+    "Wakeup": "sockets",
     "choose_endpoints": "addresses",
+    "runner_socket": "sockets",
 }
 
 __all__ = [
@@ -45,10 +52,13 @@ __all__ = [
     "PortRange",
     "Ready",
     "Received",
+    "RouterSocket",
     "RunKeys",
     "RunnerSocket",
+    "UnixMonitorSocket",
     "Wakeup",
     "choose_endpoints",
+    "runner_socket",
 ]
 
 

@@ -6,7 +6,6 @@ import resource
 from typing import Final
 
 import msgspec
-import zmq
 
 from gridmap.connection import MAX_FRAME_BYTES
 
@@ -18,17 +17,14 @@ FRAME_BYTES: Final = 2 << 20
 
 _SPARE_DESCRIPTORS: Final = 512
 _ENDLESS: Final = 65_536
-# CURVE wraps a frame of n bytes into a command of n + 33 (RFC 26, MESSAGE command);
-# MAXMSGSIZE is compared with the latter.
-_CURVE_OVERHEAD_BYTES: Final = 64
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds on what one peer can make the other side hold.
 
     Attributes:
-        frame_bytes: The longest frame of a message; libzmq cuts a connection that
-            announces a longer one before it stores a byte of it.
+        frame_bytes: The longest frame of a message; a connection that
+            announces a longer one is cut before a byte of it is stored.
         large_bytes: The longest frame that travels by itself.
         message_bytes: The longest message, all frames together, also those that
             travel by themselves; a longer one is dropped and counted.
@@ -47,25 +43,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     handshake_s: float = 20.0
     strangers_at_once: int = 100
     strangers_hz: float = 50.0
-
-
-def apply_limits(sock: zmq.Socket[bytes], limits: Limits) -> None:
-    """Set the options that hold for every socket of a run, before it is bound.
-
-    Keepalive finds a peer whose machine vanished while nothing was under way;
-    TCP_MAXRT finds one to whom data was under way, where the kernel alone would
-    retry for a quarter of an hour and then wait two minutes between attempts.
-    """
-    sock.setsockopt(zmq.MAXMSGSIZE, limits.frame_bytes + _CURVE_OVERHEAD_BYTES)
-    sock.setsockopt(zmq.SNDHWM, limits.queued_messages)
-    sock.setsockopt(zmq.RCVHWM, limits.queued_messages)
-    sock.setsockopt(zmq.HANDSHAKE_IVL, int(limits.handshake_s * 1000))
-    sock.setsockopt(zmq.TCP_KEEPALIVE, 1)
-    sock.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 60)
-    sock.setsockopt(zmq.TCP_KEEPALIVE_INTVL, 15)
-    sock.setsockopt(zmq.TCP_KEEPALIVE_CNT, 4)
-    sock.setsockopt(zmq.TCP_MAXRT, 60_000)
-    sock.setsockopt(zmq.LINGER, 0)
 
 
 def raise_descriptor_limit(connections: int) -> int:

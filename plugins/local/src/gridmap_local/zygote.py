@@ -41,6 +41,7 @@ _FIRST: Final = (
     "gridmap.runner.__main__",
     "gridmap.runner.service",
     "gridmap.runner.worker",
+    "gridmap.transport.unix.runner",
     "gridmap_local.backend",
 )
 _THEN: Final = ("cloudpickle", "gridmap.runner.vitals")

@@ -29,7 +29,7 @@ from gridmap.transport.bulk.requests import (
     upload_key,
 )
 from gridmap.transport.bulk.sealing import fresh_key
-from gridmap.transport.shutter import Allowance
+from gridmap.transport.zeromq.shutter import Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

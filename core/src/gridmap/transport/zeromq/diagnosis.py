@@ -11,15 +11,11 @@ def diagnosis(address: str, patience_s: float) -> str:
     """Try to connect, and say in words what comes of it.
 
     Args:
-        address: ``tcp://host:port`` or ``ipc://path``.
+        address: ``tcp://host:port``.
         patience_s: How long it may take.
     """
-    target: str | tuple[str, int]
-    if address.startswith("ipc://"):
-        family, target = socket.AF_UNIX, address.removeprefix("ipc://")
-    else:
-        target = split_tcp_address(address)
-        family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
+    target = split_tcp_address(address)
+    family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
     with socket.socket(family) as probe:
         probe.settimeout(patience_s)
         try:

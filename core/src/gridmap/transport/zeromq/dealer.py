@@ -2,7 +2,7 @@
 
 A runner's life hangs on this connection, so the socket says at once when it is
 lost and when it is back, and libzmq restores it by itself meanwhile. Nothing is
-queued while there is none: `RunnerSocket.send` then says so, and the session
+queued while there is none: `DealerSocket.send` then says so, and the session
 sends again what was not acknowledged. The price of it (ZMQ_IMMEDIATE) is that what
 has arrived and was not yet received is lost together with the connection; a monitor
 with a last word to say lets the runner hang up first.
@@ -13,15 +13,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 import zmq
 
-from gridmap.errors import ConnectionFileError, LocalProtocolError, RunError
-from gridmap.transport.diagnosis import diagnosis
-from gridmap.transport.frames import prepared, receive
+from gridmap.errors import ConnectionFileError, RunError
 from gridmap.transport.limits import Limits
-from gridmap.transport.options import prepare_dealer
-from gridmap.transport.watch import ConnectionEvent, Watch, readable
+from gridmap.transport.sockets import Ready
+from gridmap.transport.zeromq.diagnosis import diagnosis
+from gridmap.transport.zeromq.frames import prepared, receive
+from gridmap.transport.zeromq.options import prepare_dealer
+from gridmap.transport.zeromq.watch import ConnectionEvent, Watch, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,7 +43,6 @@ RETRY_S: Final = 5.0
 """How long to leave an address alone where something refused us for good."""
 
 _SENDING: Final = zmq.NOBLOCK | zmq.SNDMORE
-_MAX_IDENTITY_BYTES: Final = 255
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
 _DENIED: Final = "the monitor refused the key"
@@ -67,23 +66,8 @@ _WATCHED: Final = (
 )
 
 
-class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """What `RunnerSocket.wait` found.
-
-    Attributes:
-        messages: There is something to receive.
-        connection: The connection was lost or came back, or coming back failed.
-        fds: Those of the given descriptors that can be read, or are closed at the
-            other end.
-    """
-
-    messages: bool
-    connection: bool
-    fds: frozenset[int]
-
-
-class RunnerSocket:
-    """A runner's way to its monitor; used from one thread.
+class DealerSocket:
+    """A `RunnerSocket` for runners on any host.
 
     Attributes:
         address: The address in use, None before `connect`.
@@ -103,20 +87,7 @@ class RunnerSocket:
         *,
         limits: Limits | None = None,
     ) -> None:
-        """Prepare to connect.
-
-        Args:
-            connection: Where to, and with which keys.
-            identity: The routing id, 1 to 255 bytes, the first of them not zero.
-                A runner that uses another's takes its place at the monitor.
-            limits: Bounds on what the monitor sends; None takes the defaults.
-
-        Raises:
-            LocalProtocolError: If the identity cannot be used.
-        """
-        if not 0 < len(identity) <= _MAX_IDENTITY_BYTES or identity[0] == 0:
-            msg = f"{identity!r} cannot be a routing id: 1 to 255 bytes, the first not zero"
-            raise LocalProtocolError(msg)
+        """Prepare to connect; the arguments are those of `runner_socket`."""
         self.address: str | None = None
         self.connected = False
         self.disconnected_since: float | None = time.monotonic()

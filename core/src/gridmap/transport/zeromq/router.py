@@ -2,12 +2,12 @@
 
 ::
 
-    runners ──tcp+CURVE or ipc──▶ ROUTER ──┐
-                         ZAP questions ────┤
-              closed and failed handshakes ┼─▶ poll() ─▶ receive(), disconnected()
-        wake() from another thread ────────┘
+    runners ──tcp+CURVE──▶ ROUTER ──┐
+                  ZAP questions ────┤
+       closed and failed handshakes ┼─▶ poll() ─▶ receive(), disconnected()
+ wake() from another thread ────────┘
 
-Everything but `MonitorSocket.wake` is called from one thread, the monitor's.
+Everything but `RouterSocket.wake` is called from one thread, the monitor's.
 Nothing here looks into a frame.
 """
 
@@ -20,32 +20,33 @@ import math
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import zmq
 
 from gridmap.connection import split_tcp_address
-from gridmap.transport.authentication import Doorkeeper
-from gridmap.transport.binding import bind_ipc, bind_tcp
 from gridmap.transport.counters import Counters
-from gridmap.transport.crowd import Crowd
-from gridmap.transport.frames import Frame, prepared
 from gridmap.transport.limits import (
     LARGE_FRAME_BYTES,
     Limits,
     connection_room,
     raise_descriptor_limit,
 )
-from gridmap.transport.options import prepare_router
-from gridmap.transport.roll import Roll
-from gridmap.transport.shutter import Shutter
-from gridmap.transport.watch import ConnectionEvent, Watch, readable
+from gridmap.transport.sockets import Received, Wakeup
+from gridmap.transport.zeromq.authentication import Doorkeeper
+from gridmap.transport.zeromq.binding import bind_tcp
+from gridmap.transport.zeromq.crowd import Crowd
+from gridmap.transport.zeromq.frames import prepared
+from gridmap.transport.zeromq.options import prepare_router
+from gridmap.transport.zeromq.roll import Roll
+from gridmap.transport.zeromq.shutter import Shutter
+from gridmap.transport.zeromq.watch import ConnectionEvent, Watch, readable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from gridmap.transport.addresses import Endpoint, PortRange
+    from gridmap.transport.frames import Frame
     from gridmap.transport.keys import RunKeys
 
 _log = logging.getLogger(__name__)
@@ -59,50 +60,18 @@ _WATCHED: Final = (
 )
 
 
-class Wakeup(NamedTuple):
-    """Why `MonitorSocket.poll` returned; false when its time was up.
+class RouterSocket:
+    """A `MonitorSocket` for runners on any host; open one with `tcp`.
 
-    Attributes:
-        messages: There is something to receive.
-        disconnected: Connections of peers were closed.
-        woken: Another thread called `MonitorSocket.wake`.
-    """
-
-    messages: bool = False
-    disconnected: bool = False
-    woken: bool = False
-
-    def __bool__(self) -> bool:
-        """Whether there is anything to do."""
-        return self.messages or self.disconnected or self.woken
-
-
-class Received(NamedTuple):
-    """One message.
-
-    Attributes:
-        peer: Routing id of the sender.
-        frames: Its frames; the first, the control message, is always bytes.
-        descriptor: Number of the connection it came by.
-    """
-
-    peer: bytes
-    frames: list[Frame]
-    descriptor: int
-
-
-class MonitorSocket:
-    """Where a run's runners connect to; open one with `tcp` or `ipc`.
-
-    There is no way to open a TCP socket without keys.
+    There is no way to open one without keys.
 
     Attributes:
         addresses: What to offer to runners, best first.
         counters: What was turned away so far.
     """
 
-    def __init__(self, keys: RunKeys | None, limits: Limits) -> None:
-        """Make the sockets, not yet bound; called by `tcp` and `ipc` only."""
+    def __init__(self, keys: RunKeys, limits: Limits) -> None:
+        """Make the sockets, not yet bound; called by `tcp` only."""
         self.addresses: tuple[str, ...] = ()
         self.counters = Counters()
         self._limits = limits
@@ -111,7 +80,6 @@ class MonitorSocket:
         self._shutter = Shutter(limits.strangers_at_once, limits.strangers_hz)
         self._room = connection_room()
         self._ports: frozenset[int] = frozenset()
-        self._short_directory: Path | None = None
         self._closed = False
         # A finalizer may cancel a future while this very thread is about to wake.
         self._wake_lock = threading.RLock()
@@ -120,7 +88,7 @@ class MonitorSocket:
         self._wake_writer.setblocking(False)
 
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._door = Doorkeeper(self._context, keys.client_public_key) if keys else None
+        self._door = Doorkeeper(self._context, keys.client_public_key)
         self._router: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
         self._watch = Watch(self._context, self._router, _WATCHED)
         prepare_router(self._router, keys, limits)
@@ -128,8 +96,7 @@ class MonitorSocket:
         self._poller.register(self._router, zmq.POLLIN)
         self._poller.register(self._watch.pair, zmq.POLLIN)
         self._poller.register(self._wake_reader.fileno(), zmq.POLLIN)
-        if self._door is not None:
-            self._poller.register(self._door.socket, zmq.POLLIN)
+        self._poller.register(self._door.socket, zmq.POLLIN)
 
     @classmethod
     def tcp(
@@ -140,7 +107,7 @@ class MonitorSocket:
         port_range: PortRange | None = None,
         limits: Limits | None = None,
         expected_peers: int = 1000,
-    ) -> MonitorSocket:
+    ) -> RouterSocket:
         """Listen on TCP, encrypted and open to the run's client key alone.
 
         Args:
@@ -168,27 +135,6 @@ class MonitorSocket:
             self.addresses = bind_tcp(self._router, endpoints, port_range)
             self._ports = frozenset(split_tcp_address(a)[1] for a in self.addresses)
             self._drain_watch()  # learns of the listening sockets while they are open
-            undo.pop_all()
-        return self
-
-    @classmethod
-    def ipc(cls, directory: Path, *, limits: Limits | None = None) -> MonitorSocket:
-        """Listen on a Unix socket, for runners of this user on this machine.
-
-        Args:
-            directory: A directory of ours, mode 0700. Where the path is too long
-                for a Unix socket, or its file system has none, a short private
-                directory in the system's temporary one is used and removed later.
-            limits: Bounds on peers; None takes the defaults.
-
-        Raises:
-            RunError: If no socket can be bound.
-        """
-        self = cls(None, limits or Limits())
-        with contextlib.ExitStack() as undo:
-            undo.callback(self.close)
-            path, self._short_directory = bind_ipc(self._router, directory)
-            self.addresses = (f"ipc://{path}",)
             undo.pop_all()
         return self
 
@@ -294,18 +240,13 @@ class MonitorSocket:
         self._watch.close()
         self._shutter.close()
         self._router.close(int(linger_s * 1000))
-        if self._door is not None:
-            self._door.close()
+        self._door.close()
         self._context.term()
-        if self._short_directory is not None:
-            from shutil import rmtree  # noqa: PLC0415 - few have one
-
-            rmtree(self._short_directory, ignore_errors=True)
 
     def _look(self, wait_ms: int | None) -> Wakeup:
         """Wait once and serve the door and the watch."""
         ready = dict(self._poller.poll(wait_ms))
-        if self._door is not None and self._door.socket in ready:
+        if self._door.socket in ready:
             self._door.serve()
             self.counters.denied = self._door.denied
         if self._watch.pair in ready:
@@ -325,12 +266,11 @@ class MonitorSocket:
         excess = len(self._roll.open) - self._room
         if excess > 0:
             self.counters.crowded += self._crowd.thin_out(excess, self._ports)
-        if self._door is not None:
-            # Whoever is let in makes up for one who is not: runners by the thousand
-            # that come at once may have to try again, and are no attack.
-            strange = self.counters.strangers - self._door.admitted
-            self._shutter.count(strange, time.monotonic())
-            self.counters.shut = self._shutter.times
+        # Whoever is let in makes up for one who is not: runners by the thousand that
+        # come at once may have to try again, and are no attack.
+        strange = self.counters.strangers - self._door.admitted
+        self._shutter.count(strange, time.monotonic())
+        self.counters.shut = self._shutter.times
 
     def _note(self, event: ConnectionEvent) -> None:
         """Count one event; an end of a peer's own connection makes a hint."""
@@ -341,7 +281,7 @@ class MonitorSocket:
             if not self._roll.leaves(event.value):
                 # Not by the handshake's own events: libzmq has none for peers that
                 # do not even speak its protocol, and none says which connection.
-                counters.strangers += self._door is not None  # else it is ours
+                counters.strangers += 1
         elif event.kind == zmq.EVENT_ACCEPTED:
             counters.accepted += 1
             self._shutter.admit(event.value)
@@ -349,7 +289,7 @@ class MonitorSocket:
             self._roll.enters(event.value)
         elif event.kind == zmq.EVENT_ACCEPT_FAILED:
             counters.accept_failed += 1
-        elif event.kind == zmq.EVENT_LISTENING and self._door is not None:
+        elif event.kind == zmq.EVENT_LISTENING:
             self._shutter.guard(event.value)
 
     def _receive_one(self, limits: Limits) -> Received | None:
@@ -389,7 +329,7 @@ class MonitorSocket:
         if self._roll.claim(peer, descriptor):
             self._crowd.leaves(descriptor)
         elif self._roll.spoke(peer, descriptor):
-            self.counters.strangers -= self._door is not None
+            self.counters.strangers -= 1
 
     def _skip(self, frame: Any) -> None:
         """Throw away what is left of a message."""

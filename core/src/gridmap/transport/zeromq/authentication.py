@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import zmq
 from zmq.utils import z85
 
-from gridmap.transport.watch import readable
+from gridmap.transport.zeromq.watch import readable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

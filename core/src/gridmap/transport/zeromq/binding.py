@@ -1,14 +1,11 @@
-"""Where the monitor listens: binding its socket to addresses, ports and paths."""
+"""Where the monitor listens: binding its socket to addresses and ports."""
 
 from __future__ import annotations
 
 import errno
 import logging
-import os
 import random
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import zmq
 
@@ -20,9 +17,6 @@ if TYPE_CHECKING:
     from gridmap.transport.addresses import Endpoint, PortRange
 
 _log = logging.getLogger(__name__)
-
-# unix(7): sun_path is 108 bytes on Linux, 104 on the BSDs, with a final NUL.
-_UNIX_PATH_BYTES: Final = 107 if sys.platform == "linux" else 103
 
 
 def bind_tcp(
@@ -83,53 +77,6 @@ def _bind_port(sock: zmq.Socket[bytes], host: str, port_range: PortRange | None)
         else:
             return port
     raise refusal or zmq.ZMQError(errno.EADDRINUSE)
-
-
-def bind_ipc(sock: zmq.Socket[bytes], directory: Path) -> tuple[Path, Path | None]:
-    """Bind in *directory*, or in a short one where that cannot be done.
-
-    Returns:
-        The socket's path, and the directory made for it, to be removed after use.
-
-    Raises:
-        RunError: If neither can be bound; says why.
-    """
-    path = directory / "monitor.sock"
-    refusals: list[str] = []
-    if _bind_path(sock, path, refusals):
-        return path, None
-    import tempfile  # noqa: PLC0415 - few need one, and it brings archives along
-
-    for base in dict.fromkeys((tempfile.gettempdir(), "/tmp")):  # noqa: S108 - mkdtemp makes a private, unpredictable one
-        try:
-            short = Path(tempfile.mkdtemp(prefix="gm-", dir=base))
-        except OSError as error:
-            refusals.append(f"{base}: {error.strerror}")
-            continue
-        if _bind_path(sock, short / "s", refusals):
-            return short / "s", short
-        from shutil import rmtree  # noqa: PLC0415 - few have one
-
-        rmtree(short, ignore_errors=True)
-    msg = (
-        f"cannot make a Unix socket for runners: {'; '.join(refusals)}. "
-        "Choose a run directory with a shorter path, on a local file system"
-    )
-    raise RunError(msg)
-
-
-def _bind_path(sock: zmq.Socket[bytes], path: Path, refusals: list[str]) -> bool:
-    """Bind to a path; add the reason to *refusals* if that cannot be done."""
-    length = len(os.fsencode(path))
-    if length > _UNIX_PATH_BYTES:
-        refusals.append(f"{path}: its {length} bytes exceed {_UNIX_PATH_BYTES}")
-        return False
-    try:
-        sock.bind(f"ipc://{path}")
-    except zmq.ZMQError as error:
-        refusals.append(f"{path}: {error.strerror}")
-        return False
-    return True
 
 
 def _bracketed(host: str) -> str:
