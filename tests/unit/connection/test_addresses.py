@@ -23,7 +23,7 @@ from gridmap.transport.addresses import (
     preferred_addresses,
     rank,
 )
-from gridmap.transport.keys import RunKeys
+from gridmap.transport.zeromq.keys import RunKeys
 
 
 def at(interface: str, address: str, *, up: bool = True) -> InterfaceAddress:

@@ -52,7 +52,7 @@ def test_what_was_written_is_read(path: Path) -> None:
 
 
 def test_a_file_without_keys_is_for_unix_sockets(path: Path) -> None:
-    """On ipc there are none, and none are asked for."""
+    """On one host there are none, and none are asked for."""
     file = ConnectionFile(
         addresses=("unix:///tmp/x/monitor.sock",),
         token=new_token(),

@@ -11,7 +11,7 @@ from gridmap.errors import GridMapError, RunError
 from gridmap.monitor.opening import listen
 from gridmap.rundir import RunDirectory
 from gridmap.transport.addresses import interface_addresses, only_here
-from gridmap.transport.keys import RunKeys
+from gridmap.transport.zeromq.keys import RunKeys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

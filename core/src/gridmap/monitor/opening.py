@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from gridmap.settings import Settings
     from gridmap.transport.addresses import PortRange
     from gridmap.transport.bulk.server import BulkServer
-    from gridmap.transport.keys import RunKeys
     from gridmap.transport.limits import Limits
     from gridmap.transport.sockets import MonitorSocket
+    from gridmap.transport.zeromq.keys import RunKeys
 
 _log = logging.getLogger(__name__)
 
@@ -275,7 +275,7 @@ def _launch(
 
 
 def _fresh_keys() -> RunKeys:
-    from gridmap.transport.keys import RunKeys  # noqa: PLC0415 - see above
+    from gridmap.transport.zeromq.keys import RunKeys  # noqa: PLC0415 - see above
 
     return RunKeys.fresh()
 

@@ -1,6 +1,6 @@
 """What is said to runners, and what has to be said though a connection is full.
 
-libzmq takes so many messages for a peer that does not read, and refuses what comes then.
+A socket takes so many messages for a peer that does not read, and refuses what comes.
 Work that is refused is taken back, and what answers a runner is asked for again. Nothing
 asks again for an order: to leave a job, to hand work back, to forget a function, to
 end. These wait here, and all that comes behind them.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MOST_WAITING: Final = 1000
-"""Orders that wait for one peer, at most: as many as libzmq takes."""
+"""Orders that wait for one peer, at most: as many as a socket takes."""
 
 
 Message: TypeAlias = Sequence[bytes | memoryview]

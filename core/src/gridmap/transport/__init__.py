@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from gridmap.transport.addresses import Endpoint, PortRange, choose_endpoints
     from gridmap.transport.counters import Counters
     from gridmap.transport.frames import Frame
-    from gridmap.transport.keys import RunKeys
     from gridmap.transport.limits import Limits
     from gridmap.transport.sockets import (
         MonitorSocket,
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
         runner_socket,
     )
     from gridmap.transport.unix.monitor import UnixMonitorSocket
+    from gridmap.transport.zeromq.keys import RunKeys
     from gridmap.transport.zeromq.router import RouterSocket
 
 _HOMES: Final = {
@@ -35,7 +35,7 @@ _HOMES: Final = {
     "Ready": "sockets",
     "Received": "sockets",
     "RouterSocket": "zeromq.router",
-    "RunKeys": "keys",
+    "RunKeys": "zeromq.keys",
     "RunnerSocket": "sockets",
     "UnixMonitorSocket": "unix.monitor",
     "Wakeup": "sockets",

@@ -11,7 +11,7 @@ class Counters(msgspec.Struct, kw_only=True):
     Attributes:
         accepted: Connections taken, strangers' too.
         accept_failed: Connections that could not be taken, for want of descriptors
-            or, on ipc, because another user came.
+            or, on one host, because another user came.
         denied: Peers that proved a key other than the run's.
         strangers: Connections that ended before a message of theirs was let in:
             plain clients, port scanners, runners with another run's keys, and

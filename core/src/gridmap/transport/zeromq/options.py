@@ -11,8 +11,8 @@ from gridmap.transport.zeromq.authentication import DOMAIN
 
 if TYPE_CHECKING:
     from gridmap.connection import ConnectionFile
-    from gridmap.transport.keys import RunKeys
     from gridmap.transport.limits import Limits
+    from gridmap.transport.zeromq.keys import RunKeys
 
 # CURVE wraps a frame of n bytes into a command of n + 33 (RFC 26, MESSAGE command);
 # MAXMSGSIZE is compared with the latter.

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from gridmap.transport.addresses import Endpoint, PortRange
     from gridmap.transport.frames import Frame
-    from gridmap.transport.keys import RunKeys
+    from gridmap.transport.zeromq.keys import RunKeys
 
 _log = logging.getLogger(__name__)
 
