@@ -131,6 +131,39 @@ def test_callbacks_are_called(executor: GridExecutor) -> None:
     assert heard == [4, 4]
 
 
+class Witness:
+    """Tells in which thread it was made again."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __setstate__(self, state: dict[str, int]) -> None:
+        self.number, self.thread = state["number"], threading.current_thread().name
+
+
+def test_nothing_of_the_users_runs_in_the_monitors_thread(
+    executor: GridExecutor,
+) -> None:
+    """Neither callbacks, however early they are added, nor classes' own methods.
+
+    Either may take as long as it likes, and heartbeats must go on.
+    """
+    threads: list[str] = []
+
+    def note(_: Future[Any]) -> None:
+        threads.append(threading.current_thread().name)
+
+    for number in range(200):
+        future = executor.submit(jobs.square, number)
+        future.add_done_callback(note)
+        assert future.result(10) == number**2
+        made = executor.submit(Witness, number).result(10)
+        assert made.number == number
+        threads.append(made.thread)
+    eventually(lambda: len(threads) == 400, within_s=10, what="all callbacks")
+    assert "gridmap-monitor" not in threads
+
+
 def test_a_callback_may_submit(executor: GridExecutor) -> None:
     """A callback may use the executor in its turn."""
     chained: Future[Future[int]] = Future()

@@ -115,6 +115,7 @@ class Futures:
     def _open(self) -> None:
         if self._opened:
             return
+        self._monitor.outcomes.straight = self._settle_at_once
         self._monitor.open()
         self._opened, self._process = True, os.getpid()
         self._delivery = threading.Thread(
@@ -139,6 +140,24 @@ class Futures:
             except BaseException as error:  # noqa: BLE001 - told to every future
                 self._break(error)
                 return
+
+    def _settle_at_once(self, job: int, value: object) -> bool:
+        """Resolve a future in the monitor's thread, if that takes no time.
+
+        Not if somebody holds a lock, nor if the user has a callback for it: either could
+        take as long as it likes, and heartbeats would wait.
+        """
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            future = self._futures.get(job)
+            if future is None or not _settle_silently(future, value):
+                return False
+            del self._futures[job]
+            self._idle.notify_all()
+        finally:
+            self._lock.release()
+        return True
 
     def _resolve(self, outcome: Outcome) -> None:
         with self._lock:
@@ -232,6 +251,22 @@ class Futures:
             self._monitor.close()
         elif not closed:
             self._close(kill=True)
+
+
+def _settle_silently(future: GridFuture[Any], value: object) -> bool:
+    """Say what came of a call, unless somebody is to be called back."""
+    condition = future._condition  # noqa: SLF001 - held, so that no callback is added meanwhile
+    if not condition.acquire(blocking=False):
+        return False
+    try:
+        if future.done() or getattr(future, "_done_callbacks", True):
+            return False
+        future._take_back = None  # noqa: SLF001 - our own class
+        future.set_running_or_notify_cancel()
+        future.set_result(value)
+    finally:
+        condition.release()
+    return True
 
 
 def _settle(future: GridFuture[Any], outcome: Outcome) -> None:

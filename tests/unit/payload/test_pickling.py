@@ -15,7 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridmap.errors import UnpicklableError
-from gridmap.payload import LARGE_BYTES, Parcel, dump, dump_plain, load, load_all
+from gridmap.payload import (
+    LARGE_BYTES,
+    Parcel,
+    dump,
+    dump_plain,
+    load,
+    load_all,
+    load_plain,
+)
 
 PLAIN = st.recursive(
     st.none()
@@ -326,3 +334,16 @@ def test_many_streams_are_loaded_at_once_or_not_at_all() -> None:
     large = dump(np.zeros(LARGE_BYTES), what="it")
     assert load_all([*streams, large]) is None
     assert load_all([*streams, dump(Exploding(), what="it").head]) is None
+
+
+def test_plain_data_is_made_again_without_anybodys_code() -> None:
+    """What looks up a name, is long, or is no stream is left to who has the time."""
+    for value in (None, 1, "two", [3, (None, 4.0)], {"five": b"6"}):
+        stream = dump_plain(value)
+        assert stream is not None
+        assert load_plain(stream) == (value,)
+    assert load_plain(dump(Exploding(), what="it").head) is None
+    assert load_plain(dump(print, what="it").head) is None
+    assert load_plain(pickle.dumps("x" * 5000)) is None
+    assert load_plain(b"nonsense") is None
+    assert load_plain(dump(b"x", what="it")) is None

@@ -107,7 +107,6 @@ class MonitorService:
             i.KeepContent: self._keep_content,
             i.DropContent: self._written(lambda drop: store.forget(drop.digest)),
             i.DeliverVerdict: self._deliver_verdict,
-            i.Publish: self._publish,
             i.SubmitRunners: self._errand,
             i.KillRunners: self._errand,
             i.Look: self._errand,
@@ -222,8 +221,15 @@ class MonitorService:
         self._gate.turn()
 
     def _feed(self, fact: facts.Fact) -> None:
+        told = []
         for instruction in self._ledger.handle(fact, time.monotonic()):
-            self._acts[type(instruction)](instruction)
+            if type(instruction) is i.Publish:
+                told.append(instruction)
+            else:
+                self._acts[type(instruction)](instruction)
+        # Nobody waits for what observers are told, but for work and results.
+        for publish in told:
+            self._publish(publish)
 
     def _unpark(self, parked: Parked) -> None:
         """Take in what a runner left behind, by the rules for what it says."""

@@ -43,6 +43,7 @@ from gridmap.payload.pickling import (
     dump_plain,
     load,
     load_all,
+    load_plain,
     settle,
 )
 
@@ -77,6 +78,7 @@ __all__ = [
     "load",
     "load_all",
     "load_exception",
+    "load_plain",
     "opened",
     "pack",
     "prepare",

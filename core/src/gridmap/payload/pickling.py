@@ -43,6 +43,8 @@ have started anew. Both are another module, or none, on the other side."""
 _UNNAMED: Final = "<dynamic-code>"
 _PLAIN_ELEMENTS: Final = 64
 _PLAIN_DEPTH: Final = 4
+_PLAIN_BYTES: Final = 4096
+"""The longest stream that is read in a thread that must not be held up."""
 _SCALARS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 _CONTAINERS: Final = frozenset({tuple, list, dict, set, frozenset})
 
@@ -323,6 +325,31 @@ def load(parcel: Parcel | Frame) -> object:
     if not buffers:
         return pickle.loads(head)
     return pickle.loads(head, buffers=_writable(buffers))
+
+
+def load_plain(parcel: Parcel | Frame) -> tuple[object] | None:
+    """Make the object of *parcel* again where that runs nobody's code.
+
+    Returns:
+        The object, in a tuple; None if it is more than a few small numbers, texts and
+        the like, or cannot be made again: then `load` is to be called, in a thread that
+        may be held up.
+    """
+    if type(parcel) is not bytes or len(parcel) > _PLAIN_BYTES:
+        return None
+    try:
+        return (_Plain(io.BytesIO(parcel)).load(),)
+    except (Exception, SystemExit):  # noqa: BLE001 - whatever it is, load will tell
+        return None
+
+
+class _Plain(pickle.Unpickler):
+    """Makes plain data: nothing else can be without looking up a name."""
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        """Look up none."""
+        msg = f"{module}.{name} is not plain"
+        raise pickle.UnpicklingError(msg)
 
 
 def load_all(parcels: Sequence[Parcel | Frame]) -> list[object] | None:
