@@ -61,6 +61,19 @@ def test_rows_are_mapped_to_rows(tmp_path: Path) -> None:
     assert json.loads(told.stdout) == {"calls": 2, "failed": 1, "results": rows}
 
 
+def test_an_output_that_would_belie_its_name_is_refused(tmp_path: Path) -> None:
+    """Before anything runs: a spreadsheet cannot be written."""
+    (tmp_path / "in.csv").write_text("x\n1\n")
+    done = gridmap(
+        tmp_path, "map", "math:sqrt", "--inputs", "in.csv", "-o", "out.xlsx",
+        "-b", "local",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "out.xlsx" in done.stderr
+    assert ".csv" in done.stderr
+    assert not (tmp_path / "out.xlsx").exists()
+
+
 def test_commands_go_on_by_their_job_log(tmp_path: Path) -> None:
     """What succeeded is left out, what failed is run again, and each end is a line."""
 

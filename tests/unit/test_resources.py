@@ -39,6 +39,20 @@ def test_a_senseless_amount_is_refused_by_name(text: str) -> None:
         Resources(memory_limit=text)
 
 
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [(2, "write '2M' or '2G'"), ("4096", "write '4096M'"), ("512K", "less than any")],
+)
+@pytest.mark.parametrize("name", ["memory", "memory_limit"])
+def test_an_amount_in_another_unit_is_refused_with_advice(
+    name: str, given: Any, advice: str
+) -> None:
+    """Other tools take gigabytes or megabytes; a job of two bytes would only die."""
+    with pytest.raises(InvalidResourceError, match=rf"{name}=.*{advice}"):
+        make_resources({name: given})
+    assert make_resources({name: 2**20}) == make_resources({name: "1M"})
+
+
 @pytest.mark.parametrize("value", [0, -5, True, 0.5])
 def test_numbers_of_bytes_are_positive_whole_numbers(value: Any) -> None:
     """A bool or a fraction of a byte is a mistake, not an amount."""

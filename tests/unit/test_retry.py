@@ -28,6 +28,7 @@ from gridmap.retry import (
 from gridmap.verdict import INFRASTRUCTURE, Cause, Verdict
 
 GIB = 2**30
+MIB = 2**20
 PREEMPTED = Cause.PREEMPTED
 
 VERDICTS = st.builds(
@@ -55,8 +56,8 @@ RULES = st.sampled_from(
 )
 RESOURCES = st.builds(
     Resources,
-    memory=st.none() | st.integers(1, 8 * GIB),
-    memory_limit=st.none() | st.integers(1, 8 * GIB),
+    memory=st.none() | st.integers(MIB, 8 * GIB),
+    memory_limit=st.none() | st.integers(MIB, 8 * GIB),
     walltime=st.none() | st.integers(1, 4000),
 )
 
@@ -294,9 +295,12 @@ def test_out_of_time_gets_the_next_step() -> None:
     ("before", "after"),
     [
         ({}, {"memory": GIB, "memory_limit": GIB}),
-        ({"memory": 1}, {"memory": GIB, "memory_limit": GIB}),
-        ({"memory_limit": 1}, {"memory": None, "memory_limit": GIB}),
-        ({"memory": 1, "memory_limit": 2}, {"memory": GIB, "memory_limit": GIB}),
+        ({"memory": MIB}, {"memory": GIB, "memory_limit": GIB}),
+        ({"memory_limit": MIB}, {"memory": None, "memory_limit": GIB}),
+        (
+            {"memory": MIB, "memory_limit": 2 * MIB},
+            {"memory": GIB, "memory_limit": GIB},
+        ),
         ({"options": {"h_vmem": "1M"}}, {"options": (("h_vmem", str(GIB)),)}),
     ],
     ids=str,

@@ -24,6 +24,7 @@ _MEMORY: Final = re.compile(
     r"\s*(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?\s*", re.IGNORECASE
 )
 _FACTORS: Final = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
+_LEAST_MEMORY: Final = 2**20
 _CLOCK: Final = re.compile(r"\s*(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?\s*")
 _SPAN: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\w*\s*", re.IGNORECASE)
 _SPAN_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -238,6 +239,8 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
             "options": _options(self.options),
             "native": _names(self.native, "native"),
         }
+        for name in ("memory", "memory_limit"):
+            _check_memory(name, getattr(self, name), read[name])
         for name, value in read.items():
             msgspec.structs.force_setattr(self, name, value)
         _check_count("cores", self.cores, 1)
@@ -250,6 +253,19 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     def option(self, name: str) -> str | None:
         """Return the option *name*, None if it was not given."""
         return dict(self.options).get(name)
+
+
+def _check_memory(name: str, given: object, amount: Any) -> None:
+    """Refuse what was meant in another unit: no interpreter starts in so little."""
+    if amount is None or amount >= _LEAST_MEMORY:
+        return
+    bare = str(given).strip()
+    advice = f"; a number is bytes: write '{bare}M' or '{bare}G'"
+    msg = (
+        f"{name}={given!r} is {format_memory(amount)}, less than any Python needs"
+        f"{advice if bare.isdecimal() else ''}"
+    )
+    raise InvalidResourceError(msg)
 
 
 def with_memory(resources: Resources, amount: int) -> Resources:

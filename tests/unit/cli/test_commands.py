@@ -78,8 +78,8 @@ def test_inputs_are_read(
 @pytest.mark.parametrize(
     ("name", "text", "why"),
     [
-        ("a.csv", "x,y\n1,2\n3\n", "line 3 has not 2 fields"),
-        ("a.csv", "x,y\n1,2,3\n", "line 2 has not 2 fields"),
+        ("a.csv", "x,y\n1,2\n3\n", "line 3 does not have 2 fields"),
+        ("a.csv", "x,y\n1,2,3\n", "line 2 does not have 2 fields"),
         ("a.jsonl", "1\n{\n", "line 2: "),
         ("b.txt", None, "No such file"),
     ],

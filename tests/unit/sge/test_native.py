@@ -27,7 +27,7 @@ def extra(resources: Resources, **keywords: object) -> str:
         ({}, ""),
         ({"memory": "2G"}, "-l mem_free=2G"),
         ({"memory": 1536 * 2**20}, "-l mem_free=1536M"),
-        ({"memory": 1001}, "-l mem_free=1001"),
+        ({"memory": 2**20 + 1}, "-l mem_free=1048577"),
         ({"memory": "2G", "options": {"use_mem_free": "1"}}, "-l mem_free=2G"),
         ({"memory": "2G", "options": {"use_mem_free": "0"}}, ""),
         (
@@ -36,7 +36,7 @@ def extra(resources: Resources, **keywords: object) -> str:
         ),
         ({"memory_limit": "4G"}, "-l h_vmem=4G"),
         ({"memory_limit": "4G", "cores": 4}, "-pe smp 4 -l h_vmem=1G"),
-        ({"memory_limit": 10, "cores": 4}, "-pe smp 4 -l h_vmem=3"),
+        ({"memory_limit": 2**20 + 2, "cores": 4}, "-pe smp 4 -l h_vmem=262145"),
         ({"options": {"h_vmem": "3.5G"}, "memory_limit": "9G"}, "-l h_vmem=3.5G"),
         ({"walltime": "01:30:00"}, "-l h_rt=5400"),
         ({"gpus": 2}, "-l gpu=2"),

@@ -146,8 +146,8 @@ def test_time_is_rounded_up_to_minutes(seconds: int, text: str) -> None:
         ("1G", None, "1048576K"),
         (None, "1G", "1048576K"),
         ("2G", "1G", "2097152K"),
-        (1, None, "1K"),
-        (1025, None, "2K"),
+        (2**20, None, "1024K"),
+        (2**20 + 1, None, "1025K"),
     ],
 )
 def test_memory_is_the_larger_of_request_and_limit(

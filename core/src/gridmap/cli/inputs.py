@@ -102,7 +102,9 @@ def _csv(stream: TextIO) -> Iterator[Call]:
     for row in rows:
         if None in row or None in row.values():
             count = len(rows.fieldnames or ())
-            msg = f"line {rows.line_num} has not {count} fields like the heading"
+            msg = (
+                f"line {rows.line_num} does not have {count} fields, as the heading has"
+            )
             raise ValueError(msg)
         yield Call(kwargs={name: _value(text) for name, text in row.items()})
 

@@ -94,7 +94,9 @@ def command(
     failed = sum("error" in row for row in rows)
     if output is not None:
         with open(output, "w", encoding="utf-8", newline="") as stream:  # noqa: PTH123
-            (_write_csv if output.endswith(".csv") else _write_jsonl)(rows, stream)
+            (_write_csv if output.lower().endswith(".csv") else _write_jsonl)(
+                rows, stream
+            )
     elif not as_json:
         _write_jsonl(rows, sys.stdout)
     if as_json:
@@ -138,7 +140,14 @@ def find_function(words: str) -> Callable[..., Any]:
 
 
 def _check_output(path: str) -> None:
-    """Refuse what could not be written after hours of work."""
+    """Refuse what could not be written after hours of work, or not as it is named."""
+    kind = Path(path).suffix.lower()
+    if kind not in {"", ".csv", ".jsonl", ".ndjson", ".json", ".txt"}:
+        msg = (
+            f"the output {path} would not be what its name says: JSON lines and CSV can "
+            "be written, to a file that ends in .jsonl or .csv"
+        )
+        raise click.UsageError(msg)
     folder = Path(path).absolute().parent
     if not folder.is_dir():
         msg = f"the output cannot be written: there is no directory {folder}"
