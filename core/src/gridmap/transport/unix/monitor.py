@@ -40,6 +40,9 @@ _PAUSE_S: Final = 0.5
 _MOST_ARRIVED: Final = 1000
 """Messages kept for `receive`; beyond that the rest waits in the kernel."""
 
+_MOST_AT_ONCE: Final = 100
+"""About as many messages are taken in from one peer before the next one's turn."""
+
 _IN_OR_OUT: Final = select.POLLIN | select.POLLOUT
 
 
@@ -64,8 +67,7 @@ class UnixMonitorSocket:
         self._limits = limits or Limits()
         self._buffer = memoryview(bytearray(CHUNK_BYTES))
         self._streams: dict[int, Stream] = {}  # by descriptor
-        self._peer_of: dict[int, bytes] = {}  # by number; of those that have greeted
-        self._stream_of: dict[bytes, Stream] = {}
+        self._stream_of: dict[bytes, Stream] = {}  # by peer; of those that have greeted
         self._arrived: deque[Received | bytes] = deque()  # messages, and who is gone
         self._gone: list[bytes] = []
         self._resume_at = math.inf
@@ -157,11 +159,14 @@ class UnixMonitorSocket:
 
     def _look(self, wait_ms: int | None) -> bool:
         """Wait once and serve whoever is there; return whether another thread woke us."""
-        woken = False
+        woken, full = False, len(self._arrived) >= _MOST_ARRIVED
         for descriptor, events in self._poller.poll(wait_ms):
             stream = self._streams.get(descriptor)
             if stream is not None:
-                self._serve(stream, events)
+                if events & select.POLLOUT:
+                    self._flush(stream)
+                if events & ~select.POLLOUT and not full:
+                    self._take_in(stream)
             elif descriptor == self._listening.fileno():
                 self._let_in()
             elif descriptor == self._wake_reader.fileno():
@@ -169,22 +174,19 @@ class UnixMonitorSocket:
                 woken = True
         return woken
 
-    def _serve(self, stream: Stream, events: int) -> None:
-        """Send what waits for this peer, and take in what it has said."""
-        if events & select.POLLOUT:
-            stream.flush()
-            if not stream.waiting:
-                self._poller.modify(stream, select.POLLIN)
-        room = _MOST_ARRIVED - len(self._arrived)
-        if not events & ~select.POLLOUT or room <= 0:
-            return
-        messages = stream.receive(room)
-        peer = self._peer_of.get(stream.number)
-        if peer is None and messages:
-            peer = self._greet(stream, messages.pop(0))
-            stream.ended |= peer is None
+    def _flush(self, stream: Stream) -> None:
+        """Send what waits for a peer."""
+        stream.flush()
+        if not stream.waiting:
+            self._poller.modify(stream, select.POLLIN)
+
+    def _take_in(self, stream: Stream) -> None:
+        """Take in what a peer has said, and see whether that was the end."""
+        messages = stream.receive(_MOST_AT_ONCE)
+        if stream.peer is None and messages:
+            self._greet(stream, messages.pop(0))
+        peer, number = stream.peer, stream.number
         if peer is not None:
-            number = stream.number
             self._arrived += [Received(peer, frames, number) for frames in messages]
             if stream.ended:
                 del self._stream_of[peer]
@@ -192,25 +194,23 @@ class UnixMonitorSocket:
         if stream.ended:
             self._drop(stream)
 
-    def _greet(self, stream: Stream, frames: list[Frame]) -> bytes | None:
+    def _greet(self, stream: Stream, frames: list[Frame]) -> None:
         """Learn who this is; one that was known by that name before is replaced."""
         if frames[0] != GREETING or len(frames) == 1:
             self.counters.malformed += 1
-            return None
-        peer = bytes(frames[1])
-        old = self._stream_of.get(peer)
+            stream.ended = True
+            return
+        stream.peer = bytes(frames[1])
+        old = self._stream_of.get(stream.peer)
         if old is not None:
             self._drop(old)
-        self._stream_of[peer] = stream
-        self._peer_of[stream.number] = peer
-        return peer
+        self._stream_of[stream.peer] = stream
 
     def _drop(self, stream: Stream) -> None:
         """Close a connection."""
         self.counters.disconnected += 1
         self._poller.unregister(stream)
         del self._streams[stream.fileno()]
-        self._peer_of.pop(stream.number, None)
         stream.close()
 
     def _let_in(self) -> None:

@@ -37,6 +37,7 @@ class Stream:
 
     Attributes:
         number: A number that no other connection of this process ever has.
+        peer: Routing id of the other side, once it has said it; a monitor has none.
         ended: Whether the other side has closed it, or said what is no message; what
             it had said before has been received.
     """
@@ -58,6 +59,7 @@ class Stream:
         """
         sock.setblocking(False)
         self.number = next(_NUMBERS)
+        self.peer: bytes | None = None
         self.ended = False
         self._sock, self._limits, self._buffer = sock, limits, buffer
         self._reader = wire.Reader(limits, counters)
