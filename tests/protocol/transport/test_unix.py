@@ -15,7 +15,6 @@ from gridmap.connection import UNIX
 from gridmap.errors import RunError
 from gridmap.transport.unix import runner as runner_module
 from gridmap.transport.unix import wire
-from gridmap.transport.unix.monitor import GREETING
 
 if TYPE_CHECKING:
     from tests.protocol.transport.net import Net
@@ -77,7 +76,7 @@ def test_a_listener_of_another_user_is_not_spoken_to(
     [
         b"GET / HTTP/1.1\r\n\r\n",
         wire.head([3, 2]) + b"hey" + b"me",
-        wire.head([len(GREETING)]) + GREETING,
+        wire.head([len(wire.GREETING)]) + wire.GREETING,
     ],
     ids=["another protocol", "another greeting", "no name"],
 )

@@ -226,7 +226,7 @@ def speak(connection: str, text: bytes) -> None:
     from pathlib import Path
 
     from gridmap.connection import ConnectionFile
-    from gridmap.transport.sockets import runner_socket
+    from gridmap.transport.choosing import runner_socket
 
     line = runner_socket(ConnectionFile.read(Path(connection)), b"probe")
     try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from gridmap import connection
 from gridmap.connection import ConnectionFile
 from gridmap.errors import GridMapError
-from gridmap.transport.sockets import runner_socket
+from gridmap.transport.choosing import runner_socket
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from gridmap.transport.addresses import Endpoint, PortRange, choose_endpoints
+    from gridmap.transport.choosing import runner_socket
     from gridmap.transport.counters import Counters
     from gridmap.transport.frames import Frame
     from gridmap.transport.limits import Limits
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
         Received,
         RunnerSocket,
         Wakeup,
-        runner_socket,
     )
     from gridmap.transport.unix.monitor import UnixMonitorSocket
     from gridmap.transport.zeromq.keys import RunKeys
@@ -40,7 +40,7 @@ _HOMES: Final = {
     "UnixMonitorSocket": "unix.monitor",
     "Wakeup": "sockets",
     "choose_endpoints": "addresses",
-    "runner_socket": "sockets",
+    "runner_socket": "choosing",
 }
 
 __all__ = [

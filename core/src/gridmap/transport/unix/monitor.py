@@ -22,17 +22,15 @@ from gridmap.connection import UNIX
 from gridmap.transport.counters import Counters
 from gridmap.transport.limits import Limits
 from gridmap.transport.sockets import Received, Wakeup
+from gridmap.transport.unix import wire
 from gridmap.transport.unix.place import listen, same_user
-from gridmap.transport.unix.stream import CHUNK_BYTES, Stream
+from gridmap.transport.unix.stream import CHUNK_BYTES, Stream, flush_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from gridmap.transport.frames import Frame
-
-GREETING: Final = b"gridmap"
-"""The first frame on a connection; the second is the runner's identity."""
 
 _PAUSE_S: Final = 0.5
 """How long nobody is let in once the system has no descriptor left."""
@@ -196,7 +194,7 @@ class UnixMonitorSocket:
 
     def _greet(self, stream: Stream, frames: list[Frame]) -> None:
         """Learn who this is; one that was known by that name before is replaced."""
-        if frames[0] != GREETING or len(frames) == 1:
+        if frames[0] != wire.GREETING or len(frames) == 1:
             self.counters.malformed += 1
             stream.ended = True
             return
@@ -234,18 +232,3 @@ class UnixMonitorSocket:
             stream = Stream(peer, self._limits, self.counters, self._buffer)
             self._streams[stream.fileno()] = stream
             self._poller.register(stream, select.POLLIN)
-
-
-def flush_all(streams: Sequence[Stream], patience_s: float) -> None:
-    """Send what waits for any of these, as far as they read in time."""
-    deadline = time.monotonic() + patience_s
-    while waiting := [stream for stream in streams if stream.waiting]:
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
-            return
-        poller = select.poll()
-        for stream in waiting:
-            poller.register(stream, select.POLLOUT)
-        poller.poll(math.ceil(left_s * 1000))
-        for stream in waiting:
-            stream.flush()

@@ -15,9 +15,9 @@ from gridmap.transport.counters import Counters
 from gridmap.transport.frames import measured
 from gridmap.transport.limits import Limits
 from gridmap.transport.sockets import Ready
-from gridmap.transport.unix.monitor import GREETING, flush_all
+from gridmap.transport.unix import wire
 from gridmap.transport.unix.place import same_user
-from gridmap.transport.unix.stream import CHUNK_BYTES, Stream
+from gridmap.transport.unix.stream import CHUNK_BYTES, Stream, flush_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -154,7 +154,7 @@ class UnixRunnerSocket:
             self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
             return False
         self._stream = Stream(sock, self._limits, Counters(), self._buffer)
-        self._stream.send([GREETING, self._identity])
+        self._stream.send([wire.GREETING, self._identity])
         self._poller.register(self._stream, select.POLLIN)
         self.disconnected_since, self._changed = None, self.address is not None
         self._pause_s, self._retry_at = _FIRST_PAUSE_S, math.inf

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
+import select
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -151,6 +154,21 @@ class Stream:
                 # Nobody will read it. What he said before is still to be received.
                 return sum(memoryview(part).nbytes for part in parts)
         return 0
+
+
+def flush_all(streams: Sequence[Stream], patience_s: float) -> None:
+    """Send what waits for any of these, as far as they read in time."""
+    deadline = time.monotonic() + patience_s
+    while waiting := [stream for stream in streams if stream.waiting]:
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            return
+        poller = select.poll()
+        for stream in waiting:
+            poller.register(stream, select.POLLOUT)
+        poller.poll(math.ceil(left_s * 1000))
+        for stream in waiting:
+            stream.flush()
 
 
 def _lasting(part: Frame) -> memoryview:

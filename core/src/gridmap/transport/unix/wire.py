@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from gridmap.transport.frames import Frame
     from gridmap.transport.limits import Limits
 
+GREETING: Final = b"gridmap"
+"""The first frame on a connection; the second is the runner's identity."""
+
 _COUNT: Final = struct.Struct("=I")
 _MOST_FRAMES: Final = 1 << 16
 """Beyond that it is not a message of which some frames are too many, but nonsense."""
