@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridmap.protocol.messages import Failure, Kind
 from gridmap.runner.outbox import LARGEST, LONG_S, Collector, Gathered, Outbox
 
 
@@ -45,6 +46,47 @@ def test_what_is_put_is_what_gathers(results: list[bytes], first: int) -> None:
     outbox.clear()
     assert outbox.gathered() is None
     outbox.close()
+
+
+def failure(number: int, text: str = "no") -> Failure:
+    return Failure(offset=number, kind=Kind.RAISED, classes=("ValueError",), text=text)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=20), st.integers(0, 19))
+def test_exceptions_gather_among_values(fails: list[bool], known: int) -> None:
+    """Each with what is told of it, also where the first ones were taken before."""
+    outbox = Outbox()
+    collector = Collector(outbox)
+    for place, fail in enumerate(fails):
+        if place == known:
+            begin(outbox, 5 + place, seconds_ago=LONG_S)
+            taken = collector.early()
+            told = taken.failures if taken is not None else ()
+            assert told == tuple(failure(n) for n in range(known) if fails[n])
+        assert outbox.put(5 + place, b"x", 0.5, failure(0) if fail else None)
+    left = collector.left()
+    assert left is not None
+    start = left.first - 5
+    assert left.failures == tuple(
+        failure(n - start) for n in range(start, len(fails)) if fails[n]
+    )
+    outbox.clear()
+    assert outbox.put(99, b"x", 0.1)
+    assert outbox.gathered() == Gathered(99, (1,), b"x", 0.1)
+    outbox.close()
+
+
+def test_what_is_told_of_exceptions_has_its_bound(outbox: Outbox) -> None:
+    """Then they are sent off, as results are; nothing is written where it ends."""
+    count = 0
+    while outbox.put(count, b"x", 0.0, failure(0, "y" * 250)):
+        count += 1
+        assert count < 1000
+    gathered = outbox.gathered()
+    assert gathered is not None
+    assert [one.offset for one in gathered.failures] == list(range(count))
+    outbox.clear()
+    assert outbox.put(count, b"x", 0.0, failure(0, "y" * 250))
 
 
 def test_only_consecutive_small_results_gather(outbox: Outbox) -> None:

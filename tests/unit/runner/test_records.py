@@ -24,7 +24,6 @@ RECORDS = st.builds(
     job=st.integers(-1, 2**62),
     count=st.integers(0, 2**20),
     kind=st.integers(0, 3),
-    status=st.integers(-1, 255),
     seconds=st.floats(0, 1e9),
     grant=st.integers(0, 2**53),
 )

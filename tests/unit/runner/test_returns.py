@@ -6,28 +6,25 @@ import pytest
 from gridmap import payload
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
-from gridmap.runner import returns, saving
+from gridmap.runner import records, returns
 from gridmap.runner.outbox import Gathered
 from gridmap.runner.records import Record, RecordType
-from gridmap.runner.worker import Raised
 
 LIMIT = 1000
 
 
-def record(*values: bytes, kind: int = 0, status: int = -1) -> Record:
+def record(*values: bytes, failures: tuple[m.Failure, ...] = ()) -> Record:
     """Return what a worker writes of jobs from 5 on that took a second each."""
     frames = payload.pack(list(values))
-    if kind:
-        raised = msgspec.msgpack.encode(Raised(("ValueError",), "no"))
-        frames = [raised, *frames]
+    if failures:
+        frames = [msgspec.msgpack.encode(failures), *frames]
     return Record(
         RecordType.RESULT,
         tuple(frames),
         job=5,
         count=len(values),
         seconds=float(len(values)),
-        kind=kind,
-        status=status,
+        kind=records.FAILED if failures else 0,
     )
 
 
@@ -41,13 +38,16 @@ def test_what_was_told_before_is_not_told_again() -> None:
 
 
 def test_an_exception_is_told_with_its_class() -> None:
-    returned = returns.read(
-        record(b"pickled", kind=m.Kind.EXITED, status=3), 0, 0.0, 1000
-    )
-    assert returned is not None
-    (failure,) = returned.failures
-    assert (failure.kind, failure.status) == (m.Kind.EXITED, 3)
-    assert (failure.classes, failure.text) == (("ValueError",), "no")
+    raised = m.Failure(offset=0, kind=m.Kind.RAISED, classes=("ValueError",), text="no")
+    exited = m.Failure(offset=2, kind=m.Kind.EXITED, status=3)
+    said = record(b"pickled", b"value", b"pickled too", failures=(raised, exited))
+    whole = returns.read(said, 0, 0.0, LIMIT)
+    assert whole is not None
+    assert whole.failures == (raised, exited)
+    rest = returns.read(said, 1, 1.0, LIMIT)  # the first was told of before
+    assert rest is not None
+    assert (rest.first, rest.count) == (6, 2)
+    assert rest.failures == (msgspec.structs.replace(exited, offset=1),)
 
 
 @pytest.mark.parametrize("count", [1, 5], ids=["one frame", "all together"])
@@ -78,7 +78,7 @@ def test_results_that_gathered_are_one_batch() -> None:
     ("frame", "kind", "why"),
     [
         (b"state", 0, ""),
-        (b"it is locked", saving.FAILED, "it is locked"),
+        (b"it is locked", records.FAILED, "it is locked"),
         (bytes(LIMIT + 1), 0, "max_message_bytes"),
     ],
 )

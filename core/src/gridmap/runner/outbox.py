@@ -5,7 +5,7 @@ the worker is dead. So the runner knows which job a crash belongs to, and has ev
 result that was finished, without a system call for each.
 
 Results of quick jobs gather here, packed as they will travel, until the worker sends
-them off together. One that is large, or an exception, is sent at once instead.
+them off together. One that is large is sent at once instead.
 """
 
 from __future__ import annotations
@@ -14,26 +14,36 @@ import mmap
 import os
 import struct
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from gridmap.kernel import shared_file
+from gridmap.protocol.messages import Failure
 from gridmap.runner.bulletin import Bulletin
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_notes: Final = msgspec.msgpack.Encoder()
+_noted: Final = msgspec.msgpack.Decoder(Failure)
+_LENGTH: Final = struct.Struct("<I")
 _DOING: Final = struct.Struct("<qd")
 _SAVES_AT: Final = 32
 _ASKED: Final = struct.Struct("<q")
 _ASKED_AT: Final = 40
 _FLAGS_AT: Final = 48
 _HEAD_AT: Final = 64
-"""How many results have gathered, and of which job is the first."""
-_SECONDS_AT: Final = 80
+"""How many results have gathered, of which job is the first, and how many bytes of
+notes there are on those that are exceptions."""
+_SECONDS_AT: Final = 88
 _MOST: Final = 4096
 _SIZES_AT: Final = 4096
 _DATA_AT: Final = _SIZES_AT + 4 * _MOST
 _DATA: Final = 256 * 1024
-_SIZE: Final = _DATA_AT + _DATA
+_NOTES_AT: Final = _DATA_AT + _DATA
+_NOTES: Final = 64 * 1024
+_SIZE: Final = _NOTES_AT + _NOTES
 
 LONG_S: Final = 0.1
 """How long a job runs before what gathered before it is taken from behind it."""
@@ -56,12 +66,14 @@ class Gathered(msgspec.Struct, frozen=True):
         sizes: The size of each one's stream.
         joined: The streams, one behind the other.
         seconds: How long the jobs took together.
+        failures: Those whose stream is an exception.
     """
 
     first: int
     sizes: tuple[int, ...]
     joined: bytes
     seconds: float
+    failures: tuple[Failure, ...] = ()
 
 
 class Outbox:
@@ -86,6 +98,7 @@ class Outbox:
         self._first = -1
         self._count = 0
         self._used = 0
+        self._noted = 0
         self._took = 0.0
 
     # The worker's side --------------------------------------------------------------
@@ -108,14 +121,25 @@ class Outbox:
         """Say whether the function being called can be asked for a checkpoint."""
         self._page[_SAVES_AT] = yes
 
-    def put(self, job: int, result: bytes, seconds: float) -> bool:
-        """Keep a result; False if it does not fit, or does not follow the last one."""
+    def put(
+        self, job: int, result: bytes, seconds: float, failure: Failure | None = None
+    ) -> bool:
+        """Keep a result; False if it does not fit, or does not follow the last one.
+
+        Args:
+            job: The job.
+            result: The stream of its value, or of its exception.
+            seconds: How long it took.
+            failure: What is told of the exception beside it; None for a value.
+        """
         size, count, used = len(result), self._count, self._used
         if size > LARGEST or count == _MOST or used + size > _DATA:
             return False
         if count == 0:
             self._first = self._head[1] = job
         elif job != self._first + count:
+            return False
+        if failure is not None and not self._note(failure, count):
             return False
         at = _DATA_AT + used
         self._page[at : at + size] = result
@@ -126,10 +150,21 @@ class Outbox:
         self._count = self._head[0] = count + 1
         return True
 
+    def _note(self, failure: Failure, place: int) -> bool:
+        """Keep what is told of an exception; False if it does not fit."""
+        note = _notes.encode(msgspec.structs.replace(failure, offset=place))
+        begin, end = self._noted, self._noted + _LENGTH.size + len(note)
+        if end > _NOTES:
+            return False
+        at = _NOTES_AT + begin
+        self._page[at : _NOTES_AT + end] = _LENGTH.pack(len(note)) + note
+        self._noted = self._head[2] = end
+        return True
+
     def clear(self) -> None:
         """Forget what was gathered: it has been sent."""
-        self._head[0] = 0
-        self._count, self._used, self._took = 0, 0, 0.0
+        self._head[0] = self._head[2] = 0
+        self._count, self._used, self._noted, self._took = 0, 0, 0, 0.0
 
     def asked_for(self, job: int) -> bool:
         """Return whether it was this job that the runner asked for a checkpoint of."""
@@ -170,13 +205,23 @@ class Outbox:
 
     def gathered(self) -> Gathered | None:
         """Return the results that were not sent yet; None if there are none."""
-        count, first = self._head
+        count, first, noted = self._head
         if count == 0:
             return None
         seconds = self._seconds[0]
         sizes = tuple(self._sizes[:count])
         joined = self._page[_DATA_AT : _DATA_AT + sum(sizes)]
-        return Gathered(first, sizes, joined, seconds)
+        failures = self._failures(count, noted) if noted else ()
+        return Gathered(first, sizes, joined, seconds, failures)
+
+    def _failures(self, count: int, noted: int) -> tuple[Failure, ...]:
+        """Read the notes on results that are there; a note is written before its result."""
+        failures, at, end = [], _NOTES_AT, _NOTES_AT + noted
+        while at < end:
+            start = at + _LENGTH.size
+            at = start + _LENGTH.unpack_from(self._page, at)[0]
+            failures.append(_noted.decode(self._page[start:at]))
+        return tuple(failure for failure in failures if failure.offset < count)
 
     def close(self) -> None:
         """Let go of the memory."""
@@ -184,6 +229,15 @@ class Outbox:
             numbers.release()
         self._page.close()
         os.close(self.fd)
+
+
+def behind(failures: Sequence[Failure], known: int) -> tuple[Failure, ...]:
+    """Return those behind so many jobs, as counted from there."""
+    return tuple(
+        msgspec.structs.replace(failure, offset=failure.offset - known)
+        for failure in failures
+        if failure.offset >= known
+    )
 
 
 class Collector:
@@ -237,4 +291,5 @@ class Collector:
             gathered.sizes[known:],
             gathered.joined[sum(gathered.sizes[:known]) :],
             gathered.seconds - seconds,
+            behind(gathered.failures, known),
         )

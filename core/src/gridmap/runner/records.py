@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Frame: TypeAlias = "bytes | bytearray | memoryview"
 
-_HEADER: Final = struct.Struct("<BBHiIqqd")
+_HEADER: Final = struct.Struct("<BBHIqqd")
 _SIZE: Final = struct.Struct("<Q")
 _LARGE: Final = 65_536
 _MOST_FRAMES: Final = 65_535
@@ -45,6 +45,9 @@ ROOM: Final = socket.CMSG_SPACE(_MOST_APART * struct.calcsize("i"))
 ONCE: Final = 1
 """``kind`` of a content that is to be forgotten after the next jobs."""
 
+FAILED: Final = 1
+"""``kind`` of results of which some are exceptions, and of what is no checkpoint."""
+
 
 CLOEXEC: Final = 0x40000000
 """``MSG_CMSGCLOEXEC`` of recvmsg(2), which not every build of Python names."""
@@ -64,11 +67,11 @@ class RecordType(enum.IntEnum):
     """Worker to runner: it is set up."""
     RESULT = 5
     """Worker to runner: ``count`` jobs from ``job`` on ended; frames: what of them is
-    to travel, packed. If ``kind`` is not 0, it is one job, and its exception, and the
-    first frame tells of that (msgpack: names of its classes, and what it says)."""
+    to travel, packed. If ``kind`` is `FAILED`, some of them raised exceptions, of which
+    the first frame tells (msgpack: a list of `protocol.messages.Failure`)."""
     CHECKPOINT = 6
     """Worker to runner: what ``job`` is to be resumed with, a pickle stream and its
-    buffers; or, if ``kind`` is not 0, why there is none, as text."""
+    buffers; or, if ``kind`` is `FAILED`, why there is none, as text."""
     MARK = 7
     """Runner to worker: what was handed over before this and is not begun is withdrawn."""
     CLEARED = 8
@@ -86,8 +89,7 @@ class Record(msgspec.Struct, frozen=True):
         job: A job, -1 if it is about none.
         count: How many jobs, from that one on.
         grant: The grant that jobs to run belong to; results never mix two.
-        kind: How the job ended: 0 for a value, else a `protocol.messages.Kind`.
-        status: The exit status the job asked for, -1 if none.
+        kind: `ONCE`, `FAILED` or 0; see `RecordType`.
         seconds: How long the jobs took.
     """
 
@@ -96,7 +98,6 @@ class Record(msgspec.Struct, frozen=True):
     job: int = -1
     count: int = 1
     kind: int = 0
-    status: int = -1
     seconds: float = 0.0
     grant: int = 0
 
@@ -140,7 +141,6 @@ def pack(record: Record, apart: Apart = _NOTHING) -> list[Frame]:
         record.type,
         record.kind,
         len(sizes),
-        record.status,
         record.count,
         record.job,
         record.grant,
@@ -264,10 +264,8 @@ def _parse(
         else:
             frames.append(bytes(view[start : start + size]))
             start += size
-    kind_of, kind, _, status, jobs, job, grant, seconds = _HEADER.unpack_from(view, at)
-    record = Record(
-        RecordType(kind_of), tuple(frames), job, jobs, kind, status, seconds, grant
-    )
+    kind_of, kind, _, jobs, job, grant, seconds = _HEADER.unpack_from(view, at)
+    record = Record(RecordType(kind_of), tuple(frames), job, jobs, kind, seconds, grant)
     return record, start
 
 
@@ -317,7 +315,7 @@ def receive(sock: socket.socket) -> Record | None:
     head = _read(sock, _HEADER.size, apart)
     if head is None:
         return None
-    kind_of, kind, count, status, jobs, job, grant, seconds = _HEADER.unpack(head)
+    kind_of, kind, count, jobs, job, grant, seconds = _HEADER.unpack(head)
     table = _read(sock, count * _SIZE.size)
     if table is None:
         return None
@@ -332,9 +330,7 @@ def receive(sock: socket.socket) -> Record | None:
         if frame is None:
             return None
         frames.append(frame if size > _LARGE else bytes(frame))
-    return Record(
-        RecordType(kind_of), tuple(frames), job, jobs, kind, status, seconds, grant
-    )
+    return Record(RecordType(kind_of), tuple(frames), job, jobs, kind, seconds, grant)
 
 
 def _read(

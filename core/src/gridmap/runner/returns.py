@@ -10,8 +10,8 @@ from gridmap import payload
 from gridmap.connection import MESSAGE_PER_FRAME
 from gridmap.errors import UnpicklableError
 from gridmap.protocol import messages as m
-from gridmap.runner import saving
-from gridmap.runner.worker import Raised
+from gridmap.runner import records
+from gridmap.runner.outbox import behind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,8 @@ _TOO_LARGE_ADVICE: Final = (
     "Raise the setting, or write the result to a file and return its path."
 )
 
+
+_failures: Final = msgspec.msgpack.Decoder(tuple[m.Failure, ...])
 
 _LONGEST_S: Final = 1e9
 """A job that seems to have taken longer has set its worker's clock."""
@@ -50,7 +52,8 @@ class Returns(msgspec.Struct, frozen=True):
 def gathered(quick: Gathered) -> Returns:
     """Return what jobs came to whose results gathered in the worker's memory."""
     frames = payload.join(quick.sizes, quick.joined)
-    return Returns(quick.first, len(quick.sizes), duration(quick.seconds), frames)
+    seconds = duration(quick.seconds)
+    return Returns(quick.first, len(quick.sizes), seconds, frames, quick.failures)
 
 
 def read(record: Record, known: int, took_s: float, limit_bytes: int) -> Returns | None:
@@ -68,26 +71,19 @@ def read(record: Record, known: int, took_s: float, limit_bytes: int) -> Returns
     """
     if known >= record.count:
         return None
-    kind, frames = record.kind, list(record.frames)
-    raised = Raised((), "")
-    if kind:
-        raised = msgspec.msgpack.decode(frames.pop(0), type=Raised)
+    frames: Sequence[Frame] = record.frames
+    failures: tuple[m.Failure, ...] = ()
+    if record.kind == records.FAILED:
+        failures = behind(_failures.decode(frames[0]), known)
+        frames = frames[1:]
     if known:
         frames = payload.take(frames, known, record.count)
     first = record.job + known
     if reason := too_large(frames, limit_bytes):
         what = f"the result of job {first}"
         error = UnpicklableError(what, "", reason, _TOO_LARGE_ADVICE)
-        kind, raised = m.Kind.UNPICKLABLE, Raised((), str(error))
+        failures = (m.Failure(offset=0, kind=m.Kind.UNPICKLABLE, text=str(error)),)
         frames = payload.pack([payload.dump_exception(error, "")])
-    failures: tuple[m.Failure, ...] = ()
-    if kind:
-        status = record.status if record.status >= 0 else None
-        classes, text = raised
-        failure = m.Failure(
-            offset=0, kind=m.Kind(kind), status=status, classes=classes, text=text
-        )
-        failures = (failure,)
     seconds = duration(record.seconds - took_s)
     return Returns(first, record.count - known, seconds, frames, failures)
 
@@ -99,7 +95,7 @@ def duration(seconds: float) -> float:
 
 def why_not_saved(record: Record, limit_bytes: int) -> str:
     """Return why a record of a checkpoint holds none, empty if it does."""
-    if record.kind == saving.FAILED:
+    if record.kind == records.FAILED:
         return bytes(record.frames[0]).decode("utf-8", errors="replace")
     return too_large(record.frames, limit_bytes)
 

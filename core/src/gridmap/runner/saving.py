@@ -27,9 +27,6 @@ ASK: Final = signal.SIGURG
 """Asks for a checkpoint. Nobody else uses it, and by default it is ignored: one that
 comes too late does no harm."""
 
-FAILED: Final = 1
-"""``kind`` of a record that tells why there is no checkpoint."""
-
 
 def can_save(function: object) -> bool:
     """Return whether a function defines ``checkpoint``, itself or inside of a partial."""
@@ -105,7 +102,11 @@ class Saver:
             text = f"{type(error).__name__}: {error}"[-2000:]
             frames: tuple[records.Frame, ...] = (text.encode("utf-8", "replace"),)
             record = Record(
-                RecordType.CHECKPOINT, frames, self._job, kind=FAILED, seconds=seconds
+                RecordType.CHECKPOINT,
+                frames,
+                self._job,
+                kind=records.FAILED,
+                seconds=seconds,
             )
             records.send(self._sock, record)
             self._function = function

@@ -21,14 +21,14 @@ import msgspec
 
 from gridmap import payload
 from gridmap.errors import RemoteError, UnpicklableError, qualified_names
-from gridmap.protocol.messages import Kind
+from gridmap.protocol.messages import Failure, Kind
 from gridmap.runner import bulletin, examination, records, saving, setup, shortage
 from gridmap.runner.outbox import HALTED, Outbox
 from gridmap.runner.output import mark
 from gridmap.runner.records import Record, RecordType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _LINE: Final = 256
 """Characters of an exception's message that travel outside of its pickle."""
@@ -67,27 +67,11 @@ class Ran(NamedTuple):
 
     Attributes:
         result: Its value, or the exception.
-        kind: 0 for a value, else a `Kind`.
-        status: The exit status it asked for, -1 if none.
-        raised: What the runner has to know of the exception; None for a value.
+        failure: What is told of the exception beside it; None for a value.
     """
 
     result: bytes | payload.Parcel
-    kind: int = 0
-    status: int = -1
-    raised: Raised | None = None
-
-
-class Raised(NamedTuple):
-    """An exception, as far as it can be told without unpickling it.
-
-    Attributes:
-        classes: Names of its class and the bases of that.
-        text: What it says, one line.
-    """
-
-    classes: tuple[str, ...]
-    text: str
+    failure: Failure | None = None
 
 
 class Worker:
@@ -194,25 +178,19 @@ class Worker:
                 os.write(self._output_fd, mark(job))
 
     def _hand_over(self, job: int, ran: bytes | Ran, seconds: float) -> None:
-        """Gather a quick job's result, send off any other at once."""
+        """Gather a small result, send off any other at once."""
         if isinstance(ran, bytes):
             ran = Ran(ran)
-        if not ran.kind:
-            small = _small(ran.result)
-            if small is not None:
-                if self._outbox.put(job, small, seconds):
-                    return
-                self._flush(time.monotonic())
-                if self._outbox.put(job, small, seconds):
-                    return
+        small = _small(ran.result)
+        if small is not None:
+            if self._outbox.put(job, small, seconds, ran.failure):
+                return
+            self._flush(time.monotonic())
+            if self._outbox.put(job, small, seconds, ran.failure):
+                return
         self._flush(time.monotonic())
-        frames = tuple(payload.pack([ran.result]))
-        if ran.raised is not None:
-            frames = (msgspec.msgpack.encode(ran.raised), *frames)
-        record = Record(
-            RecordType.RESULT, frames, job, 1, ran.kind, ran.status, seconds
-        )
-        self._say(record)
+        failures = () if ran.failure is None else (ran.failure,)
+        self._say(job, 1, payload.pack([ran.result]), failures, seconds)
 
     def _flush(self, now: float) -> None:
         """Send off what was gathered."""
@@ -220,24 +198,33 @@ class Worker:
         gathered = self._outbox.gathered()
         if gathered is None:
             return
-        frames = tuple(payload.join(gathered.sizes, gathered.joined))
-        record = Record(
-            RecordType.RESULT,
-            frames,
-            gathered.first,
+        count, frames = (
             len(gathered.sizes),
-            seconds=gathered.seconds,
+            payload.join(gathered.sizes, gathered.joined),
         )
-        self._say(record)
+        self._say(gathered.first, count, frames, gathered.failures, gathered.seconds)
         self._outbox.clear()
 
-    def _say(self, result: Record) -> None:
-        """Send off a result, behind what was printed.
+    def _say(
+        self,
+        first: int,
+        count: int,
+        frames: Sequence[payload.Frame],
+        failures: tuple[Failure, ...],
+        seconds: float,
+    ) -> None:
+        """Send off results, behind what was printed.
 
         Who has the last result may end this process, and what it has not let go of.
         """
         _flush_output()
-        records.send(self._sock, result)
+        kind = 0
+        if failures:
+            kind, frames = records.FAILED, (msgspec.msgpack.encode(failures), *frames)
+        records.send(
+            self._sock,
+            Record(RecordType.RESULT, tuple(frames), first, count, kind, seconds),
+        )
 
     def _run(
         self,
@@ -274,7 +261,8 @@ class Worker:
             )
         except UnpicklableError as error:
             parcel = payload.dump_exception(error, "")
-            return Ran(parcel, Kind.UNPICKLABLE, raised=Raised((), _line(error)))
+            failure = Failure(offset=0, kind=Kind.UNPICKLABLE, text=_line(error))
+            return Ran(parcel, failure)
         except BaseException as error:  # noqa: BLE001 - a __reduce__ may raise anything
             return _failed(error)
 
@@ -317,7 +305,7 @@ def _small(result: bytes | payload.Parcel) -> bytes | None:
 
 
 def _failed(error: BaseException) -> Ran:
-    kind, status, limited = Kind.RAISED, -1, ""
+    kind, status, limited = Kind.RAISED, None, ""
     if isinstance(error, SystemExit):
         kind, status = Kind.EXITED, _exit_status(error.code)
     with contextlib.suppress(Exception):  # what is refused memory may be refused this
@@ -325,8 +313,9 @@ def _failed(error: BaseException) -> Ran:
             error.add_note(f"gridmap: {limited}")
     parcel = _dump_error(error)
     text = _line(error) or limited  # a bare MemoryError says nothing
-    raised = Raised(qualified_names(type(error)), text)
-    return Ran(parcel, kind, status, raised)
+    classes = qualified_names(type(error))
+    failure = Failure(offset=0, kind=kind, status=status, classes=classes, text=text)
+    return Ran(parcel, failure)
 
 
 def _line(error: BaseException) -> str:
