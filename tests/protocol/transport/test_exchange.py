@@ -56,6 +56,17 @@ def test_large_frames_travel_as_views_into_the_message(net: Net) -> None:
     assert net.answer(runner) == [b"back", payload]
 
 
+def test_a_runner_takes_as_many_frames_as_a_call_is_made_of(net: Net) -> None:
+    """The monitor is trusted: each array that a user passes may be a frame."""
+    runner = net.runner()
+    net.connect(runner)
+    runner.send([b"hello"])
+    net.take(1)
+    frames = [b"work", *(b"%d" % number for number in range(70_000))]
+    assert net.monitor.send(b"runner", frames)
+    assert net.answer(runner) == frames
+
+
 def test_many_messages_keep_their_order(net: Net) -> None:
     """Nothing is lost or exchanged when far more is sent than a queue holds."""
     process = net.process("flood", messages=20_000)

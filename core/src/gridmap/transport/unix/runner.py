@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import select
 import socket
+import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from gridmap.connection import UNIX
 from gridmap.errors import RunError
@@ -47,7 +50,12 @@ class UnixRunnerSocket:
         self.disconnected_since: float | None = time.monotonic()
         self.failure: str | None = None
         self._file, self._identity = connection, identity
-        self._limits = limits or Limits()
+        # What a monitor sends is its user's, and as much as he likes.
+        self._limits = msgspec.structs.replace(
+            limits or Limits(),
+            message_bytes=sys.maxsize,
+            message_frames=wire.MOST_FRAMES,
+        )
         self._buffer = memoryview(bytearray(CHUNK_BYTES))
         self._stream: Stream | None = None
         self._arrived: deque[list[Frame]] = deque()

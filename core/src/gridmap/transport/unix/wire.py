@@ -28,7 +28,7 @@ GREETING: Final = b"gridmap"
 """The first frame on a connection; the second is the runner's identity."""
 
 _COUNT: Final = struct.Struct("=I")
-_MOST_FRAMES: Final = 1 << 16
+MOST_FRAMES: Final = 1 << 20
 """Beyond that it is not a message of which some frames are too many, but nonsense."""
 
 
@@ -120,7 +120,7 @@ class Reader:
         if len(data) < _COUNT.size:
             return 0
         (count,) = _COUNT.unpack_from(data)
-        if not 0 < count <= _MOST_FRAMES:
+        if not 0 < count <= MOST_FRAMES:
             msg = f"no message has {count} frames"
             raise RemoteProtocolError(msg)
         layout = _layout(count)
