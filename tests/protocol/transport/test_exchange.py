@@ -145,6 +145,24 @@ def test_a_runner_waits_for_other_descriptors_too(net: Net) -> None:
             os.close(descriptor)
 
 
+def test_a_new_connection_is_heard_whatever_descriptor_it_gets(
+    net: Net, undo: contextlib.ExitStack
+) -> None:
+    """One that was waited for may be closed by now, and its number be used again."""
+    number, writer = os.pipe()
+    undo.callback(os.close, writer)
+    runner = net.runner()
+    net.connect(runner)
+    runner.wait(0, [number])
+    os.close(number)
+    net.during(lambda: runner.reconnect(15.0))
+    runner.wait(0)
+    runner.send([b"hello"])
+    net.take(1)
+    net.monitor.send(b"runner", [b"welcome"])
+    assert net.answer(runner) == [b"welcome"]
+
+
 def test_a_runner_takes_over_its_identity(net: Net) -> None:
     """The newer connection gets the messages; the old one's end is no news."""
     old = net.runner(b"same")

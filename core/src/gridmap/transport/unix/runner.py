@@ -163,6 +163,8 @@ class UnixRunnerSocket:
             return False
         self._stream = Stream(sock, self._limits, Counters(), self._buffer)
         self._stream.send([wire.GREETING, self._identity])
+        # Who had this descriptor has closed it since the last wait.
+        self._fds.discard(self._stream.fileno())
         self._poller.register(self._stream, select.POLLIN)
         self.disconnected_since, self._changed = None, self.address is not None
         self._pause_s, self._retry_at = _FIRST_PAUSE_S, math.inf
