@@ -1,6 +1,7 @@
 """`GridExecutor` is an executor as the standard library has them."""
 
 import asyncio
+import contextlib
 import functools
 import gc
 import threading
@@ -162,6 +163,32 @@ def test_nothing_of_the_users_runs_in_the_monitors_thread(
         threads.append(made.thread)
     eventually(lambda: len(threads) == 400, within_s=10, what="all callbacks")
     assert "gridmap-monitor" not in threads
+
+
+def test_a_finalizer_may_cancel_a_future_at_any_moment(executor: GridExecutor) -> None:
+    """The collector runs in whatever thread makes something, the monitor's too."""
+    left, doomed = 0, executor.submit(jobs.square, 1)
+    doomed.result(10)
+
+    def collecting(phase: str, _: dict[str, int]) -> None:
+        nonlocal left
+        if phase == "start" and threading.current_thread().name == "gridmap-monitor":
+            left -= 1
+            if left == 0:
+                doomed.cancel()
+
+    thresholds = gc.get_threshold()
+    gc.callbacks.append(collecting)
+    gc.set_threshold(1, 1_000_000, 1_000_000)
+    try:
+        for moment in 3 * [*range(1, 300)]:
+            doomed, left = executor.submit(jobs.square, 2), moment
+            with contextlib.suppress(CancelledError):
+                assert doomed.result(10) == 4
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(collecting)
+    assert executor.submit(jobs.square, 3).result(10) == 9
 
 
 def test_a_callback_may_submit(executor: GridExecutor) -> None:

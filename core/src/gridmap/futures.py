@@ -153,7 +153,7 @@ class Futures:
             future = self._futures.get(job)
             if future is None or not _settle_silently(future, value):
                 return False
-            del self._futures[job]
+            self._futures.pop(job, None)  # a finalizer may have cancelled it meanwhile
             self._idle.notify_all()
         finally:
             self._lock.release()
@@ -259,11 +259,14 @@ def _settle_silently(future: GridFuture[Any], value: object) -> bool:
     if not condition.acquire(blocking=False):
         return False
     try:
-        if future.done() or getattr(future, "_done_callbacks", True):
+        if getattr(future, "_done_callbacks", True):
             return False
+        # A finalizer may run in this thread at any time, and cancel it.
         future._take_back = None  # noqa: SLF001 - our own class
-        future.set_running_or_notify_cancel()
-        future.set_result(value)
+        if future.done():
+            return False
+        if future.set_running_or_notify_cancel():
+            future.set_result(value)
     finally:
         condition.release()
     return True
