@@ -116,8 +116,11 @@ class Futures:
         if self._opened:
             return
         self._monitor.outcomes.straight = self._settle_at_once
+        self._process = (
+            os.getpid()
+        )  # before that, or one forked meanwhile takes it for its own
         self._monitor.open()
-        self._opened, self._process = True, os.getpid()
+        self._opened = True
         self._delivery = threading.Thread(
             target=self._deliver, name="gridmap-delivery", daemon=True
         )

@@ -32,7 +32,7 @@ MOST_FRAMES: Final = 1 << 20
 """Beyond that it is not a message of which some frames are too many, but nonsense."""
 
 
-@functools.cache
+@functools.lru_cache(256)
 def _layout(count: int) -> struct.Struct:
     return struct.Struct(f"={1 + count}I")
 
