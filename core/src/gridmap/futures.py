@@ -116,9 +116,8 @@ class Futures:
         if self._opened:
             return
         self._monitor.outcomes.straight = self._settle_at_once
-        self._process = (
-            os.getpid()
-        )  # before that, or one forked meanwhile takes it for its own
+        # First of all: a process that is forked meanwhile must not take it for its own.
+        self._process = os.getpid()
         self._monitor.open()
         self._opened = True
         self._delivery = threading.Thread(
