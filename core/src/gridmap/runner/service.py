@@ -164,8 +164,6 @@ class RunnerService:
         self._mind_signals()
         self._talk.tick()
         self._mind_the_time()
-        if ready.messages:
-            self._read_worker()  # a quick job is done by now: no need to sleep first
 
     def _look_after_children(self) -> None:
         """See to those that ended, which a signal and so a wake tells of."""
