@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from gridmap.connection import UNIX
 from gridmap.errors import RunError
+from gridmap.transport import Counters, Limits
 from gridmap.transport.unix import runner as runner_module
 from gridmap.transport.unix import wire
+from gridmap.transport.unix.stream import Stream
 
 if TYPE_CHECKING:
     from tests.protocol.transport.net import Net
@@ -58,6 +61,47 @@ def test_without_a_descriptor_nobody_is_let_in_and_nothing_spins(unix: Net) -> N
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert [message.peer for message in unix.take(1)] == [b"late"]
+
+
+def test_a_runner_without_a_descriptor_tries_again(unix: Net) -> None:
+    """Its function may have opened all there are; it is not the end of the runner."""
+    runner = unix.runner()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    probe = os.dup(0)
+    os.close(probe)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (probe, hard))
+    try:
+        with pytest.raises(RunError, match="too many open files"):
+            runner.connect(0.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    unix.connect(runner)
+    assert runner.send([b"hello"])
+    assert unix.take(1)[0].frames == [b"hello"]
+
+
+class Poor(socket.socket):
+    """A socket whose kernel has no memory for it once."""
+
+    poor = True
+
+    def sendmsg(self, *arguments: Any) -> int:
+        if self.poor:
+            self.poor = False
+            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+        return super().sendmsg(*arguments)
+
+
+def test_a_message_waits_for_the_kernels_memory() -> None:
+    """A machine that has none for a moment does not end the run."""
+    ours, theirs = socket.socketpair()
+    with Poor(fileno=ours.detach()) as poor, theirs:
+        stream = Stream(poor, Limits(), Counters(), memoryview(bytearray(100)))
+        assert stream.send([b"hello"])
+        waited = stream.waiting
+        stream.flush()
+        assert (waited, stream.waiting) == (True, False)
+        assert theirs.recv(100) == wire.head([5]) + b"hello"
 
 
 def test_a_listener_of_another_user_is_not_spoken_to(

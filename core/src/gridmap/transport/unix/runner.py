@@ -149,15 +149,17 @@ class UnixRunnerSocket:
 
     def _open(self, address: str) -> bool:
         """Connect to an address and greet; say in `failure` why that cannot be."""
-        sock = socket.socket(socket.AF_UNIX)
+        sock = None
         try:
+            sock = socket.socket(socket.AF_UNIX)
             sock.setblocking(False)
             sock.connect(address.removeprefix(UNIX))
             self.failure = None if same_user(sock) else _ASIDE
         except OSError as error:
             self.failure = (error.strerror or str(error)).lower()
-        if self.failure is not None:
-            sock.close()
+        if sock is None or self.failure is not None:
+            if sock is not None:
+                sock.close()
             self._retry_at = time.monotonic() + self._pause_s
             self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
             return False

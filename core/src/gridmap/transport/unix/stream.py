@@ -5,7 +5,7 @@ What the other side does not read is kept, up to a bound, and sent when it does.
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import itertools
 import math
 import select
@@ -31,6 +31,9 @@ CHUNK_BYTES: Final = 1 << 18
 
 _MOST_PARTS: Final = 1000
 """Fewer than the kernel takes in one call: IOV_MAX is 1,024."""
+
+_LATER: Final = {errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS, errno.ENOMEM}
+"""The other side does not read, or the kernel has no memory to keep it in."""
 
 _NUMBERS: Final = itertools.count(1)
 
@@ -147,13 +150,15 @@ class Stream:
 
     def _put(self, parts: Sequence[Frame]) -> int:
         """Hand what can be to the kernel; return how many bytes it took."""
-        with contextlib.suppress(BlockingIOError):
-            try:
-                return self._sock.sendmsg(parts)
-            except (BrokenPipeError, ConnectionResetError):
-                # Nobody will read it. What he said before is still to be received.
-                return sum(memoryview(part).nbytes for part in parts)
-        return 0
+        try:
+            return self._sock.sendmsg(parts)
+        except (BrokenPipeError, ConnectionResetError):
+            # Nobody will read it. What he said before is still to be received.
+            return sum(memoryview(part).nbytes for part in parts)
+        except OSError as error:
+            if error.errno not in _LATER:
+                raise
+            return 0
 
 
 def flush_all(streams: Sequence[Stream], patience_s: float) -> None:
