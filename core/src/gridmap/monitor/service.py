@@ -182,8 +182,7 @@ class MonitorService:
     def _part(self) -> None:
         """Let runners that said goodbye, or were refused, hang up first.
 
-        A DEALER that loses its connection forgets what it has not read yet, and with
-        it the word that its goodbye was heard; it would wait for that in vain.
+        A DEALER that loses its connection forgets what it has not read yet.
         """
         deadline = time.monotonic() + _PARTING_S
         while self._parting and time.monotonic() < deadline:

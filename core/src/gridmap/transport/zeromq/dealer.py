@@ -104,18 +104,7 @@ class DealerSocket:
         self._fds: set[int] = set()
 
     def connect(self, patience_s: float = 60.0) -> None:
-        """Connect to the first address that answers; block until it does.
-
-        All addresses are tried in order, round after round with growing pauses.
-
-        Args:
-            patience_s: How long to go on at most. At least one round is made.
-
-        Raises:
-            ConnectionFileError: If a monitor refused the key and no other address
-                took it: the file is of another run. Trying again is no use.
-            RunError: If none answered in time; says what each address did.
-        """
+        """Connect, or go on trying; see `RunnerSocket.connect`."""
         deadline = time.monotonic() + patience_s
         pause_s = _FIRST_PAUSE_S
         while True:
@@ -143,30 +132,14 @@ class DealerSocket:
     def reconnect(
         self, patience_s: float = 60.0, *, connection: ConnectionFile | None = None
     ) -> None:
-        """Drop the connection and look for the monitor anew, at all addresses.
-
-        For a monitor that may have come back elsewhere; one that comes back at the
-        same address is found without this.
-
-        Args:
-            patience_s: As for `connect`.
-            connection: What a newer connection file says; None keeps the old.
-
-        Raises:
-            RunError, ConnectionFileError: As `connect`; call again or give up.
-        """
+        """Look for the monitor anew; see `RunnerSocket.reconnect`."""
         self._drop()
         if connection is not None:
             self._file = connection
         self.connect(patience_s)
 
     def wait(self, timeout_s: float | None, fds: Iterable[int] = ()) -> Ready:
-        """Wait for messages, for the connection to change, or for other descriptors.
-
-        Args:
-            timeout_s: How long at most; None waits for ever, 0 only looks.
-            fds: Descriptors to wait for as well, until they can be read.
-        """
+        """Wait until there is something to do; see `RunnerSocket.wait`."""
         self._register(set(fds))
         timeout_s = self._retry(timeout_s)
         wait_ms = None if timeout_s is None else max(0, int(timeout_s * 1000 + 0.999))
@@ -181,20 +154,7 @@ class DealerSocket:
         )
 
     def send(self, frames: Sequence[Frame]) -> bool:
-        """Send one message. Does not block.
-
-        Args:
-            frames: At least one; large ones are not copied, so they must not be
-                changed afterwards.
-
-        Returns:
-            Whether it is on its way. False while there is no connection, or the
-            monitor is not reading. It may still be lost with the connection.
-
-        Raises:
-            LocalProtocolError: If there is no frame, or one is longer than the
-                monitor takes.
-        """
+        """Send one message; see `RunnerSocket.send`."""
         parts = prepared(frames, self._limits.frame_bytes)
         dealer = self._dealer
         if dealer is None:
@@ -212,7 +172,7 @@ class DealerSocket:
         return True
 
     def receive(self, max_messages: int = 1000) -> list[list[Frame]]:
-        """Return the messages that have arrived, oldest first. Does not block."""
+        """Return the messages that have arrived; see `RunnerSocket.receive`."""
         received: list[list[Frame]] = []
         dealer = self._dealer
         while dealer is not None and len(received) < max_messages and readable(dealer):
@@ -220,11 +180,7 @@ class DealerSocket:
         return received
 
     def close(self, flush_s: float = 5.0) -> None:
-        """Close everything. Idempotent.
-
-        Args:
-            flush_s: How long to wait at most until the messages sent last are out.
-        """
+        """Close everything. Idempotent; see `RunnerSocket.close`."""
         self._drop(flush_s)
         self._context.term()
 

@@ -144,14 +144,7 @@ class RouterSocket:
         return self._limits.message_bytes
 
     def poll(self, timeout_s: float | None) -> Wakeup:
-        """Wait until there is something to do, answering at the door meanwhile.
-
-        Args:
-            timeout_s: How long at most; None waits for ever, 0 only looks.
-
-        Returns:
-            What there is to do; false when the time was up.
-        """
+        """Wait until there is something to do, answering at the door meanwhile; see `MonitorSocket.poll`."""
         deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
         while True:
             now = time.monotonic()
@@ -162,12 +155,7 @@ class RouterSocket:
                 return reasons
 
     def receive(self, max_messages: int = 1000) -> list[Received]:
-        """Return the messages that have arrived, oldest first. Does not block.
-
-        Args:
-            max_messages: Stop after so many, so that the caller gets to its other
-                duties; call `poll` before calling again.
-        """
+        """Return the messages that have arrived; see `MonitorSocket.receive`."""
         received: list[Received] = []
         for _ in range(max_messages):
             if not readable(self._router):
@@ -179,20 +167,7 @@ class RouterSocket:
         return received
 
     def send(self, peer: bytes, frames: Sequence[Frame]) -> bool:
-        """Send a message to a peer. Does not block.
-
-        Args:
-            peer: Its routing id.
-            frames: At least one; large ones are not copied, so they must not be
-                changed afterwards.
-
-        Returns:
-            Whether it is on its way; False if the peer has no connection or does
-            not read (see `counters`). It may still be lost with the connection.
-
-        Raises:
-            LocalProtocolError: If there is no frame, or one is too long.
-        """
+        """Send a message to a peer; see `MonitorSocket.send`."""
         parts = prepared(frames, self._limits.frame_bytes)
         send = self._router.send
         try:
@@ -217,20 +192,11 @@ class RouterSocket:
                 self._wake_writer.send(b"!")
 
     def disconnected(self) -> list[bytes]:
-        """Return the peers whose connection was closed since the last call.
-
-        A hint, not a verdict: the peer may be dead, cut off, or already back. It
-        comes after all messages the peer got through. A peer that has taken over
-        its identity on a new connection is not named for the end of the old one.
-        """
+        """Return who is gone; see `MonitorSocket.disconnected`."""
         return self._roll.told()
 
     def close(self, linger_s: float = 1.0) -> None:
-        """Close everything. Idempotent.
-
-        Args:
-            linger_s: How long to wait at most for messages still on their way out.
-        """
+        """Close everything. Idempotent; see `MonitorSocket.close`."""
         with self._wake_lock:
             if self._closed:
                 return
