@@ -16,7 +16,7 @@ from tests.protocol.transport.test_strangers import honest_runner_gets_through, 
 
 from gridmap.connection import split_tcp_address
 from gridmap.transport import Limits
-from gridmap.transport.zeromq.shutter import Allowance
+from gridmap.transport.allowance import Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

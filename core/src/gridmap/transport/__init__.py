@@ -1,4 +1,4 @@
-"""Sockets between the monitor and its runners; and the bulk of data beside them.
+"""Sockets between the monitor and its runners, and the way of large data beside them.
 
 A name's module is imported when it is first used: neither end needs the other's.
 """

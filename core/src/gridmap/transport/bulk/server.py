@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gridmap.errors import RemoteProtocolError
 from gridmap.payload import memory
+from gridmap.transport.allowance import Allowance
 from gridmap.transport.bulk import stream
 from gridmap.transport.bulk.depot import Depot
 from gridmap.transport.bulk.requests import (
@@ -29,7 +30,6 @@ from gridmap.transport.bulk.requests import (
     upload_key,
 )
 from gridmap.transport.bulk.sealing import fresh_key
-from gridmap.transport.zeromq.shutter import Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

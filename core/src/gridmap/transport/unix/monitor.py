@@ -12,8 +12,6 @@ from __future__ import annotations
 import contextlib
 import math
 import select
-import socket
-import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
@@ -25,6 +23,7 @@ from gridmap.transport.sockets import Received, Wakeup
 from gridmap.transport.unix import wire
 from gridmap.transport.unix.place import listen, same_user
 from gridmap.transport.unix.stream import CHUNK_BYTES, Stream, flush_all
+from gridmap.transport.waker import Waker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,14 +68,9 @@ class UnixMonitorSocket:
         self._arrived: deque[Received | bytes] = deque()  # messages, and who is gone
         self._gone: list[bytes] = []
         self._resume_at = math.inf
-        self._closed = False
-        # A finalizer may cancel a future while this very thread is about to wake.
-        self._wake_lock = threading.RLock()
-        self._wake_reader, self._wake_writer = socket.socketpair()
-        self._wake_reader.setblocking(False)
-        self._wake_writer.setblocking(False)
+        self._waker = Waker()
         self._poller = select.poll()
-        self._poller.register(self._wake_reader, select.POLLIN)
+        self._poller.register(self._waker, select.POLLIN)
         self._poller.register(self._listening, select.POLLIN)
 
     @property
@@ -128,9 +122,7 @@ class UnixMonitorSocket:
 
     def wake(self) -> None:
         """Make `poll` return in the monitor's thread. For any thread, at any time."""
-        with self._wake_lock, contextlib.suppress(BlockingIOError):
-            if not self._closed:
-                self._wake_writer.send(b"!")
+        self._waker.ring()
 
     def disconnected(self) -> list[bytes]:
         """Return who is gone; see `MonitorSocket.disconnected`."""
@@ -139,12 +131,8 @@ class UnixMonitorSocket:
 
     def close(self, linger_s: float = 1.0) -> None:
         """Close everything. Idempotent; see `MonitorSocket.close`."""
-        with self._wake_lock:
-            if self._closed:
-                return
-            self._closed = True
-            self._wake_writer.close()
-            self._wake_reader.close()
+        if not self._waker.close():
+            return
         self._listening.close()
         with contextlib.suppress(OSError):
             self._path.unlink()
@@ -167,8 +155,8 @@ class UnixMonitorSocket:
                     self._take_in(stream)
             elif descriptor == self._listening.fileno():
                 self._let_in()
-            elif descriptor == self._wake_reader.fileno():
-                self._wake_reader.recv(4096)
+            elif descriptor == self._waker.fileno():
+                self._waker.clear()
                 woken = True
         return woken
 

@@ -17,8 +17,6 @@ import contextlib
 import errno
 import logging
 import math
-import socket
-import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +31,7 @@ from gridmap.transport.limits import (
     raise_descriptor_limit,
 )
 from gridmap.transport.sockets import Received, Wakeup
+from gridmap.transport.waker import Waker
 from gridmap.transport.zeromq.authentication import Doorkeeper
 from gridmap.transport.zeromq.binding import bind_tcp
 from gridmap.transport.zeromq.crowd import Crowd
@@ -80,12 +79,7 @@ class RouterSocket:
         self._shutter = Shutter(limits.strangers_at_once, limits.strangers_hz)
         self._room = connection_room()
         self._ports: frozenset[int] = frozenset()
-        self._closed = False
-        # A finalizer may cancel a future while this very thread is about to wake.
-        self._wake_lock = threading.RLock()
-        self._wake_reader, self._wake_writer = socket.socketpair()
-        self._wake_reader.setblocking(False)
-        self._wake_writer.setblocking(False)
+        self._waker = Waker()
 
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._door = Doorkeeper(self._context, keys.client_public_key)
@@ -95,7 +89,7 @@ class RouterSocket:
         self._poller = zmq.Poller()
         self._poller.register(self._router, zmq.POLLIN)
         self._poller.register(self._watch.pair, zmq.POLLIN)
-        self._poller.register(self._wake_reader.fileno(), zmq.POLLIN)
+        self._poller.register(self._waker.fileno(), zmq.POLLIN)
         self._poller.register(self._door.socket, zmq.POLLIN)
 
     @classmethod
@@ -187,9 +181,7 @@ class RouterSocket:
 
     def wake(self) -> None:
         """Make `poll` return in the monitor's thread. For any thread, at any time."""
-        with self._wake_lock, contextlib.suppress(BlockingIOError):
-            if not self._closed:
-                self._wake_writer.send(b"!")
+        self._waker.ring()
 
     def disconnected(self) -> list[bytes]:
         """Return who is gone; see `MonitorSocket.disconnected`."""
@@ -197,12 +189,8 @@ class RouterSocket:
 
     def close(self, linger_s: float = 1.0) -> None:
         """Close everything. Idempotent; see `MonitorSocket.close`."""
-        with self._wake_lock:
-            if self._closed:
-                return
-            self._closed = True
-            self._wake_writer.close()
-            self._wake_reader.close()
+        if not self._waker.close():
+            return
         self._watch.close()
         self._shutter.close()
         self._router.close(int(linger_s * 1000))
@@ -219,9 +207,9 @@ class RouterSocket:
             self._drain_watch()
         if self._roll.gone and not readable(self._router):
             self._roll.tell()
-        woken = self._wake_reader.fileno() in ready
+        woken = self._waker.fileno() in ready
         if woken:
-            self._wake_reader.recv(4096)
+            self._waker.clear()
         disconnected = bool(self._roll.gone or self._roll.to_be_told)
         return Wakeup(self._router in ready, disconnected, woken)
 

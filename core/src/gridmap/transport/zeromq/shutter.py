@@ -24,7 +24,7 @@ import struct
 import sys
 from typing import Final
 
-import msgspec
+from gridmap.transport.allowance import Allowance
 
 _SHORTEST_S: Final = 0.1
 _LONGEST_S: Final = 1.0
@@ -52,42 +52,6 @@ _HOPS: Final = (
 _ALL_HOPS: Final = 255
 _BUFFER: Final = ctypes.create_string_buffer(_PROGRAM, len(_PROGRAM))
 _SHUT: Final = struct.pack("@HP", len(_PROGRAM) // 8, ctypes.addressof(_BUFFER))
-
-
-class Allowance(msgspec.Struct):
-    """What may be spent: a sum at once, and so much more each second. Pure.
-
-    Attributes:
-        rate: How much comes in a second.
-        most: How much there is at most, and at first.
-        debt: How much can be owed at most; what is spent beyond that is forgiven.
-    """
-
-    rate: float
-    most: float
-    debt: float
-    _left: float = 0.0
-    _at: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Begin with all there may be."""
-        self._left = self.most
-
-    def spend(self, amount: float, now: float) -> float:
-        """Take an amount, whether it is there or not.
-
-        Args:
-            amount: How much; below 0 it is given back.
-            now: The present, seconds on a monotonic clock.
-
-        Returns:
-            How much is left; below 0 if that is owed.
-        """
-        gained = self.rate * (now - self._at)
-        left = min(self.most, self._left + gained) - amount
-        self._left = max(left, -self.debt)
-        self._at = now
-        return self._left
 
 
 class Shutter:
