@@ -25,8 +25,8 @@ from gridmap.runner.bulletin import Bulletin
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_notes: Final = msgspec.msgpack.Encoder()
-_noted: Final = msgspec.msgpack.Decoder(Failure)
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final = msgspec.msgpack.Decoder(Failure)
 _LENGTH: Final = struct.Struct("<I")
 _DOING: Final = struct.Struct("<qd")
 _SAVES_AT: Final = 32
@@ -152,7 +152,7 @@ class Outbox:
 
     def _note(self, failure: Failure, place: int) -> bool:
         """Keep what is told of an exception; False if it does not fit."""
-        note = _notes.encode(msgspec.structs.replace(failure, offset=place))
+        note = _encoder.encode(msgspec.structs.replace(failure, offset=place))
         begin, end = self._noted, self._noted + _LENGTH.size + len(note)
         if end > _NOTES:
             return False
@@ -220,7 +220,7 @@ class Outbox:
         while at < end:
             start = at + _LENGTH.size
             at = start + _LENGTH.unpack_from(self._page, at)[0]
-            failures.append(_noted.decode(self._page[start:at]))
+            failures.append(_decoder.decode(self._page[start:at]))
         return tuple(failure for failure in failures if failure.offset < count)
 
     def close(self) -> None:

@@ -198,11 +198,9 @@ class Worker:
         gathered = self._outbox.gathered()
         if gathered is None:
             return
-        count, frames = (
-            len(gathered.sizes),
-            payload.join(gathered.sizes, gathered.joined),
-        )
-        self._say(gathered.first, count, frames, gathered.failures, gathered.seconds)
+        sizes, failures = gathered.sizes, gathered.failures
+        frames = payload.join(sizes, gathered.joined)
+        self._say(gathered.first, len(sizes), frames, failures, gathered.seconds)
         self._outbox.clear()
 
     def _say(
