@@ -115,6 +115,25 @@ def test_a_rejection_that_we_brought_about_is_mended() -> None:
     assert not submission.avoid
 
 
+def test_such_a_rejection_is_mended_while_others_work() -> None:
+    """Else a map goes on with the runners that are left, fewer with each that dies."""
+    desk = Desk(max_workers=2, query_s=60.0)
+    desk.add(8)
+    peer, _ = desk.start()
+    desk.books.jobs.group(PLAIN).avoid = frozenset({"node1", "node2"})
+    die(desk, peer, None)
+    desk.reject(transient=False)
+    (told,) = desk.take(RunnersRejected)
+    assert told.again_s == 0.0
+    desk.tick(1.0)
+    (submission,) = desk.take(i.SubmitRunners)
+    assert not submission.avoid
+    desk.asked.append(submission)
+    desk.reject(transient=False)  # so it was for another reason, which may pass
+    (told,) = desk.take(RunnersRejected)
+    assert told.again_s == 60.0
+
+
 def test_idle_runners_go_when_their_group_has_ended() -> None:
     """They hold slots that another group may be waiting for."""
     desk = Desk(max_workers=2)

@@ -270,11 +270,11 @@ class Staffing:
         """Return after what time runners are asked for again; None: not at all."""
         if answer.transient and group.rejections < MOST_REJECTIONS:
             return 2.0 ** min(group.rejections, MOST_DOUBLINGS) / 2
-        if group.crew.living:
-            return self._books.policy.query_s
         if group.avoid and not answer.transient:
             group.avoid = frozenset()  # it may be we who left it no node
             return 0.0
+        if group.crew.living:
+            return self._books.policy.query_s
         return None
 
     def kill_answered(self, results: Mapping[Handle, Killed]) -> None:
