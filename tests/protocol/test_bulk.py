@@ -206,6 +206,16 @@ def test_runners_that_are_held_up_do_not_hold_up_others(server: BulkServer) -> N
         assert fetched(server, server.depot.offer(b"one", FRAME)) == FRAME
 
 
+def test_one_after_another_needs_no_thread_for_each(server: BulkServer) -> None:
+    """Else a long run ends with as many threads as there may be frames at a time."""
+    before = threading.active_count()
+    for number in range(30):
+        reference = bring(server, b"%d" % number)
+        server.depot.take(reference, 100)
+    # The next may come while the last one's thread hangs up.
+    assert threading.active_count() - before <= 3
+
+
 def test_strangers_wait_and_runners_are_served(server: BulkServer) -> None:
     """A crowd that says nothing or nonsense costs some connections, never the run."""
     place = split_tcp_address(server.addresses[0])

@@ -104,6 +104,7 @@ class BulkServer:
         self._silent: dict[socket.socket, _Newcomer] = {}
         self._waiting: queue.SimpleQueue[_Errand | None] = queue.SimpleQueue()
         self._busy: set[socket.socket] = set()
+        self._underway = 0
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._closing = threading.Event()
@@ -252,18 +253,25 @@ class BulkServer:
         if request.want in (Want.PROOF, Want.DECLINE):
             sock.close()
             return
-        if len(self._threads) < _AT_ONCE:
-            thread = threading.Thread(
-                target=self._carry, name="gridmap-bulk-frame", daemon=True
-            )
-            with contextlib.suppress(RuntimeError):  # no thread to be had
-                thread.start()
-                self._threads.append(thread)
+        with self._lock:
+            self._underway += 1
+            lacking = len(self._threads) < min(self._underway, _AT_ONCE)
+        if lacking:
+            self._start()
         if self._threads:
             self._waiting.put(_Errand(sock, work))
         else:
-            sock.close()
+            self._ended(sock)
             self.depot.give_up(request.ticket)
+
+    def _start(self) -> None:
+        """Have one more thread for frames, if there is one to be had."""
+        thread = threading.Thread(
+            target=self._carry, name="gridmap-bulk-frame", daemon=True
+        )
+        with contextlib.suppress(RuntimeError):
+            thread.start()
+            self._threads.append(thread)
 
     def _carry(self) -> None:
         """Send and receive frames, one after the other."""
@@ -276,9 +284,14 @@ class BulkServer:
             except Exception as error:  # noqa: BLE001 - whatever it is, CURVE is left
                 _log.info("a large frame did not get through: %s", error)
             finally:
-                with self._lock:
-                    self._busy.discard(item.sock)
-                item.sock.close()
+                self._ended(item.sock)
+
+    def _ended(self, sock: socket.socket) -> None:
+        """Hang up, and count on a thread for the next frame."""
+        with self._lock:
+            self._busy.discard(sock)
+            self._underway -= 1
+        sock.close()
 
     def _agree(self, request: Request) -> Callable[[socket.socket], None] | None:
         """Return what is to be done on this connection; None if that cannot be."""
