@@ -10,7 +10,7 @@ from gridmap_slurm.surroundings import identify
 TERM = {
     int(signal.SIGTERM): Notice(
         coming=Coming.END,
-        text="the scheduler ends it, for its time limit, by preemption or by scancel",
+        text="with that Slurm begins to end a job, for its time limit, by preemption or scancel",
     )
 }
 

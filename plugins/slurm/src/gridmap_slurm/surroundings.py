@@ -22,7 +22,7 @@ how many seconds before its end, ``12@90``."""
 
 _ENDED_BY_TERM: Final = Notice(
     coming=Coming.END,
-    text="the scheduler ends it, for its time limit, by preemption or by scancel",
+    text="with that Slurm begins to end a job, for its time limit, by preemption or scancel",
 )
 """The controller has made up its mind by then, and remembers it: seen with 22.05.8, a
 runner that ended itself was requeued, or CANCELLED, as any other."""
