@@ -100,6 +100,23 @@ def test_a_second_greeting_on_one_connection_takes_nothing_back() -> None:
     assert again.first == second.first
 
 
+def test_who_says_hello_until_he_is_answered_came_up_once() -> None:
+    """A driver that stood still finds a greeting for each heartbeat it missed."""
+    desk = Desk(max_workers=1)
+    desk.add(2)
+    (handle,) = desk.accept()
+    peer = desk.hello(handle)
+    assert len(desk.take(RunnerUp)) == 1
+    for _ in range(3):
+        desk.take(m.Welcome)
+        desk.hello(handle)
+        assert len(desk.take(m.Welcome)) == 1
+    assert not desk.take(RunnerUp)
+    desk.tell(f.Disconnected(peer=peer))
+    desk.hello(handle)
+    assert len(desk.take(RunnerUp)) == 1  # it was in doubt
+
+
 def test_runners_that_end_one_by_one_are_replaced_together() -> None:
     """While the scheduler is busy with one submission, the next one gathers."""
     desk = Desk(max_workers=4, jobs_per_runner=1)

@@ -122,7 +122,16 @@ class Greeting:
         # Where nothing broke, nothing was lost; and what it held when it said so may
         # be long ago, if we did not listen.
         anew = (runner.nonce, runner.connection) != (hello.nonce, hello.connection)
+        known = not anew and runner.state is RunnerState.UP
         self._came(runner, hello)
+        if not known:  # it says hello until it is answered, and we may have stood still
+            books.publish(
+                RunnerUp,
+                runner=runner.number,
+                handle=str(runner.handle),
+                node=hello.node,
+                pid=hello.pid,
+            )
         books.ask(Send(peer=peer, message=self._welcome(runner.group)))
         if books.watch.live:
             books.ask(Send(peer=peer, message=books.watching()))
@@ -151,13 +160,6 @@ class Greeting:
         runner.broke_at = None
         if hello.remaining is not None:
             runner.deadline = books.now + hello.remaining
-        books.publish(
-            RunnerUp,
-            runner=runner.number,
-            handle=str(runner.handle),
-            node=hello.node,
-            pid=hello.pid,
-        )
 
     def _welcome(self, group: Group) -> m.Welcome:
         policy = self._books.policy
