@@ -279,9 +279,15 @@ def _write_name(name: str, directory: int) -> None:
         return
     part = f".name.{os.urandom(4).hex()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(part, flags, 0o600, dir_fd=directory), "wb") as stream:
-        stream.write(name.encode("utf-8", "surrogatepass"))
-    os.replace(part, "name", src_dir_fd=directory, dst_dir_fd=directory)
+    descriptor = os.open(part, flags, 0o600, dir_fd=directory)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(name.encode("utf-8", "surrogatepass"))
+        os.replace(part, "name", src_dir_fd=directory, dst_dir_fd=directory)
+    except OSError:  # a full disk: the next try has a part of its own
+        with contextlib.suppress(OSError):
+            os.unlink(part, dir_fd=directory)
+        raise
 
 
 def _make(folder: Path) -> None:

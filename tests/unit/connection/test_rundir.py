@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import resource
+import signal
 import stat
 import tempfile
 from datetime import UTC, datetime
@@ -186,3 +188,18 @@ def test_a_directory_whose_making_was_cut_short_is_made_whole(tmp_path: Path) ->
     assert run.given_name is None
     assert RunDirectory.named(tmp_path, "x").given_name == "x"
     assert run.logs.is_dir()
+
+
+def test_a_full_disk_leaves_no_half_written_name(tmp_path: Path) -> None:
+    """Whoever starts the script until there is room makes one more try each time."""
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, most[1]))
+        with pytest.raises(RunError, match="cannot be written to"):
+            RunDirectory.named(tmp_path, "x")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+        signal.signal(signal.SIGXFSZ, before)
+    run = RunDirectory.named(tmp_path, "x")
+    assert {path.name for path in run.path.iterdir()} == {"logs", "name"}
