@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from tests import jobs
 
-from gridmap import Job, JobMonitor, grid_map, process_jobs
+from gridmap import GridExecutor, Job, JobMonitor, grid_map, process_jobs
 from gridmap.errors import JobException, UnpicklableError
 from gridmap.verdict import Cause
 
@@ -110,6 +110,44 @@ def test_a_buffer_that_is_filled_again_does_no_harm() -> None:
             yield buffer
 
     assert grid_map(np.max, inputs(), backend="local") == [0.0, 1.0, 2.0]
+
+
+def test_what_somebody_kept_stays_as_it_is() -> None:
+    """Arrays of one size come and go through the same memory, but for those kept.
+
+    Half of the results are kept here, and half of the inputs where they arrived.
+    """
+    results: list[tuple[int, Any]] = []
+    with GridExecutor(1, backend="local") as executor:
+        for number in range(40):
+            array = np.full(200_000, number)
+            memory, result = executor.submit(_keep_every_other, array).result()
+            results.append((memory, result if number % 2 else None))
+        kept = executor.submit(_kept_arrays).result()
+    assert [set(array) for _, array in results[1::2]] == [{n} for n in range(1, 40, 2)]
+    assert kept == list(range(0, 40, 2))
+    assert len({memory for memory, _ in results}) < 40, "none was filled again"
+
+
+_kept: list[Any] = []
+
+
+def _keep_every_other(array: Any) -> tuple[int, Any]:
+    """Return which memory an array is in, and the array."""
+    if array[0] % 2 == 0:
+        _kept.append(array)
+    address = array.ctypes.data
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        where, _, _, _, inode = line.split()[:5]
+        first, last = (int(end, 16) for end in where.split("-"))
+        if first <= address < last:
+            return int(inode), array
+    return 0, array
+
+
+def _kept_arrays() -> list[int]:
+    (numbers,) = zip(*(set(array.tolist()) for array in _kept), strict=True)
+    return list(numbers)
 
 
 @pytest.mark.parametrize("backend", ["local"])

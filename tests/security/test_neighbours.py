@@ -75,6 +75,13 @@ def loose(seals: int) -> int:
     return descriptor
 
 
+def reference_to(descriptor: int, size: int) -> bytes:
+    """Return what leads to a descriptor of this process."""
+    status = os.fstat(descriptor)
+    numbers = (descriptor, status.st_ino, size, status.st_mtime_ns)
+    return memory.REFERENCE.pack(*numbers)
+
+
 def in_shared_memory(_: Path) -> int:
     """Return a file of the file system that is most like anonymous memory."""
     with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
@@ -107,7 +114,7 @@ def test_only_sealed_memory_can_be_referred_to(
         work = liar.await_one(m.Work)
     for what, lie in LIES.items():
         descriptor = lie(tmp_path)
-        reference = memory.REFERENCE.pack(descriptor, os.fstat(descriptor).st_ino, SIZE)
+        reference = reference_to(descriptor, SIZE)
         with rogue(run) as liar:
             join(run, liar, own, holds=(work.grant,))
             refer(liar, work, reference)
@@ -120,15 +127,13 @@ def test_only_sealed_memory_can_be_referred_to(
 def test_memory_is_what_it_was_said_to_be(run: Siege, own: Evidence) -> None:
     """Sizes are compared, and bounded before anything is opened."""
     sealed = memory.make(CONTENT)
-    inode = os.fstat(sealed.descriptor).st_ino
-    numbers = (sealed.descriptor, inode)
     with rogue(run) as liar:
         join(run, liar, own)
         work = liar.await_one(m.Work)
     for size in (0, SIZE - 1, SIZE + 1, 2**40, 2**64 - 1):
         with rogue(run) as liar:
             join(run, liar, own, holds=(work.grant,))
-            refer(liar, work, memory.REFERENCE.pack(*numbers, size))
+            refer(liar, work, reference_to(sealed.descriptor, size))
             assert "protocol error" in liar.await_one(m.Refuse).text
     for reference in (b"", b"short", bytes(1000)):
         with rogue(run) as liar:
@@ -144,7 +149,7 @@ def test_what_is_gone_is_asked_for_in_full(run: Siege, own: Evidence) -> None:
         join(run, liar, own)
         work = liar.await_one(m.Work)
         sealed = memory.make(CONTENT)
-        refer(liar, work, memory.REFERENCE.pack(sealed.descriptor, 1, SIZE))
+        refer(liar, work, memory.REFERENCE.pack(sealed.descriptor, 1, SIZE, 1))
         liar.await_one(m.Plain)
         refer(liar, work, sealed.reference)  # it is no neighbour any more
         liar.await_one(m.Plain)
@@ -157,7 +162,7 @@ def test_what_is_gone_is_asked_for_in_full(run: Siege, own: Evidence) -> None:
 def test_who_shows_nothing_is_no_neighbour(run: Siege, own: Evidence) -> None:
     """Nor who shows another's memory, a wrong text, or something that is no memory."""
     reader, writer = os.pipe()
-    pipe = memory.REFERENCE.pack(reader, os.fstat(reader).st_ino, 16)
+    pipe = reference_to(reader, 16)
     other = Evidence.of(b"another's nonce.")
     shows: dict[str, dict[str, Any]] = {
         "nothing": {"memory": b"", "seen": b""},
@@ -168,7 +173,7 @@ def test_who_shows_nothing_is_no_neighbour(run: Siege, own: Evidence) -> None:
         "another's text": {"memory": other.reference},
         "the driver's own memory": {"memory": bytes.fromhex(run.file.memory)},
         "a pipe": {"memory": pipe},
-        "noise": {"memory": os.urandom(24)},
+        "noise": {"memory": os.urandom(memory.REFERENCE.size)},
         "another process": {"pid": os.getppid()},
         "no process": {"pid": 2**53},
     }
@@ -194,7 +199,7 @@ def test_the_connection_file_does_not_tell_what_the_memory_says(run: Siege) -> N
 def test_nobody_waits_for_a_pipe() -> None:
     """What a reference leads to is looked at without opening it."""
     reader, writer = os.pipe()
-    reference = memory.REFERENCE.pack(writer, os.fstat(writer).st_ino, 1)
+    reference = reference_to(writer, 1)
     found: list[bytes] = []
     thread = threading.Thread(
         target=lambda: found.append(look(os.getpid(), reference)), daemon=True

@@ -36,7 +36,7 @@ def test_a_reference_to_what_is_gone_is_told_from_a_lie() -> None:
     other = memory.make(LARGE)
     assert other.descriptor != source.descriptor
     swapped = memory.REFERENCE.pack(
-        other.descriptor, os.fstat(source.descriptor).st_ino, source.size
+        other.descriptor, os.fstat(source.descriptor).st_ino, source.size, 0
     )
     with pytest.raises(OSError, match="gone"):
         memory.fetch(os.getpid(), swapped, 2**30)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING
 
-from gridmap.payload import memory
+from gridmap.payload import memory, refill
 from gridmap.payload.neighbour import Evidence, look
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ class Neighbours:
             return
         if look(hello.pid, hello.memory) == hello.nonce.encode():
             self._pids[peer] = hello.pid
+            refill.begin(self)
+
+    def turn(self, now: float) -> None:
+        """Give back memory that was kept for inputs, and no longer is needed."""
+        refill.tidy(now)
 
     def part(self, peer: bytes) -> None:
         """A peer is gone, or is none any more."""
@@ -48,6 +53,7 @@ class Neighbours:
         """The run is over: let go of the memory that runners looked for."""
         self._evidence = Evidence(b"", b"", None)
         self._pids.clear()
+        refill.end(self)
 
     def fetching(self, peer: bytes, *, writable: bool) -> Callable[[Frame, int], Frame]:
         """Return what fetches the memory that a peer refers to; see `memory.fetch`.

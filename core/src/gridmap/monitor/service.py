@@ -213,6 +213,7 @@ class MonitorService:
         if now - self._ticked >= pause:
             self._ticked = now
             self._feed(facts.Tick())
+            self._neighbours.turn(now)
             if warning := self._alarm.ring(now):
                 _log.warning("%s", warning)
         for digest in self._store.functions.forget_idle():

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gridmap.payload.pickling import Frame
 
 MOST_HELD: Final = 64
-"""Frames held at a time, each with two descriptors. The bound is their own: whoever
+"""Frames held at a time, each with three descriptors. The bound is their own: whoever
 keeps many results can still hand in large inputs, and the reverse."""
 
 MOST_HELD_BYTES: Final = 1 << 31

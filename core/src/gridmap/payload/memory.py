@@ -8,7 +8,8 @@ frees it with the last descriptor and mapping, so that nothing remains, whoever 
 killed and how.
 
 Nothing else can be had by a reference: what it leads to is looked at before it is
-opened, and is memory of this user's that nobody can change any more, or refused.
+opened, and is memory of this user's that nobody else can change, or refused. Its maker
+does not while anybody has it, see `refill`.
 
 Safe to call from any thread.
 """
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Final
 
 from gridmap.errors import RemoteProtocolError
 from gridmap.kernel import ALLOW_SEALING, CLOEXEC, memfd_create
+from gridmap.payload import refill
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,40 +42,50 @@ MOST_MAPPINGS: Final = 128
 """Mappings for use a process has at a time. Python keeps a descriptor for each, and
 people who keep many results must not run out of them; what comes then is read."""
 
-REFERENCE: Final = struct.Struct("<QQQ")
-"""A descriptor of its sender's, the inode it stands for, and the size in bytes."""
+REFERENCE: Final = struct.Struct("<QQQQ")
+"""A descriptor of its sender's, the inode it stands for, the size in bytes, and the
+number of the filling (see `refill`): its time of modification, in nanoseconds."""
 
 # fcntl(2) and <linux/fcntl.h>: fcntl.F_ADD_SEALS and its like, which not every build
 # of Python has.
 _ADD_SEALS: Final = 1033
 _GET_SEALS: Final = 1034
-_SEALS: Final = 0x0001 | 0x0002 | 0x0004 | 0x0008  # seal, shrink, grow, write
+_SIZE: Final = 0x0001 | 0x0002 | 0x0004  # seal, shrink, grow
+_WRITE: Final = 0x0008
+_WRITABLE: Final = 0o222
 _CREATE: Final = CLOEXEC | ALLOW_SEALING
 _O_PATH: Final = 0o10000000  # open(2): look at it without opening it
 
 
 class Sealed:
-    """Anonymous memory that nobody can change any more.
+    """Anonymous memory that nobody changes any more.
 
     Attributes:
         descriptor: It; closed when this object is gone.
         size: In bytes.
     """
 
-    __slots__ = ("descriptor", "size")
+    __slots__ = ("_room", "descriptor", "size")
 
-    def __init__(self, descriptor: int, size: int) -> None:
+    def __init__(
+        self, descriptor: int, size: int, room: refill.Room | None = None
+    ) -> None:
         self.descriptor = descriptor
         self.size = size
+        self._room = room
 
     def __del__(self) -> None:
         os.close(self.descriptor)
+        if self._room is not None:
+            refill.keep(self._room)
 
     @property
     def reference(self) -> bytes:
         """What another process opens it by while this object lives."""
-        inode = os.fstat(self.descriptor).st_ino
-        return REFERENCE.pack(self.descriptor, inode, self.size)
+        status = os.fstat(self.descriptor)
+        return REFERENCE.pack(
+            self.descriptor, status.st_ino, self.size, status.st_mtime_ns
+        )
 
 
 class _Mapping(mmap.mmap):
@@ -93,11 +105,13 @@ def make(content: Frame) -> Sealed:
         OSError: If the system has none to give.
     """
     size = len(content)
+    if size >= LEAST_BYTES and (room := refill.room(size)) is not None:
+        return Sealed(room.fill(content), size, room)
     sealed = Sealed(memfd_create("gridmap-frame", _CREATE), size)
     written, view = 0, memoryview(content)
     while written < size:
         written += os.write(sealed.descriptor, view[written:])
-    fcntl.fcntl(sealed.descriptor, _ADD_SEALS, _SEALS)
+    fcntl.fcntl(sealed.descriptor, _ADD_SEALS, _SIZE | _WRITE)
     return sealed
 
 
@@ -138,7 +152,7 @@ class Gathering:
         Returns:
             A descriptor, which is the caller's to close, as `take` and `held.relay` do.
         """
-        fcntl.fcntl(self._descriptor, _ADD_SEALS, _SEALS)
+        fcntl.fcntl(self._descriptor, _ADD_SEALS, _SIZE | _WRITE)
         descriptor, self._descriptor = self._descriptor, -1
         return descriptor
 
@@ -190,7 +204,7 @@ def fetch(pid: int, reference: Frame, limit_bytes: int) -> int:
     if len(reference) != REFERENCE.size:
         msg = f"a reference to memory has {REFERENCE.size} bytes, not {len(reference)}"
         raise RemoteProtocolError(msg)
-    number, inode, size = REFERENCE.unpack(reference)
+    number, inode, size, filling = REFERENCE.unpack(reference)
     if size > limit_bytes:
         msg = f"a frame of {size} bytes where at most {limit_bytes} are allowed"
         raise RemoteProtocolError(msg)
@@ -208,15 +222,21 @@ def fetch(pid: int, reference: Frame, limit_bytes: int) -> int:
     finally:
         os.close(place)
     try:
-        found = check(descriptor).st_size
+        _compare(check(descriptor), size, filling)
     except BaseException:
         os.close(descriptor)
         raise
-    if found == size:
-        return descriptor
-    os.close(descriptor)
-    msg = f"memory of {size} bytes has {found}"
-    raise RemoteProtocolError(msg)
+    return descriptor
+
+
+def _compare(found: os.stat_result, size: int, filling: int) -> None:
+    """See that memory is what was told. Only once it is open, see `refill`."""
+    if found.st_size != size:
+        msg = f"memory of {size} bytes has {found.st_size}"
+        raise RemoteProtocolError(msg)
+    if found.st_mtime_ns != filling:
+        msg = "what the memory had that a reference leads to is gone"
+        raise ProcessLookupError(msg)
 
 
 @functools.cache
@@ -267,7 +287,7 @@ def _private(descriptor: int, size: int) -> memoryview:
 
 
 def check(descriptor: int) -> os.stat_result:
-    """Say what sealed memory of this user's it is.
+    """Say what sealed memory of this user's it is, or what nobody may write to.
 
     Raises:
         RemoteProtocolError: If it is anything else.
@@ -276,7 +296,9 @@ def check(descriptor: int) -> os.stat_result:
     if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
         msg = "a frame that is passed as memory is no memory of this user's"
         raise RemoteProtocolError(msg)
-    if _seals(descriptor) & _SEALS != _SEALS:
+    seals = _seals(descriptor)
+    shut = seals & _WRITE or not status.st_mode & _WRITABLE
+    if seals & _SIZE != _SIZE or not shut:
         msg = "a frame that is passed as memory is not sealed"
         raise RemoteProtocolError(msg)
     return status

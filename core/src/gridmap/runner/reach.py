@@ -86,10 +86,14 @@ class Reach:
             else:
                 return self._socket
 
+    @property
+    def local(self) -> bool:
+        """Whether all runners are on the driver's host, and no scheduler's jobs."""
+        return self.file.addresses[0].startswith(connection.UNIX)
+
     def deserted(self) -> bool:
         """Whether the driver is dead, and nobody will take its place."""
-        local = self.file.addresses[0].startswith(connection.UNIX)
-        return local and not self.file.resumable and self.file.driver.gone()
+        return self.local and not self.file.resumable and self.file.driver.gone()
 
     def park(self, nonce: str, kept: Sequence[tuple[Numbered, Sequence[Frame]]]) -> str:
         """Leave to the run's next driver what this one did not take.

@@ -377,6 +377,7 @@ class RunnerService:
             directory=welcome.directory,
             path=(*path, *welcome.path),
             warnings=tuple(self._warnings),
+            refills=welcome.memory and self._reach.local,
         )
         self._link.send(Record(RecordType.SETUP, (msgspec.msgpack.encode(setup),)))
         self._hand(self._supplies.contents())

@@ -24,12 +24,15 @@ class Setup(msgspec.Struct, frozen=True):
         path: Entries to put first on ``sys.path``.
         warnings: Signals by which the scheduler warns. It may send them to all of a
             runner's processes (Grid Engine 8.1.9 does), and they are not the worker's.
+        refills: Whether memory in which results were passed on is kept for the next
+            ones. Not in a scheduler's job, of whose memory it would be a part.
     """
 
     environment: dict[str, str | None]
     directory: str
     path: tuple[str, ...]
     warnings: tuple[int, ...] = ()
+    refills: bool = False
 
 
 def detach(output_fd: int | None) -> None:

@@ -21,6 +21,7 @@ import msgspec
 
 from gridmap import payload
 from gridmap.errors import RemoteError, UnpicklableError, qualified_names
+from gridmap.payload import refill
 from gridmap.protocol.messages import Failure, Kind
 from gridmap.runner import bulletin, examination, records, saving, setup, shortage
 from gridmap.runner.outbox import HALTED, Outbox
@@ -112,13 +113,19 @@ class Worker:
         elif record.type is RecordType.DISCARD:
             self._forget(bytes(record.frames[0]))
         elif record.type is RecordType.SETUP:
-            setup.set_up(_setups.decode(record.frames[0]))
-            records.send(self._sock, Record(RecordType.READY))
+            self._set_up(_setups.decode(record.frames[0]))
         elif record.type is RecordType.MARK:
             self._flush(time.monotonic())
             records.send(self._sock, Record(RecordType.CLEARED))
         if not self._poll.poll(0):  # nothing more to do: what is done must not wait
             self._flush(time.monotonic())
+            if refill.kept() and not self._poll.poll(refill.KEPT_S * 1000):
+                refill.give_back()
+
+    def _set_up(self, wanted: setup.Setup) -> None:
+        setup.set_up(wanted)
+        (refill.begin if wanted.refills else refill.end)(self)
+        records.send(self._sock, Record(RecordType.READY))
 
     def _learn(self, record: Record) -> None:
         """Take in a function; what is known for good stays so."""

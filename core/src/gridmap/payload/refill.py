@@ -1,0 +1,243 @@
+"""Memory that is filled again once nobody has it any more.
+
+Most of what a copy of large data costs is the kernel's, which has to find a page for
+every 4 KiB. Memory that has its pages already is filled in a third of the time, so
+whoever makes large frames, one after the other, keeps it.
+
+Nobody may see that what they have changes. Who has it, the kernel knows: who made it
+is the only one who ever has it open for writing, what is passed on is another
+descriptor, and a write lease (fcntl(2), ``F_SETLEASE``) is refused while anybody has it
+open by that, or has it mapped, relatives and strangers, threads and forked children. A
+reference that is on its way still does not lead to what is there by then: each filling
+has a number, see `memory.Sealed.reference`.
+
+What is kept is bounded, and given back when it is not used for `KEPT_S`: whoever called
+`begin` has to call `tidy` now and then, or `give_back` when at rest. Safe to call from
+any thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import mmap
+import os
+import signal
+import sys
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from gridmap.kernel import ALLOW_SEALING, CLOEXEC, memfd_create
+
+if TYPE_CHECKING:
+    from gridmap.payload.pickling import Frame
+
+MOST_BYTES: Final = 1 << 28
+"""What a process keeps altogether, used by others or not. Two arrays of 100 MB fit in:
+a result is often held until the next one is there."""
+
+KEPT_S: Final = 10.0
+"""How long it is kept for somebody to come."""
+
+# <linux/fcntl.h>: what the module fcntl has, but not in every build of Python.
+_ADD_SEALS: Final = 1033
+_SET_LEASE: Final = 1024
+_SET_SIGNAL: Final = 10
+_SEALS: Final = 0x0001 | 0x0002 | 0x0004  # seal, shrink, grow
+_READ_ONLY: Final = 0o400
+
+
+class Room:
+    """Memory of one size, to be filled and filled again.
+
+    Attributes:
+        size: In bytes.
+        since: When it was first seen unused by `tidy`; None: not since it was kept.
+    """
+
+    def __init__(self, size: int) -> None:
+        """Make it.
+
+        Args:
+            size: In bytes.
+
+        Raises:
+            OSError: If the system has none to give, or no ``/proc``.
+        """
+        self.size = size
+        self.since: float | None = None
+        self._filling = 0
+        self._maker = os.getpid()
+        self._descriptor = -1
+        made = memfd_create("gridmap-frame", CLOEXEC | ALLOW_SEALING)
+        try:
+            os.ftruncate(made, size)
+            fcntl.fcntl(made, _ADD_SEALS, _SEALS)
+            os.fchmod(made, _READ_ONLY)  # binds all but root, and us who have it open
+            # What memfd_create returns is not counted among those who have it open.
+            self._descriptor = os.open(_path(made), os.O_RDWR | os.O_CLOEXEC)
+        finally:
+            os.close(made)
+
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+    def fill(self, content: Frame) -> int:
+        """Put something into it.
+
+        Args:
+            content: As many bytes as it has room for.
+
+        Returns:
+            A descriptor to read that by, which is the caller's to close. It may be
+            passed on: while it or a mapping of it is anywhere, this is not `free`.
+
+        Raises:
+            OSError: If the system has no memory or descriptor to give.
+        """
+        view, written = memoryview(content), 0
+        while written < self.size:
+            written += os.pwrite(self._descriptor, view[written:], written)
+        self._number()
+        return os.open(_path(self._descriptor), os.O_RDONLY | os.O_CLOEXEC)
+
+    def free(self) -> bool:
+        """Say whether nobody has any more what was in it, nor can have from now on."""
+        if self._maker != os.getpid() or not self._alone():
+            return False
+        # Who comes by an old reference sees by the number that it is one. Who came
+        # before that has it open now.
+        self._number()
+        return self._alone()
+
+    def _number(self) -> None:
+        """Give what is in it another number: the memory's time of modification."""
+        self._filling += 1
+        os.utime(self._descriptor, ns=(self._filling, self._filling))
+
+    def _alone(self) -> bool:
+        # Who opens it while we hold the lease has the kernel tell us, and SIGIO, its
+        # usual word for that, would end this process. It forgets that with each lease.
+        fcntl.fcntl(self._descriptor, _SET_SIGNAL, signal.SIGURG)
+        try:
+            fcntl.fcntl(self._descriptor, _SET_LEASE, fcntl.F_WRLCK)
+        except OSError:
+            return False
+        fcntl.fcntl(self._descriptor, _SET_LEASE, fcntl.F_UNLCK)
+        return True
+
+
+_kept: deque[Room] = deque()
+_users: set[int] = set()  # what is done to it is done in one step
+
+
+def begin(user: object) -> None:
+    """Keep memory from now on. Idempotent.
+
+    Args:
+        user: For whom, until the same calls `end`.
+    """
+    _users.add(id(user))
+
+
+def end(user: object) -> None:
+    """Give all of it back, unless others still use it. Idempotent.
+
+    Args:
+        user: As for `begin`.
+    """
+    _users.discard(id(user))
+    if not _users:
+        give_back()
+
+
+def room(size: int) -> Room | None:
+    """Return memory of a size that can be filled, and is kept later if that pays.
+
+    Args:
+        size: In bytes.
+
+    Returns:
+        It; None if none is to be kept, or cannot be here.
+
+    Raises:
+        OSError: If the system has none to give.
+    """
+    if not _users or size > MOST_BYTES // 2 or not _known():
+        return None
+    for one in list(_kept):
+        if one.size != size:
+            continue
+        with contextlib.suppress(ValueError):  # another thread was faster
+            _kept.remove(one)
+            if one.free():
+                return one
+            _kept.append(one)
+    return Room(size)
+
+
+def keep(one: Room) -> None:
+    """Take back what was filled: here nobody has that any more. Never waits."""
+    one.since = None
+    if _users:
+        _kept.append(one)
+    with contextlib.suppress(IndexError):  # another thread was faster
+        while sum(kept.size for kept in list(_kept)) > MOST_BYTES:
+            _kept.popleft()
+
+
+def tidy(now: float) -> None:
+    """Give back what nobody came for.
+
+    Args:
+        now: The time on the monotonic clock.
+    """
+    for one in list(_kept):
+        if one.since is None:
+            one.since = now
+        elif now - one.since >= KEPT_S:
+            with contextlib.suppress(ValueError):  # somebody came for it
+                _kept.remove(one)
+
+
+def kept() -> bool:
+    """Say whether there is anything to give back."""
+    return bool(_kept)
+
+
+def give_back() -> None:
+    """Give back all that is kept."""
+    _kept.clear()
+
+
+@functools.cache
+def _known() -> bool:
+    """Say whether this kernel tells who has memory: some that act as Linux do not."""
+    if sys.platform != "linux":
+        return False
+    try:
+        return _tells(Room(mmap.PAGESIZE))
+    except OSError:
+        return False
+
+
+def _tells(one: Room) -> bool:
+    if not one.free():
+        return False
+    descriptor = one.fill(bytes(one.size))
+    try:
+        if one.free():
+            return False
+        mapping = mmap.mmap(descriptor, one.size, mmap.MAP_PRIVATE, mmap.PROT_READ)
+    finally:
+        os.close(descriptor)
+    with contextlib.closing(mapping):
+        if one.free():
+            return False
+    return one.free()
+
+
+def _path(descriptor: int) -> str:
+    return f"/proc/self/fd/{descriptor}"
