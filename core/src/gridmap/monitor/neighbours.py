@@ -33,13 +33,13 @@ class Neighbours:
 
     def meet(self, peer: bytes, hello: m.Hello) -> None:
         """See whether one who says hello is a neighbour."""
+        refill.begin(self)  # inputs are copied, wherever they go
         self._pids.pop(peer, None)
         text = self._evidence.text
         if not text or not hmac.compare_digest(text, hello.seen):
             return
         if look(hello.pid, hello.memory) == hello.nonce.encode():
             self._pids[peer] = hello.pid
-            refill.begin(self)
 
     def turn(self, now: float) -> None:
         """Give back memory that was kept for inputs, and no longer is needed."""

@@ -182,6 +182,30 @@ def gather(size: int, pieces: Iterable[bytes]) -> int:
         return gathering.seal()
 
 
+# Keeping ----------------------------------------------------------------------------
+
+
+def private(size: int) -> memoryview:
+    """Return memory for use that is passed on to nobody, all zeros.
+
+    It has pages of 2 MiB where the system gives them to those who ask: to find 25,000
+    of the usual ones takes longer than to copy what goes into them.
+
+    Args:
+        size: In bytes.
+
+    Raises:
+        OSError: If the system has none to give.
+    """
+    if size < LEAST_BYTES:
+        return memoryview(bytearray(size))
+    mapping = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):  # a kernel without
+            mapping.madvise(mmap.MADV_HUGEPAGE)
+    return memoryview(mapping)
+
+
 # Taking -----------------------------------------------------------------------------
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from gridmap.concealing import Concealing
-from gridmap.payload import memory
 from gridmap.transport.bulk.requests import REFERENCE
 from gridmap.transport.bulk.sealing import fresh_key, fresh_ticket
 
@@ -21,7 +19,7 @@ KEPT_S: Final = 120.0
 follows at once; its runner may have died between."""
 
 MOST_BROUGHT: Final = 256
-"""Frames at a time that were brought and not taken yet: each has a descriptor."""
+"""Frames at a time that were brought and not taken yet."""
 
 
 class Offer(Concealing, msgspec.Struct, frozen=True):
@@ -52,7 +50,7 @@ class Depot:
         self._room = room_bytes
         self._lock = threading.Lock()
         self._offers: dict[bytes, Offer] = {}
-        self._brought: dict[bytes, tuple[int, int, float]] = {}
+        self._brought: dict[bytes, tuple[memoryview, float]] = {}
         self._promised: dict[bytes, int] = {}
 
     # To be fetched ------------------------------------------------------------------
@@ -83,7 +81,7 @@ class Depot:
         self.tidy(now)
         with self._lock:
             known = ticket in self._promised or ticket in self._brought
-            taken = sum(size for _, size, _ in self._brought.values())
+            taken = sum(len(frame) for frame, _ in self._brought.values())
             taken += sum(self._promised.values())
             full = len(self._brought) + len(self._promised) >= MOST_BROUGHT
             if known or full or taken + size > self._room:
@@ -94,15 +92,15 @@ class Depot:
     def tidy(self, now: float) -> None:
         """Forget what was brought and nobody referred to for too long."""
         with self._lock:
-            late = [t for t, (_, _, at) in self._brought.items() if now - at > KEPT_S]
+            late = [t for t, (_, at) in self._brought.items() if now - at > KEPT_S]
             for old in late:
-                os.close(self._brought.pop(old)[0])
+                del self._brought[old]
 
-    def bring(self, ticket: bytes, descriptor: int, now: float) -> None:
-        """Take in what was promised; the descriptor is the depot's from now on."""
+    def bring(self, ticket: bytes, frame: memoryview, now: float) -> None:
+        """Take in what was promised."""
         with self._lock:
-            size = self._promised.pop(ticket)
-            self._brought[ticket] = (descriptor, size, now)
+            del self._promised[ticket]
+            self._brought[ticket] = (frame, now)
 
     def give_up(self, ticket: bytes) -> None:
         """Keep no room any more for what was promised and did not get through."""
@@ -128,16 +126,16 @@ class Depot:
         if found is None:
             msg = "a frame that is referred to was not brought"
             raise FileNotFoundError(msg)
-        descriptor, size, _ = found
-        if size > limit_bytes:
-            os.close(descriptor)
-            msg = f"a frame of {size} bytes where at most {limit_bytes} are allowed"
+        frame, _ = found
+        if len(frame) > limit_bytes:
+            msg = (
+                f"a frame of {len(frame)} bytes where at most {limit_bytes} are allowed"
+            )
             raise FileNotFoundError(msg)
-        return memory.take(descriptor)
+        return frame
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
             self._offers.clear()
-            while self._brought:
-                os.close(self._brought.popitem()[1][0])
+            self._brought.clear()

@@ -314,12 +314,14 @@ class BulkServer:
     def _receive(self, sock: socket.socket, ticket: bytes, size: int) -> None:
         try:
             key = upload_key(self.upload_key, ticket)
-            pieces = stream.opened(sock, key, ticket, size)
-            descriptor = memory.gather(size, pieces)
+            frame, at = memory.private(size), 0
+            for piece in stream.opened(sock, key, ticket, size):
+                frame[at : at + len(piece)] = piece
+                at += len(piece)
         except BaseException:
             self.depot.give_up(ticket)
             raise
-        self.depot.bring(ticket, descriptor, time.monotonic())
+        self.depot.bring(ticket, frame, time.monotonic())
         sock.sendall(b"\1")
 
 
