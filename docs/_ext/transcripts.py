@@ -19,13 +19,13 @@ import msgspec
 from gridmap import events as ev
 from gridmap import payload
 from gridmap.cli import joblog, main
-from gridmap.connection import Driver
 from gridmap.control import kept, record
 from gridmap.control.recorder import Recorder
 from gridmap.control.register import Register, name_of
 from gridmap.display import status
 from gridmap.display.summary import summary
 from gridmap.display.tally import Tally
+from gridmap.driver import Driver
 from gridmap.lifecycle import JobState
 from gridmap.overview import Overview
 from gridmap.resources import Resources

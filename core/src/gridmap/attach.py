@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from gridmap.connection import Driver
+    from gridmap.driver import Driver
     from gridmap.events import AnyEvent
     from gridmap.monitor.past import Restored
     from gridmap.payload import Frame, Parcel

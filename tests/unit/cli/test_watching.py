@@ -15,9 +15,9 @@ from tests.unit.cli.conftest import Shell
 
 from gridmap import events as ev
 from gridmap.cli import main
-from gridmap.connection import Driver
 from gridmap.control import record
 from gridmap.control.register import Register
+from gridmap.driver import Driver
 from gridmap.overview import Overview
 from gridmap.verdict import Cause, Statement, Verdict, Witness
 

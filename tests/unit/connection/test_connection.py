@@ -17,10 +17,10 @@ from tests.others import OtherUser
 
 from gridmap.connection import (
     ConnectionFile,
-    Driver,
     new_token,
     split_tcp_address,
 )
+from gridmap.driver import Driver
 from gridmap.errors import ConnectionFileError
 
 if TYPE_CHECKING:
@@ -306,7 +306,7 @@ def test_this_process_is_not_gone() -> None:
 
 def test_a_killed_driver_is_gone_at_once() -> None:
     """Even while its parent has not yet fetched its exit status."""
-    code = "from gridmap.connection import Driver; import msgspec, json; print(json.dumps(msgspec.structs.asdict(Driver.here())), flush=True); input()"
+    code = "from gridmap.driver import Driver; import msgspec, json; print(json.dumps(msgspec.structs.asdict(Driver.here())), flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stdin=subprocess.PIPE
     ) as process:

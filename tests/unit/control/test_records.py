@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridmap import events as ev
-from gridmap.connection import Driver
 from gridmap.control import record, register
 from gridmap.control.register import Entry, Register
+from gridmap.driver import Driver
 from gridmap.errors import RunError
 from gridmap.lifecycle import JobState
 from gridmap.overview import Overview

@@ -5,9 +5,9 @@ from pathlib import Path
 import msgspec
 
 from gridmap import events as ev
-from gridmap.connection import Driver
 from gridmap.control import record
 from gridmap.control.register import Register, name_of
+from gridmap.driver import Driver
 from gridmap.testing import eventually
 from gridmap_dashboard import views
 from gridmap_dashboard.library import Library

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridmap import events as ev
-from gridmap.connection import Driver
 from gridmap.control import record
+from gridmap.driver import Driver
 from gridmap.overview import Point, Readings
 from gridmap_dashboard import pages, views
 from gridmap_dashboard.lanes import MOST_SEGMENTS, Kind, Lane, Segment

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gridmap.connection import Driver
+from gridmap.driver import Driver
 from gridmap.errors import RunBusyError, RunError
 from gridmap.journal.lock import RunLock, driver_of
 from gridmap.rundir import RunDirectory

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from gridmap.connection import Driver
     from gridmap.control.messages import Answer, Question
     from gridmap.control.record import Record
+    from gridmap.driver import Driver
     from gridmap.events import Event
 
 _PATIENCE_S: Final = 10.0

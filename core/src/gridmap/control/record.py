@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from gridmap.connection import Driver
+from gridmap.driver import Driver
 from gridmap.errors import RunError
 from gridmap.overview import (
     MOST_NOTICES,

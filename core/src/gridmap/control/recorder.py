@@ -12,9 +12,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from gridmap.connection import Driver
 from gridmap.control import door, record, register
 from gridmap.control.server import ControlServer
+from gridmap.driver import Driver
 from gridmap.errors import RunError
 from gridmap.events import JobFailed, RunEnded, RunStarted
 from gridmap.overview import Overview

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from gridmap.connection import Driver
+from gridmap.driver import Driver
 from gridmap.errors import RunBusyError, RunError
 
 if TYPE_CHECKING:
