@@ -25,6 +25,7 @@ from gridmap.monitor.gate import Gate
 from gridmap.monitor.incoming import Incoming
 from gridmap.monitor.outgoing import Outgoing
 from gridmap.monitor.shortage import shortage
+from gridmap.monitor.standstill import Standstill
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 from gridmap.protocol.sessions import SessionState, advance
@@ -94,7 +95,7 @@ class MonitorService:
         self._parting: set[bytes] = set()
         self._alarm = Alarm(socket.counters, journal, large)
         self._ticked = 0.0
-        self._pending_reasons: set[str] = set()
+        self._standstill = Standstill()
         self._thread = threading.Thread(
             target=self._run, name="gridmap-monitor", daemon=True
         )
@@ -381,21 +382,9 @@ class MonitorService:
             if text is not None:
                 event = msgspec.structs.replace(event, traceback=text)
         if isinstance(event, RunnerPending | RunnersRejected):
-            self._warn(event)
+            self._standstill.warn(event)
         # As the user hears of a result: once it is written down.
         self._gate.do(lambda: self._observers.tell(event))
-
-    def _warn(self, event: RunnerPending | RunnersRejected) -> None:
-        """Tell the user why runners do not start, once for each reason."""
-        if event.reason in self._pending_reasons:
-            return
-        if isinstance(event, RunnerPending):
-            if not event.up:
-                self._pending_reasons.add(event.reason)
-                _log.warning("runner %s does not start: %s", event.handle, event.why)
-        elif event.again_s is not None:  # else the jobs' verdicts say it
-            self._pending_reasons.add(event.reason)
-            _log.warning("%s", event.why)
 
 
 def _result(deliver: i.Deliver) -> e.Entry:
