@@ -1,6 +1,7 @@
 """Memory that is filled again, and never under somebody's eyes."""
 
 import contextlib
+import ctypes
 import mmap
 import os
 import random
@@ -10,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -163,6 +165,57 @@ def _forked(filled_again: Callable[[], bool]) -> int:
     return os.waitpid(child, 0)[1]
 
 
+def test_a_child_keeps_none_of_it() -> None:
+    """It may live for long, and what its parent gives back would stay."""
+    made()
+    status = os.waitstatus_to_exitcode(_forked(refill.kept))
+    assert status == 0
+    assert refill.kept()
+
+
+def test_users_who_are_not_root_have_it_too() -> None:
+    """They may not open for writing what nobody may write to, their own neither."""
+
+    def as_a_user() -> bool:
+        if os.geteuid() == 0:
+            os.setgid(65534)
+            os.setuid(65534)
+            # Else its /proc is root's: see PR_SET_DUMPABLE in prctl(2).
+            ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
+        refill.begin(OTHER)
+        source = memory.make(LARGE)
+        first = inode(source)
+        with contextlib.suppress(PermissionError):
+            os.open(f"/proc/self/fd/{source.descriptor}", os.O_RDWR)
+            return False
+        del source
+        return made(OTHER) == first
+
+    assert os.waitstatus_to_exitcode(_forked(as_a_user)) == 1
+
+
+def test_a_file_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+    """Programs close descriptors that they do not know, and get the numbers."""
+    before = {int(entry.name) for entry in Path("/proc/self/fd").iterdir()}
+    source = memory.make(LARGE)
+    links = {int(entry.name): entry for entry in Path("/proc/self/fd").iterdir()}
+    (ours,) = (
+        number
+        for number, link in links.items()
+        if number not in before | {source.descriptor} and link.is_symlink()
+    )
+    del source
+    path = tmp_path / "theirs"
+    path.write_bytes(OTHER)
+    theirs = os.open(path, os.O_RDWR)
+    os.dup2(theirs, ours)
+    os.close(theirs)
+    assert memory.take(os.dup(memory.make(LARGE).descriptor)) == LARGE
+    refill.give_back()
+    assert path.read_bytes() == OTHER
+    os.close(ours)  # which is open still
+
+
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was kept first goes first, and what is too large is not kept at all."""
     monkeypatch.setattr(refill, "MOST_BYTES", 2 * len(LARGE))
@@ -174,6 +227,14 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [inode(one) for one in again[:2]] == kept
     assert inode(again[2]) != first
     del again
+    monkeypatch.setattr(refill, "MOST_ROOMS", 1)
+    pair = [memory.make(LARGE) for _ in range(2)]
+    kept = [inode(pair[1])]
+    while pair:
+        del pair[0]
+    pair = [memory.make(OTHER) for _ in range(2)]
+    assert inode(pair[0]) == kept[0]
+    assert inode(pair[1]) not in kept
     large = memory.make(LARGE + LARGE)
     with pytest.raises(PermissionError):
         os.pwrite(large.descriptor, b"x", 0)

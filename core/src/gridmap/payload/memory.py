@@ -106,7 +106,8 @@ def make(content: Frame) -> Sealed:
     """
     size = len(content)
     if size >= LEAST_BYTES and (room := refill.room(size)) is not None:
-        return Sealed(room.fill(content), size, room)
+        with contextlib.suppress(OSError):  # no /proc any more, as after chroot(2)
+            return Sealed(room.fill(content), size, room)
     sealed = Sealed(memfd_create("gridmap-frame", _CREATE), size)
     written, view = 0, memoryview(content)
     while written < size:

@@ -4,16 +4,19 @@ Most of what a copy of large data costs is the kernel's, which has to find a pag
 every 4 KiB. Memory that has its pages already is filled in a third of the time, so
 whoever makes large frames, one after the other, keeps it.
 
-Nobody may see that what they have changes. Who has it, the kernel knows: who made it
-is the only one who ever has it open for writing, what is passed on is another
-descriptor, and a write lease (fcntl(2), ``F_SETLEASE``) is refused while anybody has it
-open by that, or has it mapped, relatives and strangers, threads and forked children. A
-reference that is on its way still does not lead to what is there by then: each filling
-has a number, see `memory.Sealed.reference`.
+Nobody may see that what they have changes. Who has it, the kernel knows: its maker fills
+it through a descriptor that nobody else has, what is passed on is another one, and a
+write lease (fcntl(2), ``F_SETLEASE``) is refused while anybody has that, or has the
+memory mapped: relatives and strangers, threads and forked children, and messages that
+are on their way. (Pages that a job lends to the kernel, by vmsplice(2) say, are counted
+no longer once they are unmapped.) A reference that is on its way does not lead to what
+is there by then, since each filling has a number: who follows one compares it after
+opening the memory, see `memory.fetch`.
 
 What is kept is bounded, and given back when it is not used for `KEPT_S`: whoever called
-`begin` has to call `tidy` now and then, or `give_back` when at rest. Safe to call from
-any thread.
+`begin` has to call `tidy` now and then, or `give_back` when at rest. A worker can do
+neither during a job, so one that returned large data keeps its memory until that is
+over. Safe to call from any thread.
 """
 
 from __future__ import annotations
@@ -34,8 +37,11 @@ if TYPE_CHECKING:
     from gridmap.payload.pickling import Frame
 
 MOST_BYTES: Final = 1 << 28
-"""What a process keeps altogether, used by others or not. Two arrays of 100 MB fit in:
-a result is often held until the next one is there."""
+"""What a process keeps altogether, free or not. Two arrays of 100 MB fit in: a result is
+often held until the next one is there."""
+
+MOST_ROOMS: Final = 8
+"""How many. Each is a descriptor, and has to be tried while others have what is in it."""
 
 KEPT_S: Final = 10.0
 """How long it is kept for somebody to come."""
@@ -53,7 +59,7 @@ class Room:
 
     Attributes:
         size: In bytes.
-        since: When it was first seen unused by `tidy`; None: not since it was kept.
+        since: When `tidy` first saw it after it was kept; None: not yet.
     """
 
     def __init__(self, size: int) -> None:
@@ -69,19 +75,21 @@ class Room:
         self.since: float | None = None
         self._filling = 0
         self._maker = os.getpid()
-        self._descriptor = -1
+        self._descriptor, self._file = -1, (0, 0)
         made = memfd_create("gridmap-frame", CLOEXEC | ALLOW_SEALING)
         try:
             os.ftruncate(made, size)
             fcntl.fcntl(made, _ADD_SEALS, _SEALS)
-            os.fchmod(made, _READ_ONLY)  # binds all but root, and us who have it open
-            # What memfd_create returns is not counted among those who have it open.
+            # The kernel grants a lease if it counts as many who have the file open as
+            # the asker is, and what memfd_create returns it never counted.
             self._descriptor = os.open(_path(made), os.O_RDWR | os.O_CLOEXEC)
+            os.fchmod(made, _READ_ONLY)  # from now on nobody opens it so but root
+            self._file = _file(made)
         finally:
             os.close(made)
 
     def __del__(self) -> None:
-        if self._descriptor >= 0:
+        if self._descriptor >= 0 and self._ours():
             os.close(self._descriptor)
 
     def fill(self, content: Frame) -> int:
@@ -97,6 +105,7 @@ class Room:
         Raises:
             OSError: If the system has no memory or descriptor to give.
         """
+        # Its number is the time of day meanwhile, which no reference has.
         view, written = memoryview(content), 0
         while written < self.size:
             written += os.pwrite(self._descriptor, view[written:], written)
@@ -105,12 +114,23 @@ class Room:
 
     def free(self) -> bool:
         """Say whether nobody has any more what was in it, nor can have from now on."""
-        if self._maker != os.getpid() or not self._alone():
+        if self._maker != os.getpid() or not self._ours() or not self._alone():
             return False
-        # Who comes by an old reference sees by the number that it is one. Who came
-        # before that has it open now.
+        # Somebody may still come by an old reference. If he opened it before we asked,
+        # we were refused; if he does so from here on, he finds another number; and if
+        # he did so between, has it open now.
         self._number()
         return self._alone()
+
+    def _ours(self) -> bool:
+        """Say whether nobody has closed our descriptor, as programs do that daemonise.
+
+        Its number would be that of some file of theirs.
+        """
+        try:
+            return _file(self._descriptor) == self._file
+        except OSError:
+            return False
 
     def _number(self) -> None:
         """Give what is in it another number: the memory's time of modification."""
@@ -118,8 +138,9 @@ class Room:
         os.utime(self._descriptor, ns=(self._filling, self._filling))
 
     def _alone(self) -> bool:
-        # Who opens it while we hold the lease has the kernel tell us, and SIGIO, its
-        # usual word for that, would end this process. It forgets that with each lease.
+        # Who opens it while we hold the lease waits for us, and the kernel tells us so.
+        # SIGIO, its usual word for that, would end this process, so it is to be one that
+        # is ignored; which the kernel forgets with each lease.
         fcntl.fcntl(self._descriptor, _SET_SIGNAL, signal.SIGURG)
         try:
             fcntl.fcntl(self._descriptor, _SET_LEASE, fcntl.F_WRLCK)
@@ -160,10 +181,8 @@ def room(size: int) -> Room | None:
         size: In bytes.
 
     Returns:
-        It; None if none is to be kept, or cannot be here.
-
-    Raises:
-        OSError: If the system has none to give.
+        It; None if none is to be kept, or cannot be here: the system has none to give,
+        or no ``/proc``, as after chroot(2).
     """
     if not _users or size > MOST_BYTES // 2 or not _known():
         return None
@@ -175,17 +194,20 @@ def room(size: int) -> Room | None:
             if one.free():
                 return one
             _kept.append(one)
-    return Room(size)
+    with contextlib.suppress(OSError):
+        return Room(size)
+    return None
 
 
 def keep(one: Room) -> None:
     """Take back what was filled: here nobody has that any more. Never waits."""
     one.since = None
-    if _users:
-        _kept.append(one)
+    _kept.append(one)
     with contextlib.suppress(IndexError):  # another thread was faster
-        while sum(kept.size for kept in list(_kept)) > MOST_BYTES:
+        while len(_kept) > MOST_ROOMS or _bytes() > MOST_BYTES:
             _kept.popleft()
+    if not _users:
+        give_back()
 
 
 def tidy(now: float) -> None:
@@ -237,6 +259,24 @@ def _tells(one: Room) -> bool:
         if one.free():
             return False
     return one.free()
+
+
+def _bytes() -> int:
+    return sum(one.size for one in list(_kept))
+
+
+def _forget() -> None:
+    """In a forked child: this is its parent's, who alone knows who has it."""
+    _users.clear()
+    give_back()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
+def _file(descriptor: int) -> tuple[int, int]:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
 
 
 def _path(descriptor: int) -> str:

@@ -150,6 +150,7 @@ class Worker:
         digest = bytes(digest)
         begin, put, clock = self._outbox.begin, self._outbox.put, time.monotonic
         now, function = clock(), self._functions.get(digest)
+        refill.tidy(now)
         if record.grant != self._grant:
             self._flush(now)
             self._grant = record.grant
