@@ -18,6 +18,7 @@ from tests.security.besieged import Siege
 from tests.security.rogue import Rogue, rogue
 
 from gridmap import payload
+from gridmap.kernel import ADD_SEALS
 from gridmap.payload import memory
 from gridmap.payload.neighbour import Evidence, look
 from gridmap.protocol import codec
@@ -71,7 +72,7 @@ def loose(seals: int) -> int:
     descriptor = os.memfd_create("loose", os.MFD_ALLOW_SEALING)
     os.write(descriptor, CONTENT)
     if seals:
-        fcntl.fcntl(descriptor, memory._ADD_SEALS, seals)
+        fcntl.fcntl(descriptor, ADD_SEALS, seals)
     return descriptor
 
 

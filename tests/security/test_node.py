@@ -16,6 +16,7 @@ import pytest
 from tests.node import Member, frame, fresh, is_bound, member, sealed, taken
 from tests.others import OtherUser
 
+from gridmap.kernel import ADD_SEALS
 from gridmap.payload import memory
 from gridmap.runner.node import lines
 from gridmap.runner.node.naming import Content
@@ -232,7 +233,7 @@ def loose(content: Content) -> list[int]:
 def nearly_sealed(content: Content) -> list[int]:
     """Return the frame in memory that can still be written to."""
     (descriptor,) = loose(content)
-    fcntl.fcntl(descriptor, memory._ADD_SEALS, 0x1 | 0x2 | 0x4)
+    fcntl.fcntl(descriptor, ADD_SEALS, 0x1 | 0x2 | 0x4)
     return [descriptor]
 
 

@@ -18,6 +18,13 @@ CLOEXEC: Final = 0x0001
 ALLOW_SEALING: Final = 0x0002
 """Flags of memfd_create(2)."""
 
+ADD_SEALS: Final = 1033
+GET_SEALS: Final = 1034
+SIZE_SEALS: Final = 0x0001 | 0x0002 | 0x0004
+WRITE_SEAL: Final = 0x0008
+"""What fcntl(2) knows of memory, from <linux/fcntl.h>: against further sealing,
+shrinking and growing, and against writing."""
+
 MEMFD_CREATE: Final = {"x86_64": 319, "aarch64": 279, "ppc64le": 360, "s390x": 350}
 """The number of memfd_create(2), by machine."""
 

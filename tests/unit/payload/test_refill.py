@@ -149,19 +149,37 @@ def test_what_is_passed_on_cannot_be_written_to() -> None:
 
 def test_a_child_fills_nothing_that_its_parent_may_fill() -> None:
     """Both have the same memory to keep, and neither knows what the other does."""
-    first = made()
-    status = os.waitstatus_to_exitcode(_forked(lambda: made(OTHER) == first))
-    assert status == 0
+    sources = [memory.make(LARGE)]
+    first = inode(sources[0])
+    waits, ends = os.pipe()
+
+    def filled_again() -> bool:
+        os.close(ends)
+        os.read(waits, 1)  # until its parent has let go of it
+        refill.begin(OTHER)
+        sources.clear()
+        return made(OTHER) == first
+
+    def let_go() -> None:
+        sources.clear()
+        os.close(ends)
+
+    assert os.waitstatus_to_exitcode(_forked(filled_again, let_go)) == 0
+    os.close(waits)
     assert made(OTHER) == first
 
 
-def _forked(filled_again: Callable[[], bool]) -> int:
+def _forked(
+    check: Callable[[], bool], meanwhile: Callable[[], None] = lambda: None
+) -> int:
+    """Return what a child's status says of a check in it."""
     child = os.fork()
     if child == 0:
         try:
-            os._exit(int(filled_again()))
+            os._exit(int(check()))
         finally:
             os._exit(2)
+    meanwhile()
     return os.waitpid(child, 0)[1]
 
 

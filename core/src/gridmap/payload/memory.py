@@ -27,7 +27,15 @@ import weakref
 from typing import TYPE_CHECKING, Final
 
 from gridmap.errors import RemoteProtocolError
-from gridmap.kernel import ALLOW_SEALING, CLOEXEC, memfd_create
+from gridmap.kernel import (
+    ADD_SEALS,
+    ALLOW_SEALING,
+    CLOEXEC,
+    GET_SEALS,
+    SIZE_SEALS,
+    WRITE_SEAL,
+    memfd_create,
+)
 from gridmap.payload import refill
 
 if TYPE_CHECKING:
@@ -46,12 +54,6 @@ REFERENCE: Final = struct.Struct("<QQQQ")
 """A descriptor of its sender's, the inode it stands for, the size in bytes, and the
 number of the filling (see `refill`): its time of modification, in nanoseconds."""
 
-# fcntl(2) and <linux/fcntl.h>: fcntl.F_ADD_SEALS and its like, which not every build
-# of Python has.
-_ADD_SEALS: Final = 1033
-_GET_SEALS: Final = 1034
-_SIZE: Final = 0x0001 | 0x0002 | 0x0004  # seal, shrink, grow
-_WRITE: Final = 0x0008
 _WRITABLE: Final = 0o222
 _CREATE: Final = CLOEXEC | ALLOW_SEALING
 _O_PATH: Final = 0o10000000  # open(2): look at it without opening it
@@ -112,7 +114,7 @@ def make(content: Frame) -> Sealed:
     written, view = 0, memoryview(content)
     while written < size:
         written += os.write(sealed.descriptor, view[written:])
-    fcntl.fcntl(sealed.descriptor, _ADD_SEALS, _SIZE | _WRITE)
+    fcntl.fcntl(sealed.descriptor, ADD_SEALS, SIZE_SEALS | WRITE_SEAL)
     return sealed
 
 
@@ -153,7 +155,7 @@ class Gathering:
         Returns:
             A descriptor, which is the caller's to close, as `take` and `held.relay` do.
         """
-        fcntl.fcntl(self._descriptor, _ADD_SEALS, _SIZE | _WRITE)
+        fcntl.fcntl(self._descriptor, ADD_SEALS, SIZE_SEALS | WRITE_SEAL)
         descriptor, self._descriptor = self._descriptor, -1
         return descriptor
 
@@ -322,8 +324,8 @@ def check(descriptor: int) -> os.stat_result:
         msg = "a frame that is passed as memory is no memory of this user's"
         raise RemoteProtocolError(msg)
     seals = _seals(descriptor)
-    shut = seals & _WRITE or not status.st_mode & _WRITABLE
-    if seals & _SIZE != _SIZE or not shut:
+    shut = seals & WRITE_SEAL or not status.st_mode & _WRITABLE
+    if seals & SIZE_SEALS != SIZE_SEALS or not shut:
         msg = "a frame that is passed as memory is not sealed"
         raise RemoteProtocolError(msg)
     return status
@@ -331,7 +333,7 @@ def check(descriptor: int) -> os.stat_result:
 
 def _seals(descriptor: int) -> int:
     with contextlib.suppress(OSError):  # EINVAL: a file that cannot be sealed
-        return fcntl.fcntl(descriptor, _GET_SEALS)
+        return fcntl.fcntl(descriptor, GET_SEALS)
     return 0
 
 

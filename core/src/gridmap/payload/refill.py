@@ -31,7 +31,13 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from gridmap.kernel import ALLOW_SEALING, CLOEXEC, memfd_create
+from gridmap.kernel import (
+    ADD_SEALS,
+    ALLOW_SEALING,
+    CLOEXEC,
+    SIZE_SEALS,
+    memfd_create,
+)
 
 if TYPE_CHECKING:
     from gridmap.payload.pickling import Frame
@@ -47,10 +53,8 @@ KEPT_S: Final = 10.0
 """How long it is kept for somebody to come."""
 
 # <linux/fcntl.h>: what the module fcntl has, but not in every build of Python.
-_ADD_SEALS: Final = 1033
 _SET_LEASE: Final = 1024
 _SET_SIGNAL: Final = 10
-_SEALS: Final = 0x0001 | 0x0002 | 0x0004  # seal, shrink, grow
 _READ_ONLY: Final = 0o400
 
 
@@ -79,7 +83,7 @@ class Room:
         made = memfd_create("gridmap-frame", CLOEXEC | ALLOW_SEALING)
         try:
             os.ftruncate(made, size)
-            fcntl.fcntl(made, _ADD_SEALS, _SEALS)
+            fcntl.fcntl(made, ADD_SEALS, SIZE_SEALS)
             # The kernel grants a lease if it counts as many who have the file open as
             # the asker is, and what memfd_create returns it never counted.
             self._descriptor = os.open(_path(made), os.O_RDWR | os.O_CLOEXEC)
