@@ -169,12 +169,11 @@ class Engine:
                 _FORCED_S,
             )
 
-    def end_threads(self, error: BaseException | None, queries: dict[str, int]) -> None:
+    def end_threads(self, error: BaseException | None) -> None:
         """End the threads and tell observers.
 
         Args:
             error: What the run ended with, if it did.
-            queries: See `JobMonitor.queries`.
         """
         try:
             self._errands.finish(_GENTLE_S)
@@ -184,7 +183,8 @@ class Engine:
                     run=self.opened.token,
                     at=_now(),
                     error=None if error is None else plugins.describe(error),
-                    queries=queries,
+                    # The last errand may still have asked while its thread ended.
+                    queries=self.opened.plugins.context.desk.counts,
                     turned_away=self._service.turned_away,
                 )
             )

@@ -234,7 +234,7 @@ class JobMonitor:
             engine.end_runners(kill=kill)
         finally:
             try:
-                engine.end_threads(error, self.queries)
+                engine.end_threads(error)
             finally:
                 keep = self.settings.keep_logs
                 failed = engine.failed or error is not None
