@@ -102,6 +102,8 @@ def test_results_are_acknowledged_after_they_are_delivered() -> None:
         if not isinstance(x, i.Publish)
     ]
     assert kinds == [i.Deliver, m.Ack, i.SendWork]
+    (ack,) = (x for x in desk.asked if isinstance(x, i.Send))
+    assert ack.patient, "it may go together with more of its kind"
 
 
 def test_failures_within_a_report_are_delivered_apart() -> None:

@@ -60,9 +60,12 @@ class Incoming:
             OSError: If a frame that it refers to cannot be had.
             RemoteProtocolError: If it is not what the message says.
         """
-        fetch = self._neighbours.fetching(received.peer, writable=self._writable)
-        bring = self._large.bringing(received.peer, writable=self._writable)
-        frames = payload.decode(received.frames[1:], self._most, fetch, bring)
+        peer, encoded = received.peer, received.frames[1:]
+        fetch = bring = None
+        if encoded and any(encoded[0]):  # else all of it is there as it is
+            fetch = self._neighbours.fetching(peer, writable=self._writable)
+            bring = self._large.bringing(peer, writable=self._writable)
+        frames = payload.decode(encoded, self._most, fetch, bring)
         if isinstance(message, m.Report):
             self._take_batch(frames, message)
         else:
@@ -90,6 +93,14 @@ class Incoming:
     def clear(self) -> None:
         """Let go: the message was heard."""
         self._batch = self._content = None
+
+    @property
+    def holds_large(self) -> bool:
+        """Whether results are being heard some of which are large.
+
+        Their memory is filled anew once they are acknowledged.
+        """
+        return self._batch is not None and bool(self._batch.own)
 
     @property
     def results(self) -> payload.Batch:

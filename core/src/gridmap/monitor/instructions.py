@@ -18,10 +18,17 @@ if TYPE_CHECKING:
 
 
 class Send(msgspec.Struct, frozen=True, kw_only=True):
-    """Send a control message to a runner."""
+    """Send a control message to a runner.
+
+    Attributes:
+        peer: To whom.
+        message: What to say.
+        patient: Whether it may wait for a moment, and go together with more of its kind.
+    """
 
     peer: bytes
     message: FromMonitor
+    patient: bool = False
 
 
 class SendWork(msgspec.Struct, frozen=True, kw_only=True):

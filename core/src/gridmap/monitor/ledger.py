@@ -299,7 +299,9 @@ class Ledger:
         beat = isinstance(message, m.Beat)
         number = message.number
         answer = m.Echo(number=number) if beat else m.Ack(numbers=(number,))
-        self._books.out.insert(at, Send(peer=peer, message=answer))
+        # With a report acknowledged a runner goes on as it did without.
+        patient = isinstance(message, m.Report)
+        self._books.out.insert(at, Send(peer=peer, message=answer, patient=patient))
 
     def _shown_alive(self, runner: Runner) -> bool:
         """A runner in doubt spoke: that counts more than that others do not know it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from gridmap.monitor.store import Store
     from gridmap.payload import Frame
     from gridmap.transport.sockets import MonitorSocket
+
+_PATIENCE_S: Final = 0.005
+"""How long an acknowledgement waits for more of its kind. A runner that is given one job
+at a time would be woken twice for each: by the job, and by what is said of the last."""
 
 _ORDERS: Final = (m.Welcome, m.Cancel, m.Recall, m.Stop, m.Watch)
 """What is said once. All else is asked for again, or shows in what a runner does."""
@@ -50,9 +56,30 @@ class Outgoing:
         self._large = large
         # Functions by peer, and whether it is sure to have them.
         self._sent: dict[bytes, dict[bytes, bool]] = {}
+        self._owed: dict[bytes, list[int]] = {}
+        self._due = math.inf
 
-    def say(self, peer: bytes, message: m.FromMonitor) -> None:
-        """Say something that has no payload."""
+    def pause(self, most_s: float) -> float:
+        """Return how long nothing falls due, at most so many seconds."""
+        if not self._owed:
+            return most_s
+        return min(most_s, max(0.0, self._due - time.monotonic()))
+
+    def say(
+        self, peer: bytes, message: m.FromMonitor, *, patient: bool = False
+    ) -> None:
+        """Say something that has no payload.
+
+        Args:
+            peer: To whom.
+            message: What.
+            patient: Whether it may wait, if it is an acknowledgement: for a moment, or
+                until something else is said.
+        """
+        if patient and isinstance(message, m.Ack):
+            self._owe(peer, message)
+            return
+        self._settle(peer)
         if isinstance(message, m.Welcome):
             known = self._sent.setdefault(peer, {})
             known.update(dict.fromkeys(known, False))
@@ -66,6 +93,16 @@ class Outgoing:
             self._order(peer, message)
         else:
             self._post.send(peer, [codec.encode(message)])
+
+    def _owe(self, peer: bytes, ack: m.Ack) -> None:
+        if not self._owed:
+            self._due = time.monotonic() + _PATIENCE_S
+        self._owed.setdefault(peer, []).extend(ack.numbers)
+
+    def _settle(self, peer: bytes) -> None:
+        """Acknowledge what was not yet."""
+        if numbers := self._owed.pop(peer, None):
+            self._post.send(peer, [codec.encode(m.Ack(numbers=tuple(numbers)))])
 
     def _order(self, peer: bytes, message: m.FromMonitor) -> None:
         if not self._post.order(peer, [codec.encode(message)]):
@@ -107,13 +144,17 @@ class Outgoing:
             if sent.pop(digest, None) is not None:
                 self._order(peer, m.Discard(digest=digest))
 
-    def turn(self) -> None:
-        """Send what could not be sent before. To be called now and then."""
+    def turn(self, now: float) -> None:
+        """Send what could not be sent before, and what is due. To be called often."""
         self._post.turn()
+        if self._owed and now >= self._due:
+            for peer in list(self._owed):
+                self._settle(peer)
 
     def part(self, peer: bytes) -> None:
         """A peer is not connected any more, or has to greet anew."""
         self._post.forget(peer)
+        self._owed.pop(peer, None)
 
     def forget(self, peer: bytes) -> None:
         """A peer is gone, and what it has is gone with it."""

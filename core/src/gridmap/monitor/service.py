@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 import msgspec
 
@@ -46,11 +46,14 @@ if TYPE_CHECKING:
     from gridmap.transport.sockets import MonitorSocket, Received
 
 _log = logging.getLogger(__name__)
+_P = ParamSpec("_P")
 
 codec.prepare(m.FromRunner)  # while runners are being started
 
 _PIECES: Final = (m.Bring, m.Piece, m.Credit)
 _LOADED: Final = (m.Report, m.Checkpoint)  # with a payload
+
+_NO_RUNNERS: Final = (RunnerPending, RunnersRejected)
 
 _RESTLESS_S: Final = 0.1
 _CALM_S: Final = 0.5
@@ -78,7 +81,6 @@ class MonitorService:
         self._ledger = ledger
         self._store = store
         self._sink = sink
-        self._observers = observers
         self._neighbours = neighbours
         self._large = large
         self._gate = Gate(journal)
@@ -99,6 +101,12 @@ class MonitorService:
         self._thread = threading.Thread(
             target=self._run, name="gridmap-monitor", daemon=True
         )
+        # As the user hears of a result: once it is written down. Inputs go behind work
+        # that may be waiting to be sent.
+        self._hand_out = self._written(sink.results)
+        self._hand_out_verdict = self._written(sink.verdict)
+        self._tell_observers = self._written(observers.tell)
+        self._drop = self._written(store.drop)
         self._acts: dict[type[i.Instruction], Callable[[Any], None]] = {
             i.Send: self._written(self._send),
             i.SendWork: self._written(self._send_work),
@@ -193,9 +201,8 @@ class MonitorService:
 
     def _turn(self) -> None:
         pause = _RESTLESS_S if self._ledger.restless else _CALM_S
-        if self._inbox:
-            pause = 0.0
-        ready = self._socket.poll(pause)
+        wait = 0.0 if self._inbox else self._outgoing.pause(pause)
+        ready = self._socket.poll(wait)
         self._woken = False
         for received in self._socket.receive() if ready.messages else ():
             self._receive(received)
@@ -209,7 +216,7 @@ class MonitorService:
             if isinstance(fact, facts.JobsCancelled):
                 self._drop(fact.first, fact.stop)
         now = time.monotonic()
-        self._outgoing.turn()
+        self._outgoing.turn(now)
         self._large.turn(now)
         if now - self._ticked >= pause:
             self._ticked = now
@@ -318,24 +325,25 @@ class MonitorService:
 
     # Acts ---------------------------------------------------------------------------
 
-    def _written(self, act: Callable[[Any], None]) -> Callable[[Any], None]:
+    def _written(self, act: Callable[_P, None]) -> Callable[_P, None]:
         """Return an act that waits until what was noted before it is written."""
         if not self._gate.journaled:
             return act
-        return lambda instruction: self._gate.do(lambda: act(instruction))
+
+        def wait(*args: _P.args, **kwargs: _P.kwargs) -> None:
+            self._gate.do(lambda: act(*args, **kwargs))
+
+        return wait
 
     def _send(self, send: i.Send) -> None:
         if isinstance(send.message, m.Refuse):
             self._parting.add(send.peer)
-        self._outgoing.say(send.peer, send.message)
+        patient = send.patient and not self._incoming.holds_large
+        self._outgoing.say(send.peer, send.message, patient=patient)
 
     def _send_work(self, send: i.SendWork) -> None:
         if not self._outgoing.work(send.peer, send.work):
             self._inbox.append(facts.Unsent(grant=send.work.grant))
-
-    def _drop(self, first: int, stop: int) -> None:
-        """Forget inputs, behind work that may be waiting to be sent."""
-        self._gate.do(lambda: self._store.drop(first, stop))
 
     def _forget(self, forget: i.Forget) -> None:
         # An unknown peer's next word must be Hello, so forgetting it shuts it out.
@@ -347,15 +355,12 @@ class MonitorService:
         results = self._incoming.results
         stop = deliver.offset + deliver.stop - deliver.first
         parcels = results.pieces(deliver.offset, stop)
-        self._gate.note(_result(deliver), results.take(deliver.offset, stop))
+        if self._gate.journaled:
+            self._gate.note(_result(deliver), results.take(deliver.offset, stop))
         if deliver.verdict is not None:
             self._store.failed(deliver.first)
         self._drop(deliver.first, deliver.stop)
-        self._gate.do(
-            lambda: self._sink.results(
-                deliver.first, parcels, deliver.failures, deliver.verdict
-            )
-        )
+        self._hand_out(deliver.first, parcels, deliver.failures, deliver.verdict)
 
     def _keep_content(self, keep: i.KeepContent) -> None:
         content = self._incoming.checkpoint
@@ -369,7 +374,7 @@ class MonitorService:
             self._store.failed(deliver.job)
         self._drop(deliver.job, deliver.job + 1)
         self._gate.note(e.Ended(job=deliver.job, verdict=deliver.verdict))
-        self._gate.do(lambda: self._sink.verdict(deliver.job, deliver.verdict))
+        self._hand_out_verdict(deliver.job, deliver.verdict)
 
     def _errand(self, errand: Any) -> None:
         if self._errands is not None:
@@ -381,10 +386,9 @@ class MonitorService:
             text = self._incoming.traceback(event.job)
             if text is not None:
                 event = msgspec.structs.replace(event, traceback=text)
-        if isinstance(event, RunnerPending | RunnersRejected):
+        if isinstance(event, _NO_RUNNERS):
             self._standstill.warn(event)
-        # As the user hears of a result: once it is written down.
-        self._gate.do(lambda: self._observers.tell(event))
+        self._tell_observers(event)
 
 
 def _result(deliver: i.Deliver) -> e.Entry:
