@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gridmap.payload import held, memory
 from gridmap.runner import records
 from gridmap.runner.link import Link
-from gridmap.runner.records import Reader, Record, RecordType
+from gridmap.runner.records import Inlet, Reader, Record, RecordType
 
 RECORDS = st.builds(
     Record,
@@ -91,11 +91,16 @@ def test_the_blocking_end_reads_what_was_written(sent: list[Record]) -> None:
 
         writer = threading.Thread(target=write)
         writer.start()
-        received = []
-        while (record := records.receive(theirs)) is not None:
+        received, inlet = [], Inlet(theirs)
+        while (record := inlet.receive()) is not None:
             received.append(record)
+        assert not inlet.waiting
         writer.join()
     assert [stream([record]) for record in received] == [stream([r]) for r in sent]
+    for frame in (frame for record in received for frame in record.frames):
+        assert memoryview(frame).readonly == (len(frame) < 70_000), (
+            "it is the job's own"
+        )
 
 
 @pytest.mark.parametrize("length", [1, 25, 40])
@@ -106,7 +111,7 @@ def test_a_record_cut_off_is_the_end(length: int) -> None:
         record = Record(RecordType.RESULT, (b"x" * 50,), 3)
         with ours:
             ours.sendall(stream([record])[:length])
-        assert records.receive(theirs) is None
+        assert Inlet(theirs).receive() is None
 
 
 def test_too_many_frames_are_refused() -> None:
@@ -131,14 +136,15 @@ def test_large_frames_go_beside_the_stream_either_way() -> None:
         records.send(ours, second)
         ours.setblocking(False)
         theirs.setblocking(False)
-        taken = list(Link(theirs).receive())
+        taken = list(Link(theirs).receive(rest=True))
         assert taken == [first, second]
         for record in taken:
             Link(theirs).send(record)
         ours.setblocking(True)
-        worker = records.receive(ours)
+        inlet = Inlet(ours)
+        worker = inlet.receive()
         assert worker == first
-        assert records.receive(ours) == second
+        assert inlet.receive() == second
     assert held.sealed_in(taken[0].frames[0]) is not None
     assert held.sealed_in(worker.frames[0]) is not None
 
@@ -155,7 +161,7 @@ def test_a_frame_that_many_jobs_have_is_handed_over_once() -> None:
         (passed,) = Link(theirs).receive()
         assert passed == record
         Link(theirs).send(passed)
-        taken = records.receive(ours)
+        taken = Inlet(ours).receive()
     assert taken == record
     assert len({id(held.sealed_in(frame)) for frame in taken.frames[::3]}) == 1
     assert frames_held() == 1 + 2, "one as it was sent, both as they came"
@@ -170,7 +176,7 @@ def test_a_frame_without_room_to_hold_it_is_written_to_by_one_job_alone(
     frames = (LARGE[0], LARGE[2], LARGE[0])
     with ours, theirs:
         records.send(ours, Record(RecordType.JOBS, frames, 3))
-        taken = records.receive(theirs)
+        taken = Inlet(theirs).receive()
     assert taken is not None
     assert [memoryview(f).readonly for f in taken.frames] == [True, False, True]
 
@@ -183,7 +189,7 @@ def test_more_large_frames_than_descriptors_pass_at_a_time() -> None:
     received = []
     with ours, theirs:
         reader = threading.Thread(
-            target=lambda: received.append(records.receive(theirs))
+            target=lambda: received.append(Inlet(theirs).receive())
         )
         reader.start()
         records.send(ours, record)

@@ -27,20 +27,21 @@ class Bench:
         self.runner, self._sock = socket.socketpair()
         self._outbox = Outbox()
         self._worker = Worker(self._sock, self._outbox)
+        self._said = records.Inlet(self.runner)
 
     def hand(self, *handed: Record) -> None:
         """Hand records over at once, and let the worker do what they ask for."""
         for record in handed:
             records.send(self.runner, record)
         for _ in handed:
-            received = records.receive(self._sock)
+            received = self._worker.receive()
             assert received is not None
             self._worker.handle(received)
 
     def result(self) -> Record:
         """Return what the worker has said by now."""
         self.runner.settimeout(0.0)
-        said = records.receive(self.runner)
+        said = self._said.receive()
         assert said is not None
         return said
 

@@ -6,7 +6,6 @@ written when it reads again, so that the runner goes on beating.
 
 from __future__ import annotations
 
-import contextlib
 import select
 import time
 from collections import deque
@@ -63,21 +62,20 @@ class Link:
         Args:
             patience_s: How long to wait for it at a time.
         """
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            while self._pending:
-                view, apart = self._pending[0]
-                try:
-                    sent = records.send_with(self._sock, view, apart)
-                except BlockingIOError:
-                    if not select.select([], [self._sock], [], patience_s)[1]:
-                        return
-                    continue
+        while self._pending:
+            view, apart = self._pending[0]
+            try:
+                sent = records.send_with(self._sock, view, apart)
+            except BlockingIOError:
+                if not select.select([], [self._sock], [], patience_s)[1]:
+                    return
+            except (BrokenPipeError, ConnectionResetError):
+                self._pending.clear()  # nobody reads it: its end is told elsewhere
+            else:
                 if sent == len(view):
                     self._pending.popleft()
                 else:
                     self._pending[0] = _Part(view[sent:])
-            return
-        self._pending.clear()  # nobody is there to read it: its end is told elsewhere
 
     def withdraw(self, outbox: Outbox) -> int | None:
         """Take back what the worker has not begun; return what it is at.
@@ -93,8 +91,13 @@ class Link:
         time.sleep(_VISIBLE_S)
         return outbox.doing()[0]
 
-    def receive(self) -> Iterator[records.Record]:
-        """Yield the records that have arrived whole."""
+    def receive(self, *, rest: bool = False) -> Iterator[records.Record]:
+        """Yield the records that have arrived whole.
+
+        Args:
+            rest: Whether to go on to the end, as nothing will say that there is more;
+                else what was not read now can be read at once.
+        """
         while True:
             try:
                 size, ancillary, flags, _ = self._sock.recvmsg_into(
@@ -106,3 +109,5 @@ class Link:
                 return
             apart = records.received(ancillary, flags)
             yield from self._reader.feed(self._buffer[:size], apart)
+            if size < _CHUNK and not rest:
+                return  # that was all, most likely: not looked for again

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gridmap.payload.memory import Sealed
 
 Frame: TypeAlias = "bytes | bytearray | memoryview"
+"""A view is one of bytes, whose length is its size."""
 
 _HEADER: Final = struct.Struct("<BBHIqqd")
 _SIZE: Final = struct.Struct("<Q")
@@ -52,6 +53,9 @@ FAILED: Final = 1
 CLOEXEC: Final = 0x40000000
 """``MSG_CMSGCLOEXEC`` of recvmsg(2), which not every build of Python names."""
 
+_TRUNCATED: Final = int(socket.MSG_CTRUNC)
+"""As a number: to look for it in others by name takes longer than to receive them."""
+
 
 class RecordType(enum.IntEnum):
     """What a record is about."""
@@ -78,6 +82,9 @@ class RecordType(enum.IntEnum):
     """Worker to runner: it has read the mark; all results of before came before this."""
     DISCARD = 9
     """Runner to worker: no job needs this function any more; frames: digest."""
+
+
+_TYPES: Final = {record_type.value: record_type for record_type in RecordType}
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -131,12 +138,14 @@ def pack(record: Record, apart: Apart = _NOTHING) -> list[Frame]:
     if len(record.frames) > _MOST_FRAMES:
         msg = f"a record of {len(record.frames)} frames"
         raise ValueError(msg)
-    sizes = [memoryview(frame).nbytes for frame in record.frames]
-    numbers = apart.numbers
-    frames = [f for index, f in enumerate(record.frames) if index not in numbers]
-    together = sum(size for index, size in enumerate(sizes) if index not in numbers)
-    for index, number in numbers.items():
-        sizes[index] |= _APART | number << _NUMBER_AT
+    frames: Sequence[Frame] = record.frames
+    sizes = list(map(len, frames))
+    together = sum(sizes)
+    if numbers := apart.numbers:
+        frames = [f for index, f in enumerate(frames) if index not in numbers]
+        for index, number in numbers.items():
+            together -= sizes[index]
+            sizes[index] |= _APART | number << _NUMBER_AT
     head = _HEADER.pack(
         record.type,
         record.kind,
@@ -158,6 +167,8 @@ def put_apart(record: Record) -> Apart:
         Which, and the memory; there is none if no frame is large or the system has none
         to give. Frames that are one object, or show the same memory, are one memory.
     """
+    if max(map(len, record.frames), default=0) < memory.LEAST_BYTES:
+        return _NOTHING  # as most records are
     numbers: dict[int, int] = {}
     memories: dict[Sealed, int] = {}
     seen: dict[int, Sealed] = {}
@@ -205,7 +216,7 @@ def received(
             count = len(data) // size
             descriptors = struct.unpack(f"{count}i", data[: count * size])
             taken += map(held.relay, descriptors)
-    if flags & socket.MSG_CTRUNC:
+    if flags & _TRUNCATED:
         msg = "large data cannot be taken over: this process has too many open files"
         raise OSError(msg)
     return taken
@@ -265,7 +276,7 @@ def _parse(
             frames.append(bytes(view[start : start + size]))
             start += size
     kind_of, kind, _, jobs, job, grant, seconds = _HEADER.unpack_from(view, at)
-    record = Record(RecordType(kind_of), tuple(frames), job, jobs, kind, seconds, grant)
+    record = Record(_TYPES[kind_of], tuple(frames), job, jobs, kind, seconds, grant)
     return record, start
 
 
@@ -298,54 +309,73 @@ def send(sock: socket.socket, record: Record) -> None:
     apart = put_apart(record)
     first, *rest = pack(record, apart)
     sent = send_with(sock, first, apart.memories)
-    sock.sendall(memoryview(first)[sent:])
+    if sent < len(first):
+        sock.sendall(memoryview(first)[sent:])
     for part in rest:
         sock.sendall(part)
 
 
-def receive(sock: socket.socket) -> Record | None:
-    """Read one record, blocking; None if the other end is gone.
+class Inlet:
+    """The worker's end, where records are read one by one, blocking."""
 
-    Large frames are memory that is held, of which `payload.load` gives each job its own.
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._room = memoryview(bytearray(_LARGE))
+        self._here = self._room[:0]
+        self._apart: deque[memoryview] = deque()
 
-    Raises:
-        OSError: If large data cannot be taken over.
-    """
-    apart: deque[memoryview] = deque()
-    head = _read(sock, _HEADER.size, apart)
-    if head is None:
-        return None
-    kind_of, kind, count, jobs, job, grant, seconds = _HEADER.unpack(head)
-    table = _read(sock, count * _SIZE.size)
-    if table is None:
-        return None
-    sizes = struct.unpack(f"<{count}Q", table)
-    memories = _handed(sizes, apart)
-    frames: list[Frame] = []
-    for size in sizes:
-        if size & _APART:
-            frames.append(_among(memories, size))
-            continue
-        frame = _read(sock, size)
-        if frame is None:
+    @property
+    def waiting(self) -> bool:
+        """Whether something of the next record has been read already."""
+        return bool(self._here)
+
+    def receive(self) -> Record | None:
+        """Read one record; None if the other end is gone.
+
+        Large frames are memory that is held, of which `payload.load` gives each job its
+        own.
+
+        Raises:
+            OSError: If large data cannot be taken over.
+        """
+        head = self._take(_HEADER.size)
+        if head is None:
             return None
-        frames.append(frame if size > _LARGE else bytes(frame))
-    return Record(RecordType(kind_of), tuple(frames), job, jobs, kind, seconds, grant)
-
-
-def _read(
-    sock: socket.socket, size: int, apart: deque[memoryview] | None = None
-) -> bytearray | None:
-    """Return so many bytes, None at the end; memory that comes along is kept."""
-    data = bytearray(size)
-    view, at = memoryview(data), 0
-    while at < size:
-        if apart is None:
-            count = sock.recv_into(view[at:])
-        else:
-            count, ancillary, flags, _ = sock.recvmsg_into([view[at:]], ROOM, CLOEXEC)
-            apart.extend(received(ancillary, flags))
-        if count == 0:
+        kind_of, kind, count, jobs, job, grant, seconds = _HEADER.unpack(head)
+        table = self._take(count * _SIZE.size)
+        if table is None:
             return None
-        at += count
-    return data
+        sizes = struct.unpack(f"<{count}Q", table)
+        memories = _handed(sizes, self._apart)
+        frames: list[Frame] = []
+        for size in sizes:
+            frame = _among(memories, size) if size & _APART else self._take(size)
+            if frame is None:
+                return None
+            frames.append(frame)
+        return Record(_TYPES[kind_of], tuple(frames), job, jobs, kind, seconds, grant)
+
+    def _take(self, size: int) -> bytes | bytearray | None:
+        """Return so many bytes; what is large is writable. None at the end."""
+        if len(self._here) < size:
+            return self._read(size)
+        taken = bytes(self._here[:size])
+        self._here = self._here[size:]
+        return taken
+
+    def _read(self, size: int) -> bytes | bytearray | None:
+        """Return bytes that are not all here: large ones in memory of their own."""
+        own = bytearray(size) if size > len(self._room) else None
+        view = self._room if own is None else memoryview(own)
+        have = len(self._here)
+        view[:have] = self._here
+        while have < size:
+            count, ancillary, flags, _ = self._sock.recvmsg_into(
+                [view[have:]], ROOM, CLOEXEC
+            )
+            self._apart.extend(received(ancillary, flags))
+            if count == 0:
+                return None
+            have += count
+        self._here = view[size:have]
+        return own or bytes(view[:size])

@@ -219,11 +219,11 @@ class RunnerService:
         if output:
             self._output.watch(outbox.doing()[0])
 
-    def _read_worker(self) -> None:
+    def _read_worker(self, *, rest: bool = False) -> None:
         self._output.drain(self._worker.output, self._worker.room, time.monotonic())
         for job, printed in self._output.pieces():
             self._machine.live.printed(job, printed)
-        for record in self._link.receive():
+        for record in self._link.receive(rest=rest):
             now = time.monotonic()
             if record.type is RecordType.READY:
                 self._do(self._machine.worker_ready())
@@ -284,7 +284,7 @@ class RunnerService:
             return
         self._dead = True
         now = time.monotonic()
-        self._read_worker()
+        self._read_worker(rest=True)
         self._collected(self._collector.left(), now)
         end = self._gauge.end(ended, self._output.tail())
         self._do(self._machine.worker_ended(end, now))

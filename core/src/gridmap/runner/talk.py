@@ -117,7 +117,7 @@ class Talk:
             if self._held and not isinstance(message, _HEARD_AT_ONCE):
                 self._held.append((message, frames))
                 return None
-            if isinstance(message, m.Content | m.Work):
+            if isinstance(message, (m.Content, m.Work)):
                 content = self._payload(message, frames)
                 return None if content is None else (message, content)
         except RemoteProtocolError as error:
