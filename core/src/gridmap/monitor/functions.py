@@ -38,17 +38,17 @@ class _Function(msgspec.Struct):
         sketch: What it was compared by; None if it was not.
         encoded: As it is sent to who cannot open our memory; None before the first.
         known_as: The address of the object it was made from last.
+        nbytes: Its size, bytes.
     """
 
     frames: list[Frame]
     sketch: bytes | None = None
     encoded: list[Frame] | None = None
     known_as: int = 0
+    nbytes: int = 0
 
-    @property
-    def nbytes(self) -> int:
-        """Its size, bytes."""
-        return sum(memoryview(frame).nbytes for frame in self.frames)
+    def __post_init__(self) -> None:
+        self.nbytes = sum(memoryview(frame).nbytes for frame in self.frames)
 
 
 class Functions:

@@ -83,7 +83,8 @@ class Hearing:
             case m.Report():
                 stop = message.first + message.count
                 self._check_span(runner, message.grant, message.first, stop)
-                if any(fail.offset >= message.count for fail in message.failures):
+                failures, count = message.failures, message.count
+                if failures and any(fail.offset >= count for fail in failures):
                     msg = f"runner {runner.handle} reported failures beyond its report"
                     raise RemoteProtocolError(msg)
             case m.Returned():
@@ -245,15 +246,15 @@ class Hearing:
         stop = report.first + report.count
         runner.group.measured(report.seconds, report.count)
         runner.group.start_failures = 0
-        failed = {report.first + fail.offset: fail for fail in report.failures}
+        failures = sorted(report.failures, key=lambda failure: failure.offset)
         queued = runner.group.queued
         runner.in_vain = 0
-        for first, last in list(grant.runs(report.first, stop)):
-            start = first
-            for job in sorted(job for job in failed if first <= job < last):
-                self._succeed(runner, grant, report, start, job)
-                self._fail(runner, grant, report, failed[job])
-                start = job + 1
+        for start, last in list(grant.runs(report.first, stop)):
+            for failure in failures:
+                if start <= (job := report.first + failure.offset) < last:
+                    self._succeed(runner, grant, report, start, job)
+                    self._fail(runner, grant, report, failure)
+                    start = job + 1  # noqa: PLW2901 - of what is left of the stretch
             self._succeed(runner, grant, report, start, last)
         if runner.group.queued > queued:
             self._supply.dispatch(runner.group)

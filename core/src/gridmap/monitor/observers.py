@@ -36,6 +36,11 @@ _REST_S: Final = 0.02
 """Between two looks at what is new: threads take turns, so one that woke for each event
 would cost a short job a tenth of its round trip."""
 
+_STRETCH_S: Final = 0.0001
+_BREATH_S: Final = 0.00005
+"""How long one sees events without letting other threads go on, and how long it then
+lets them: the interpreter itself would only after 5 ms, which is ten short jobs."""
+
 
 def installed_observers(
     settings: Settings, *, completion_mail: bool = False
@@ -151,6 +156,7 @@ class _Watch:
         self.events.put(event)
 
     def _run(self) -> None:
+        began = time.monotonic()
         while (event := self.events.get()) is not None:
             try:
                 self._observer(event)
@@ -159,5 +165,9 @@ class _Watch:
                 break
             if self.events.empty():
                 self.hurry.wait(_REST_S)
+                began = time.monotonic()
+            elif time.monotonic() - began > _STRETCH_S and not self.hurry.is_set():
+                time.sleep(_BREATH_S)
+                began = time.monotonic()
         while event is not None:  # what nobody sees must not pile up
             event = self.events.get()

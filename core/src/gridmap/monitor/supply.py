@@ -108,6 +108,8 @@ class Supply:
 
     def has_room(self, runner: Runner) -> bool:
         """Tell whether a runner may have one more job, and has the time for it."""
+        if runner.deadline is None and self._books.policy.jobs_per_runner is None:
+            return True
         return self._size(runner) > 0
 
     def _fresh(self, runner: Runner) -> int:
@@ -180,7 +182,7 @@ class Supply:
     def _at_leisure(self, runner: Runner) -> None:
         """See what an idle runner is good for: nothing, or another's unstarted jobs."""
         group = runner.group
-        if self._size(runner) <= 0:
+        if not self.has_room(runner):
             self._staffing.dismiss(runner)
             self._staffing.staff(group)
         elif not group.queued:

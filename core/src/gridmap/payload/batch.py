@@ -112,6 +112,7 @@ class Batch(Concealing, msgspec.Struct, frozen=True, eq=False):
     Made by `Batch.read`. Frames are shared, never copied or changed.
 
     Attributes:
+        table: The first frame, as it came.
         sizes: Size of each parcel's stream, or ``OWN``.
         offsets: Where each stream starts in the joined frame, and where the last ends.
         joined: The joined frame.
@@ -121,8 +122,11 @@ class Batch(Concealing, msgspec.Struct, frozen=True, eq=False):
         own: Those frames.
     """
 
-    concealed = frozenset({"sizes", "offsets", "joined", "owners", "firsts", "own"})
+    concealed = frozenset(
+        {"table", "sizes", "offsets", "joined", "owners", "firsts", "own"}
+    )
 
+    table: Frame
     sizes: tuple[int, ...]
     offsets: list[int]
     joined: bytes | memoryview
@@ -151,10 +155,15 @@ class Batch(Concealing, msgspec.Struct, frozen=True, eq=False):
         sizes, owners, counts = _read_table(table)
         offsets = list(accumulate((_joined_sizes(sizes)), initial=0))
         firsts = list(accumulate(counts, initial=0))
-        _expect("bytes of joined streams", len(joined), offsets[-1])
-        _expect("frames of their own", len(own), firsts[-1])
+        if len(joined) != offsets[-1]:
+            what = "bytes of joined streams"
+            raise _unexpected(what, len(joined), offsets[-1])
+        if len(own) != firsts[-1]:
+            what = "frames of their own"
+            raise _unexpected(what, len(own), firsts[-1])
         _check_owners(sizes, owners, counts)
-        return cls(sizes, offsets, _sliceable(joined, len(sizes)), owners, firsts, own)
+        joined = _sliceable(joined, len(sizes))
+        return cls(table, sizes, offsets, joined, owners, firsts, own)
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -170,13 +179,13 @@ class Batch(Concealing, msgspec.Struct, frozen=True, eq=False):
         A map's jobs mostly are, and a tuple for each is work for the garbage
         collector besides.
         """
-        start, stop, _ = slice(start, stop).indices(len(self))
+        start, stop, _ = slice(start, stop).indices(len(self.sizes))
         offsets = self.offsets[start : stop + 1]
         joined = self.joined
         pieces: list[Frame | Parcel] = [
             joined[begin:end] for begin, end in pairwise(offsets)
         ]
-        for owner in range(*self._owners(start, stop)):
+        for owner in range(*self._owners(start, stop)) if self.owners else ():
             index = self.owners[owner]
             frames = tuple(self.own[self.firsts[owner] : self.firsts[owner + 1]])
             if self.sizes[index] == OWN:
@@ -191,7 +200,9 @@ class Batch(Concealing, msgspec.Struct, frozen=True, eq=False):
 
         Costs what the part costs, however long the whole is.
         """
-        start, stop, _ = slice(start, stop).indices(len(self))
+        start, stop, _ = slice(start, stop).indices(len(self.sizes))
+        if stop - start == len(self.sizes):  # as most are taken: whole, as they came
+            return [self.table, self.joined, *self.own]
         low, high = self._owners(start, stop)
         owners = [
             (self.owners[owner] - start, self.firsts[owner + 1] - self.firsts[owner])
@@ -237,14 +248,20 @@ def _read_table(table: Frame) -> tuple[tuple[int, ...], list[int], list[int]]:
         msg = f"a batch's table has at least {_HEADER.size} bytes, not {len(table)}"
         raise RemoteProtocolError(msg)
     version, count, owning = _HEADER.unpack_from(table)
-    _expect("version of the table", version, _VERSION)
+    if version != _VERSION:
+        what = "version of the table"
+        raise _unexpected(what, version, _VERSION)
     if count > MAX_PARCELS or owning > count:
         msg = f"a batch of {count} parcels, {owning} with own frames, is not possible"
         raise RemoteProtocolError(msg)
-    _expect("bytes of table", len(table), _HEADER.size + 4 * count + 8 * owning)
-    sizes = struct.unpack_from(f"<{count}I", table, _HEADER.size)
-    rest = struct.unpack_from(f"<{2 * owning}I", table, _HEADER.size + 4 * count)
-    return sizes, list(rest[::2]), list(rest[1::2])
+    nbytes = _HEADER.size + 4 * count + 8 * owning
+    if len(table) != nbytes:
+        what = "bytes of table"
+        raise _unexpected(what, len(table), nbytes)
+    numbers = struct.unpack_from(f"<{count + 2 * owning}I", table, _HEADER.size)
+    if not owning:
+        return numbers, [], []
+    return numbers[:count], list(numbers[count::2]), list(numbers[count + 1 :: 2])
 
 
 def _joined_sizes(sizes: tuple[int, ...]) -> Iterable[int]:
@@ -254,12 +271,16 @@ def _joined_sizes(sizes: tuple[int, ...]) -> Iterable[int]:
 
 
 def _check_owners(sizes: tuple[int, ...], owners: list[int], counts: list[int]) -> None:
-    ascending = all(before < after for before, after in pairwise(owners))
-    if not ascending or (owners and owners[-1] >= len(sizes)) or 0 in counts:
-        msg = "the owners in a batch's table are not in order"
-        raise RemoteProtocolError(msg)
-    having_own_stream = sum(sizes[owner] == OWN for owner in owners)
-    _expect("owners with a stream of their own", having_own_stream, sizes.count(OWN))
+    having_own_stream = 0
+    if owners:
+        ascending = all(before < after for before, after in pairwise(owners))
+        if not ascending or owners[-1] >= len(sizes) or 0 in counts:
+            msg = "the owners in a batch's table are not in order"
+            raise RemoteProtocolError(msg)
+        having_own_stream = sum(sizes[owner] == OWN for owner in owners)
+    if having_own_stream != sizes.count(OWN):
+        what = "owners with a stream of their own"
+        raise _unexpected(what, having_own_stream, sizes.count(OWN))
 
 
 def _sliceable(joined: Frame, count: int) -> bytes | memoryview:
@@ -267,7 +288,5 @@ def _sliceable(joined: Frame, count: int) -> bytes | memoryview:
     return bytes(joined) if len(joined) <= count * _SLICE_BYTES else memoryview(joined)
 
 
-def _expect(what: str, got: int, expected: int) -> None:
-    if got != expected:
-        msg = f"a batch with {got} {what} instead of {expected}"
-        raise RemoteProtocolError(msg)
+def _unexpected(what: str, got: int, expected: int) -> RemoteProtocolError:
+    return RemoteProtocolError(f"a batch with {got} {what} instead of {expected}")

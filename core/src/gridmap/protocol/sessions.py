@@ -37,15 +37,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 
-class SessionState(enum.Enum):
+class SessionState(enum.IntEnum):
     """Where a runner's session is, as the monitor sees it."""
 
-    GREETING = "greeting"
+    GREETING = 0
     """Nothing was said yet; only a Hello is listened to."""
-    OPEN = "open"
-    CLOSED = "closed"
+    OPEN = 1
+    CLOSED = 2
     """It said goodbye. What it repeats is acknowledged and changes nothing."""
-    ERROR = "error"
+    ERROR = 3
     """It broke the protocol. Nothing it says is listened to."""
 
 
