@@ -10,7 +10,6 @@ anything when it goes, hand in another job too: so it goes when the lock is free
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -81,7 +80,7 @@ class Functions:
         self._objects: dict[int, tuple[object, bytes]] = {}
         self._alike: dict[bytes, list[bytes]] = {}
         self._sketched = 0
-        self._uses: Counter[bytes] = Counter()
+        self._uses: dict[bytes, int] = {}
         self._idle: dict[bytes, int] = {}  # sizes; what was needed last comes last
         self._idle_bytes = 0
 
@@ -190,7 +189,7 @@ class Functions:
         )
 
     def _use(self, digest: bytes, times: int) -> None:
-        self._uses[digest] += times
+        self._uses[digest] = self._uses.get(digest, 0) + times
         self._idle_bytes -= self._idle.pop(digest, 0)
 
     def _enter(self, frames: list[Frame]) -> bytes:

@@ -57,6 +57,8 @@ class LargeFrames:
             frames: What `payload.encode` returned.
             neighbour: Whether it is on this host; see `payload.least_apart`.
         """
+        if payload.is_light(frames):
+            return list(frames)
         offer = self._apart.offering(peer)
         if offer is not None:
             frames = payload.refer(frames, offer)

@@ -41,6 +41,9 @@ _BREATH_S: Final = 0.00005
 """How long one sees events without letting other threads go on, and how long it then
 lets them: the interpreter itself would only after 5 ms, which is ten short jobs."""
 
+_MANY_WAITING: Final = 1000
+"""Events that one has not seen yet, beyond which it does not stop for that."""
+
 
 def installed_observers(
     settings: Settings, *, completion_mail: bool = False
@@ -163,10 +166,11 @@ class _Watch:
             except (Exception, SystemExit):  # noqa: BLE001 - never able to disturb a run
                 _log.exception("observer %s failed and is left out", self.name)
                 break
-            if self.events.empty():
+            waiting = self.events.qsize()
+            if not waiting:
                 self.hurry.wait(_REST_S)
                 began = time.monotonic()
-            elif time.monotonic() - began > _STRETCH_S and not self.hurry.is_set():
+            elif waiting < _MANY_WAITING and time.monotonic() - began > _STRETCH_S:
                 time.sleep(_BREATH_S)
                 began = time.monotonic()
         while event is not None:  # what nobody sees must not pile up

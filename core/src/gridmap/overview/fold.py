@@ -132,12 +132,15 @@ class Overview(Standing, eq=False):
         if more > 0:
             self.states.extend(bytes((JobState.QUEUED,)) * more)
             self.holders.extend(array("i", (NOBODY,)) * more)
+            zeros = bytes(self.seconds.itemsize * more)
             for values in (self.seconds, self.ends, self.peaks):
-                values.extend(array("f", (0.0,)) * more)
+                values.frombytes(zeros)
 
-    def _set(self, first: int, stop: int, state: JobState) -> None:
+    def _set(self, first: int, stop: int, state: JobState, runner: int) -> None:
+        """Note the state of jobs, and who has or had them."""
         self._grow(stop)
-        self.states[first:stop] = bytes((state,)) * (stop - first)
+        _fill(self.states, first, stop, state)
+        _fill(self.holders, first, stop, runner)
 
     def _queued(self, event: ev.JobsQueued) -> None:
         self._grow(event.stop)
@@ -164,8 +167,7 @@ class Overview(Standing, eq=False):
 
     def _granted(self, event: ev.JobsGranted) -> None:
         first, stop = event.first, event.stop
-        self._set(first, stop, JobState.GRANTED)
-        self.holders[first:stop] = array("i", (event.runner,)) * (stop - first)
+        self._set(first, stop, JobState.GRANTED, event.runner)
         if event.attempt > 1:
             for job in range(first, stop):
                 self.attempts[job] = event.attempt
@@ -194,14 +196,13 @@ class Overview(Standing, eq=False):
 
     def _done(self, event: ev.JobsDone) -> None:
         first, stop = event.first, event.stop
-        self._set(first, stop, JobState.DONE)
+        self._set(first, stop, JobState.DONE, event.runner)
         mean = event.seconds / (stop - first)
-        self.seconds[first:stop] = array("f", (mean,)) * (stop - first)
-        last = event.at - (self.started or event.at)  # they ran one after another
-        before = (last - mean * (stop - 1 - job) for job in range(first, stop))
-        self.ends[first:stop] = array("f", before)
+        _fill(self.seconds, first, stop, mean)
+        last = event.at - (self.started or event.at)
+        for job in range(first, stop):  # they ran one after another
+            self.ends[job] = last - mean * (stop - 1 - job)
         self._peak(stop - 1, event.peak_rss)
-        self.holders[first:stop] = array("i", (event.runner,)) * (stop - first)
         if runner := self.runners.get(event.runner):
             runner.done += stop - first
             runner.busy_s += event.seconds
@@ -235,7 +236,8 @@ class Overview(Standing, eq=False):
             state = JobState.FAILED
         else:
             state = JobState.DELAYED if event.delay_s > 0 else JobState.QUEUED
-        self._set(event.job, event.job + 1, state)
+        self._grow(event.job + 1)
+        self.states[event.job] = state
         verdict = event.verdict
         if not event.again:
             self.ends[event.job] = event.at - (self.started or event.at)
@@ -327,6 +329,13 @@ class Overview(Standing, eq=False):
             if self.holders[at] == number:
                 self.states[at] = JobState.QUEUED
             at = self.states.find(JobState.GRANTED, at + 1)
+
+
+def _fill(values: Any, first: int, stop: int, value: float) -> None:
+    """Set some values of an array, or bytes, to one that they have alike."""
+    values[first] = value
+    if stop - first > 1:
+        values[first:stop] = values[first : first + 1] * (stop - first)
 
 
 def _jobs(count: int) -> str:

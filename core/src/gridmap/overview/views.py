@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -115,20 +115,21 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         asked = event.resources
         if asked is None:
             return
-        fields: dict[str, Any] = {
-            "memory": asked.memory_limit or asked.memory,
-            "walltime": asked.walltime,
-            "cores": asked.cores,
-        }
-        new = cls(first=event.first, stop=event.stop, **fields)
-        if (
-            known
-            and msgspec.structs.replace(known[-1], first=new.first, stop=new.stop)
-            == new
-        ):
-            known[-1] = msgspec.structs.replace(known[-1], stop=new.stop)
+        last = known[-1] if known else None
+        memory = asked.memory_limit or asked.memory
+        what = (memory, asked.walltime, asked.cores)
+        if last is not None and what == (last.memory, last.walltime, last.cores):
+            known[-1] = msgspec.structs.replace(last, stop=event.stop)
         elif len(known) < MOST_REQUESTS:
-            known.append(new)
+            known.append(
+                cls(
+                    first=event.first,
+                    stop=event.stop,
+                    memory=memory,
+                    walltime=asked.walltime,
+                    cores=asked.cores,
+                )
+            )
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):

@@ -153,15 +153,16 @@ class Batch(Concealing, msgspec.Struct, frozen=True, eq=False):
             raise RemoteProtocolError(msg)
         table, joined, *own = frames
         sizes, owners, counts = _read_table(table)
-        offsets = list(accumulate((_joined_sizes(sizes)), initial=0))
-        firsts = list(accumulate(counts, initial=0))
+        offsets = list(accumulate(_joined_sizes(sizes), initial=0))
+        firsts = list(accumulate(counts, initial=0)) if owners else [0]
         if len(joined) != offsets[-1]:
             what = "bytes of joined streams"
             raise _unexpected(what, len(joined), offsets[-1])
         if len(own) != firsts[-1]:
             what = "frames of their own"
             raise _unexpected(what, len(own), firsts[-1])
-        _check_owners(sizes, owners, counts)
+        if owners or OWN in sizes:
+            _check_owners(sizes, owners, counts)
         joined = _sliceable(joined, len(sizes))
         return cls(table, sizes, offsets, joined, owners, firsts, own)
 
@@ -271,13 +272,11 @@ def _joined_sizes(sizes: tuple[int, ...]) -> Iterable[int]:
 
 
 def _check_owners(sizes: tuple[int, ...], owners: list[int], counts: list[int]) -> None:
-    having_own_stream = 0
-    if owners:
-        ascending = all(before < after for before, after in pairwise(owners))
-        if not ascending or owners[-1] >= len(sizes) or 0 in counts:
-            msg = "the owners in a batch's table are not in order"
-            raise RemoteProtocolError(msg)
-        having_own_stream = sum(sizes[owner] == OWN for owner in owners)
+    ascending = all(before < after for before, after in pairwise(owners))
+    if not ascending or (owners and owners[-1] >= len(sizes)) or 0 in counts:
+        msg = "the owners in a batch's table are not in order"
+        raise RemoteProtocolError(msg)
+    having_own_stream = sum(sizes[owner] == OWN for owner in owners)
     if having_own_stream != sizes.count(OWN):
         what = "owners with a stream of their own"
         raise _unexpected(what, having_own_stream, sizes.count(OWN))

@@ -274,6 +274,15 @@ def refer(
     return referring
 
 
+def is_light(encoded: Sequence[Frame]) -> bool:
+    """Tell whether all of a message travels in it, as it does with most messages.
+
+    Args:
+        encoded: What `encode` or `refer` returned.
+    """
+    return sum(map(len, encoded)) < memory.LEAST_BYTES
+
+
 def least_apart(encoded: Sequence[Frame], *, neighbour: bool) -> int:
     """Return from which size on frames are too large to travel in their message.
 
@@ -285,7 +294,7 @@ def least_apart(encoded: Sequence[Frame], *, neighbour: bool) -> int:
         neighbour: Whether it stays on this host, where no line is slow: then frames
             that are large only together stay in the message.
     """
-    many = not neighbour and sum(map(len, encoded)) >= memory.LEAST_BYTES
+    many = not neighbour and not is_light(encoded)
     return LEAST_OF_MANY if many else memory.LEAST_BYTES
 
 

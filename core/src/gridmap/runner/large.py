@@ -141,6 +141,8 @@ class LargeFrames:
         Returns:
             The payload to be said now; None if it is to wait for what `brought` returns.
         """
+        if payload.is_light(encoded):
+            return encoded
         self._neighbour = neighbour
         if self._apart.brings:
             referring = payload.refer(encoded, self._apart.pack)

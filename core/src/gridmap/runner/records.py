@@ -236,7 +236,7 @@ class Reader:
         view = memoryview(self._buffer)
         at = 0
         try:
-            while (parsed := _parse(view, at, self._apart)) is not None:
+            while at < len(view) and (parsed := _parse(view, at, self._apart)):
                 record, at = parsed
                 yield record
         finally:
@@ -255,6 +255,9 @@ def _sizes(view: memoryview, at: int) -> tuple[int, ...] | None:
 
 def _inline(sizes: Sequence[int]) -> int:
     """Return how many bytes follow the sizes."""
+    together = sum(sizes)
+    if together < _APART:
+        return together
     return sum(size for size in sizes if not size & _APART)
 
 
@@ -282,6 +285,8 @@ def _parse(
 
 def _handed(sizes: Sequence[int], apart: deque[memoryview]) -> list[memoryview]:
     """Return the memory that came along with a record, of what has come."""
+    if not apart:
+        return []
     numbers = [_number(size) for size in sizes if size & _APART]
     memories = [apart.popleft() for _ in range(max(numbers, default=-1) + 1)]
     # What there was no room to hold is writable: it must not be two jobs' to write to.

@@ -66,7 +66,7 @@ class RunnerService:
         self._dead = False
         self._sampled = time.monotonic()
         self._looked = 0.0
-        self._behind = False
+        self._pause = _TICK_S
         self._asked_for = 0.0
         self._orphan = False
         self._wakeups = Wakeups()
@@ -136,11 +136,9 @@ class RunnerService:
     # The loop -----------------------------------------------------------------------
 
     def _turn(self) -> None:
-        wake = self._wakeups.fd
+        wake, pause = self._wakeups.fd, self._pause
         fds = {wake} if self._dead else {wake, self._worker.sock.fileno()}
-        now = time.monotonic()
-        pause = min(_REST_S if self._behind else _TICK_S, self._machine.pause(now))
-        if rest := self._output.pause(now):
+        if rest := self._output.pause(time.monotonic()):
             pause = min(pause, rest)
         else:
             fds.add(self._worker.output)
@@ -163,7 +161,7 @@ class RunnerService:
             self._take_in(None)
         self._mind_signals()
         self._talk.tick()
-        self._mind_the_time()
+        self._pause = self._mind_the_time(time.monotonic())
 
     def _look_after_children(self) -> None:
         """See to those that ended, which a signal and so a wake tells of."""
@@ -302,11 +300,11 @@ class RunnerService:
                 text = f"it was told to end by {name}"
                 self._do(self._machine.depart("signal", text, now, signal=caught))
 
-    def _mind_the_time(self) -> None:
-        now = time.monotonic()
-        self._behind = now - self._looked < _REST_S and self._machine.pause(now) > 0
-        if self._behind:
-            return
+    def _mind_the_time(self, now: float) -> float:
+        """Do what time has brought; return when to look again, in seconds."""
+        pause = self._machine.pause(now)
+        if now - self._looked < _REST_S and pause > 0:
+            return min(_REST_S, pause)
         self._looked = now
         vitals = actions.Vitals()
         self._gauge.mind_the_peak()
@@ -333,6 +331,7 @@ class RunnerService:
                 self._greet()
         if self._orphan or self._machine.presence.orphaned(now):
             self._mourn(now)
+        return min(_TICK_S, self._machine.pause(now))
 
     def _mourn(self, now: float) -> None:
         """The monitor is gone: end, leaving what is finished to the next if need be."""

@@ -144,6 +144,8 @@ class Talk:
         if not self._welcome:
             return None
         encoded, shared = frames[1:], None
+        if encoded and not any(encoded[0]):  # all of it is there, as it is
+            return payload.decode(encoded, _MOST_PAYLOAD)
         try:
             references = payload.references(encoded)
             if isinstance(message, m.Content) and not message.once:
