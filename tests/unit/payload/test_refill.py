@@ -2,9 +2,11 @@
 
 import contextlib
 import ctypes
+import gc
 import mmap
 import os
 import random
+import resource
 import signal
 import threading
 import time
@@ -22,6 +24,7 @@ from gridmap.payload import held, memory, refill
 OTHER = os.urandom(len(LARGE))
 
 FILLINGS = 1_000
+PART = 1 << 14
 
 Having: TypeAlias = Callable[[int, bytes], AbstractContextManager[None]]
 """What has memory that is known by a descriptor and by a reference."""
@@ -214,24 +217,55 @@ def test_users_who_are_not_root_have_it_too() -> None:
 
 def test_a_file_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
     """Programs close descriptors that they do not know, and get the numbers."""
-    before = {int(entry.name) for entry in Path("/proc/self/fd").iterdir()}
+    before = descriptors()
     source = memory.make(LARGE)
-    links = {int(entry.name): entry for entry in Path("/proc/self/fd").iterdir()}
-    (ours,) = (
-        number
-        for number, link in links.items()
-        if number not in before | {source.descriptor} and link.is_symlink()
-    )
+    ours = descriptors() - before - {source.descriptor}
+    assert len(ours) == 2
     del source
     path = tmp_path / "theirs"
     path.write_bytes(OTHER)
     theirs = os.open(path, os.O_RDWR)
-    os.dup2(theirs, ours)
+    for number in ours:
+        os.dup2(theirs, number)
     os.close(theirs)
     assert memory.take(os.dup(memory.make(LARGE).descriptor)) == LARGE
     refill.give_back()
+    gc.collect()
     assert path.read_bytes() == OTHER
-    os.close(ours)  # which is open still
+    for number in ours:
+        os.close(number)  # which is open still
+    refill._lost.clear()  # what has no descriptor to close by now
+
+
+def descriptors() -> set[int]:
+    """Return which descriptors of this process are memory of large frames."""
+    found = set()
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # the directory's own
+            if "memfd:gridmap-frame" in str(link.readlink()):
+                found.add(int(link.name))
+    return found
+
+
+def test_a_limit_on_addresses_is_no_hindrance() -> None:
+    """Then it is written to each time, as it was the first time."""
+
+    def with_a_limit() -> bool:
+        refill.begin(LARGE)
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * mmap.PAGESIZE + len(LARGE) // 2
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        found = set()
+        for content in (LARGE, OTHER, LARGE):
+            source = memory.make(content)
+            found.add(inode(source))
+            for at in range(0, len(content), PART):
+                part = os.pread(source.descriptor, PART, at)
+                assert part == content[at : at + PART]
+            del source
+        return len(found) == 1
+
+    assert os.waitstatus_to_exitcode(_forked(with_a_limit)) == 1
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
