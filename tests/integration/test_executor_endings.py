@@ -190,6 +190,41 @@ def test_a_forked_child_is_told_whose_run_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_forked_child_does_not_wait_for_a_result(tmp_path: Path) -> None:
+    """Nobody would tell it; what was there when it was forked, it has."""
+    text = """
+        import os, sys
+        from concurrent.futures import BrokenExecutor
+        from pathlib import Path
+        from gridmap import GridExecutor
+        from tests import jobs
+
+        with GridExecutor(2, backend="local") as executor:
+            over = executor.submit(abs, -2)
+            over.result(20)
+            waits = executor.submit(jobs.await_file, Path(sys.argv[1], "go"))
+            child = os.fork()
+            if not child:
+                print(over.result(), flush=True)
+                for wait in (waits.result, waits.exception):
+                    try:
+                        wait()
+                    except BrokenExecutor as error:
+                        print(error, flush=True)
+                os._exit(0)
+            os.waitpid(child, 0)
+            open(os.path.join(sys.argv[1], "go"), "w").close()
+            print(waits.exception(20))
+    """
+    environ = {"PYTHONPATH": str(ROOT)}
+    with driving(tmp_path, text, str(tmp_path), environ=environ) as driver:
+        first, *told, last = driver.output(60).splitlines()
+    assert (first, last) == ("2", "None")
+    assert len(told) == 2
+    assert all("forked from the one that handed in the call" in line for line in told)
+
+
+@pytest.mark.slow
 def test_a_forked_child_takes_nothing_of_its_parents_run_away(tmp_path: Path) -> None:
     """A child that leaves the block of a monitor leaves the run's directory there."""
     text = """

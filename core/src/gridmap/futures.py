@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import collections
 import contextlib
+import functools
 import logging
 import os
 import threading
@@ -31,6 +32,35 @@ class GridFuture(Future[_T]):
     """A future whose job can be taken back even while it runs."""
 
     _take_back: Callable[[], None] | None = None
+    _process: int | None = None
+
+    def result(self, timeout: float | None = None) -> _T:
+        """Wait for what the call returns; see `concurrent.futures.Future.result`.
+
+        Raises:
+            BrokenExecutor: If this is a process forked from the one that handed it in
+                while it was not over: wait for it there.
+        """
+        self._check_process()
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for what the call raises; see `concurrent.futures.Future.exception`.
+
+        Raises:
+            BrokenExecutor: As `result`.
+        """
+        self._check_process()
+        return super().exception(timeout)
+
+    def _check_process(self) -> None:
+        """Refuse to wait for what this process is never told."""
+        if self._take_back is not None and self._process not in (None, os.getpid()):
+            msg = (
+                "this process was forked from the one that handed in the call, and is "
+                "not told what comes of it: wait for it there, or make an executor here"
+            )
+            raise BrokenExecutor(msg)
 
     def cancel(self) -> bool:
         """Take the job back; one that runs is ended.
@@ -93,24 +123,20 @@ class Futures:
                 raise RuntimeError(msg)
             self._open()
             jobs = self._monitor.add_encoded(fn, calls, self._resources)
-            futures: list[GridFuture[_T]] = []
-            for job in jobs:
-                future: GridFuture[_T] = GridFuture()
-                future._take_back = self._take_back(job)  # noqa: SLF001 - our own class
-                self._futures[job] = future
-                futures.append(future)
+            futures: list[GridFuture[_T]] = [GridFuture() for _ in jobs]
+            for job, future in zip(jobs, futures, strict=True):
+                future._process = self._process  # noqa: SLF001 - our own class
+                future._take_back = functools.partial(self._take_back, job)  # noqa: SLF001 - our own class
+            self._futures.update(zip(jobs, futures, strict=True))
             return futures
 
-    def _take_back(self, job: int) -> Callable[[], None]:
-        def take_back() -> None:
-            with self._lock:
-                future = self._futures.pop(job, None)
-                self._idle.notify_all()
-            if future is not None:
-                future.set_running_or_notify_cancel()  # who waits for it is told
-            self._monitor.cancel(range(job, job + 1))
-
-        return take_back
+    def _take_back(self, job: int) -> None:
+        with self._lock:
+            future = self._futures.pop(job, None)
+            self._idle.notify_all()
+        if future is not None:
+            future.set_running_or_notify_cancel()  # who waits for it is told
+        self._monitor.cancel(range(job, job + 1))
 
     def _open(self) -> None:
         if self._opened:
