@@ -80,28 +80,26 @@ class Hearing:
             RemoteProtocolError: If it speaks of jobs its grant does not have.
         """
         match message:
-            case m.Report():
-                stop = message.first + message.count
-                self._check_span(runner, message.grant, message.first, stop)
-                failures, count = message.failures, message.count
-                if failures and any(fail.offset >= count for fail in failures):
-                    msg = f"runner {runner.handle} reported failures beyond its report"
-                    raise RemoteProtocolError(msg)
-            case m.Returned():
-                stop = message.first + message.count
-                self._check_span(runner, message.grant, message.first, stop)
-                if message.grant in runner.grants:
-                    runner.strains()
+            case m.Report() | m.Returned():
+                first, stop = message.first, message.first + message.count
             case m.WorkerLost() | m.Checkpoint():
-                self._check_span(runner, message.grant, message.job, message.job + 1)
+                first, stop = message.job, message.job + 1
             case m.Warned():
                 runner.strains()
-
-    def _check_span(self, runner: Runner, number: int, first: int, stop: int) -> None:
-        grant = runner.grant(number)
+                return
+            case _:
+                return
+        grant = runner.grant(message.grant)
         if grant and (first < grant.span.first or stop > grant.span.stop):
+            number = message.grant
             msg = f"runner {runner.handle} spoke of jobs that grant {number} has not"
             raise RemoteProtocolError(msg)
+        failures = message.failures if isinstance(message, m.Report) else ()
+        if failures and any(fail.offset >= stop - first for fail in failures):
+            msg = f"runner {runner.handle} reported failures beyond its report"
+            raise RemoteProtocolError(msg)
+        if isinstance(message, m.Returned) and message.grant in runner.grants:
+            runner.strains()
 
     def hear(self, runner: Runner, message: m.FromRunner) -> None:
         """Take in one message, which was checked."""

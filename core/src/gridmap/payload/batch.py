@@ -153,7 +153,9 @@ class Batch(Concealing, msgspec.Struct, frozen=True, eq=False):
             raise RemoteProtocolError(msg)
         table, joined, *own = frames
         sizes, owners, counts = _read_table(table)
-        offsets = list(accumulate(_joined_sizes(sizes), initial=0))
+        mixed = OWN in sizes
+        there = [0 if size == OWN else size for size in sizes] if mixed else sizes
+        offsets = list(accumulate(there, initial=0))
         firsts = list(accumulate(counts, initial=0)) if owners else [0]
         if len(joined) != offsets[-1]:
             what = "bytes of joined streams"
@@ -161,9 +163,11 @@ class Batch(Concealing, msgspec.Struct, frozen=True, eq=False):
         if len(own) != firsts[-1]:
             what = "frames of their own"
             raise _unexpected(what, len(own), firsts[-1])
-        if owners or OWN in sizes:
+        if owners or mixed:
             _check_owners(sizes, owners, counts)
-        joined = _sliceable(joined, len(sizes))
+        # Below a few hundred bytes a copy is both faster and smaller than a memoryview.
+        short = len(joined) <= len(sizes) * _SLICE_BYTES
+        joined = bytes(joined) if short else memoryview(joined)
         return cls(table, sizes, offsets, joined, owners, firsts, own)
 
     def __len__(self) -> int:
@@ -265,12 +269,6 @@ def _read_table(table: Frame) -> tuple[tuple[int, ...], list[int], list[int]]:
     return numbers[:count], list(numbers[count::2]), list(numbers[count + 1 :: 2])
 
 
-def _joined_sizes(sizes: tuple[int, ...]) -> Iterable[int]:
-    if OWN not in sizes:
-        return sizes
-    return [0 if size == OWN else size for size in sizes]
-
-
 def _check_owners(sizes: tuple[int, ...], owners: list[int], counts: list[int]) -> None:
     ascending = all(before < after for before, after in pairwise(owners))
     if not ascending or (owners and owners[-1] >= len(sizes)) or 0 in counts:
@@ -280,11 +278,6 @@ def _check_owners(sizes: tuple[int, ...], owners: list[int], counts: list[int]) 
     if having_own_stream != sizes.count(OWN):
         what = "owners with a stream of their own"
         raise _unexpected(what, having_own_stream, sizes.count(OWN))
-
-
-def _sliceable(joined: Frame, count: int) -> bytes | memoryview:
-    # Below a few hundred bytes a copy is both faster and smaller than a memoryview.
-    return bytes(joined) if len(joined) <= count * _SLICE_BYTES else memoryview(joined)
 
 
 def _unexpected(what: str, got: int, expected: int) -> RemoteProtocolError:
