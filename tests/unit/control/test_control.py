@@ -191,6 +191,26 @@ def test_a_run_that_is_over_leaves_a_record_and_no_socket(
         Control(RUN)
 
 
+@pytest.mark.usefixtures("run")
+def test_sockets_of_drivers_that_were_killed_are_taken_away() -> None:
+    """Not those that answer, however old they are, nor one that is just being made."""
+    folder = door.directory()
+    for token, age_s in (("left", door.LEFT_S + 60), ("new", 60.0)):
+        door.listen(folder, token).close()  # as the kernel does for one that is killed
+        _age(folder / door.file_name(token), age_s)
+    _age(folder / door.file_name(RUN), door.LEFT_S + 60)
+    door.listen(folder, "another").close()
+    names = {path.name for path in folder.iterdir()}
+    assert names == {door.file_name(token) for token in (RUN, "new", "another")}
+    with Control(RUN) as control:
+        assert control.look().token == RUN
+
+
+def _age(path: Path, seconds: float) -> None:
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
 def test_no_socket_is_had_where_others_could_put_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ run orders could kill its process as well.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import stat
@@ -27,6 +28,10 @@ NAME: Final = "gridmap-control"
 _TIMEVAL: Final = struct.Struct("ll")
 _UCRED: Final = struct.Struct("3i")
 _BACKLOG: Final = 64
+
+LEFT_S: Final = 86_400.0
+"""Age of a socket at which nobody is about to listen there: what does not answer then,
+was left by a driver that was killed."""
 
 
 def directory() -> Path:
@@ -47,6 +52,8 @@ def file_name(token: str) -> str:
 def listen(folder: Path, token: str) -> socket.socket:
     """Open the control socket of a run, in place of one that a dead driver left.
 
+    What other drivers have left for a day is taken away.
+
     Raises:
         OSError: If it cannot be had.
         RunError: If the directory cannot be trusted.
@@ -61,12 +68,28 @@ def listen(folder: Path, token: str) -> socket.socket:
                 os.unlink(name, dir_fd=descriptor)
             # A path of its own may be longer than sun_path, 108 bytes (unix(7)).
             listener.bind(f"/proc/self/fd/{descriptor}/{name}")
+            _sweep(descriptor, os.stat(name, dir_fd=descriptor).st_mtime)
         listener.listen(_BACKLOG)
         listener.setblocking(False)
     except BaseException:
         listener.close()
         raise
     return listener
+
+
+def _sweep(directory: int, now: float) -> None:
+    """Take away the sockets at which nobody listens any more."""
+    for name in os.listdir(directory):
+        with contextlib.suppress(OSError):  # it is gone by now
+            age_s = now - os.stat(name, dir_fd=directory).st_mtime
+            if age_s > LEFT_S and _is_left(f"/proc/self/fd/{directory}/{name}"):
+                os.unlink(name, dir_fd=directory)
+
+
+def _is_left(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        peer.setblocking(False)
+        return peer.connect_ex(path) == errno.ECONNREFUSED
 
 
 def connect(folder: Path, token: str, patience_s: float) -> socket.socket:
