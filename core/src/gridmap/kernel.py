@@ -89,6 +89,23 @@ def shared_file(name: str, size: int) -> int:
     return descriptor
 
 
+def write_at(descriptor: int, content: bytes | memoryview, at: int) -> None:
+    """Write all of it, of which the system takes 2 GiB at a time at most.
+
+    Args:
+        descriptor: A file.
+        content: Bytes.
+        at: Where in the file they belong.
+
+    Raises:
+        OSError: If there is no room for them.
+    """
+    view = memoryview(content)
+    while view:
+        written = os.pwrite(descriptor, view, at)
+        view, at = view[written:], at + written
+
+
 def _call(number: int | None, first: int | bytes, second: int) -> int:
     """Call the kernel; a number that is not known is a call it does not have."""
     if number is None or sys.platform != "linux":

@@ -35,6 +35,7 @@ from gridmap.kernel import (
     SIZE_SEALS,
     WRITE_SEAL,
     memfd_create,
+    write_at,
 )
 from gridmap.payload import refill
 
@@ -111,9 +112,7 @@ def make(content: Frame) -> Sealed:
         with contextlib.suppress(OSError):  # no /proc any more, as after chroot(2)
             return Sealed(room.fill(content), size, room)
     sealed = Sealed(memfd_create("gridmap-frame", _CREATE), size)
-    written, view = 0, memoryview(content)
-    while written < size:
-        written += os.write(sealed.descriptor, view[written:])
+    write_at(sealed.descriptor, memoryview(content), 0)
     fcntl.fcntl(sealed.descriptor, ADD_SEALS, SIZE_SEALS | WRITE_SEAL)
     return sealed
 
@@ -144,10 +143,8 @@ class Gathering:
         Raises:
             OSError: If the system has no memory to give.
         """
-        view = memoryview(piece)
-        while view:
-            written = os.pwrite(self._descriptor, view, self._filled)
-            self._filled, view = self._filled + written, view[written:]
+        write_at(self._descriptor, memoryview(piece), self._filled)
+        self._filled += len(piece)
 
     def seal(self) -> int:
         """Let nobody change it any more.

@@ -38,6 +38,7 @@ from gridmap.kernel import (
     CLOEXEC,
     SIZE_SEALS,
     memfd_create,
+    write_at,
 )
 
 if TYPE_CHECKING:
@@ -133,9 +134,7 @@ class Room:
         Where the system has no memory to give, this is told so; who writes to a mapping
         is killed.
         """
-        written = 0
-        while written < self.size:
-            written += os.pwrite(self._descriptor, view[written:], written)
+        write_at(self._descriptor, view, 0)
         with contextlib.suppress(OSError):  # a limit on addresses, say
             self._mapping = mmap.mmap(
                 self._descriptor, self.size, mmap.MAP_SHARED | mmap.MAP_POPULATE
