@@ -250,3 +250,34 @@ def test_a_run_is_resumed_in_which_a_job_ran_twice(tmp_path: Path, place: Path) 
     (place / "go").touch()
     with driving(tmp_path, DOUBLED, str(place), environ=environ) as driver:
         assert driver.output(60.0).strip() == str([n * n for n in range(8)])
+
+
+EARLY = """
+import os, signal, sys
+from pathlib import Path
+from gridmap import grid_map
+
+class Square:
+    def __call__(self, number):
+        return number * number
+
+    def __reduce__(self):
+        if not Path(sys.argv[1], "go").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Square, ()
+
+if __name__ == "__main__":
+    print(grid_map(Square(), range(8), backend="local", max_workers=2, resume="sweep"))
+"""
+
+
+def test_a_driver_that_was_killed_before_it_had_a_job(
+    tmp_path: Path, place: Path
+) -> None:
+    """The next one begins with nothing, and goes on from there."""
+    for _ in range(2):
+        with driving(tmp_path, EARLY, str(place)) as driver:
+            driver.process.wait()
+    (place / "go").touch()
+    with driving(tmp_path, EARLY, str(place)) as driver:
+        assert driver.output(60.0).strip() == str([n * n for n in range(8)])

@@ -35,11 +35,15 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def segments(past: Restored) -> list[Segment]:
-    """Return all jobs as they were handed in, up to the first gap."""
+    """Return all jobs as they were handed in, up to the first gap.
+
+    There may be none: a driver can end before it has read its first input.
+    """
     found: list[Segment] = []
-    known = past.known
-    while not found or found[-1].stop < known:
-        added, _ = past.inputs[found[-1].stop if found else 0]
+    at, known = 0, past.known
+    while at < known:
+        added, _ = past.inputs[at]
+        at = added.stop
         found.append(
             Segment(
                 first=added.first,
