@@ -8,6 +8,7 @@ asked for by its number then: see syscalls(2).
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import platform
 import sys
@@ -30,6 +31,12 @@ MEMFD_CREATE: Final = {"x86_64": 319, "aarch64": 279, "ppc64le": 360, "s390x": 3
 
 PIDFD_OPEN: Final = 434
 """The number of pidfd_open(2), on any machine."""
+
+_FIXED: Final = 0x10
+"""``MAP_FIXED`` of mmap(2), which the module `mmap` does not name."""
+
+_PIECE: Final = 4 << 20
+"""Copied at a time, in a third of a millisecond."""
 
 
 def memfd_create(name: str, flags: int = CLOEXEC) -> int:
@@ -104,6 +111,55 @@ def write_at(descriptor: int, content: bytes | memoryview, at: int) -> None:
     while view:
         written = os.pwrite(descriptor, view, at)
         view, at = view[written:], at + written
+
+
+def map_shared(descriptor: int, size: int) -> mmap.mmap:
+    """Map a file, to be written to, without a descriptor of the mapping's own.
+
+    `mmap.mmap` keeps a copy of a descriptor and closes that number in the end, whoever
+    has it by then. So it maps memory without one, in whose place the file is put.
+
+    Args:
+        descriptor: The file.
+        size: Its size in bytes, whole; all its pages are there then.
+
+    Raises:
+        OSError: If the process may not have so many addresses.
+    """
+    import ctypes  # noqa: PLC0415 - few runs have that large data
+
+    mapping = mmap.mmap(-1, size)
+    library = ctypes.CDLL(None, use_errno=True)
+    library.mmap.restype = ctypes.c_void_p
+    first = ctypes.c_char.from_buffer(mapping)
+    address = ctypes.addressof(first)
+    del first
+    mapped = library.mmap(
+        ctypes.c_void_p(address),
+        ctypes.c_size_t(size),
+        mmap.PROT_READ | mmap.PROT_WRITE,
+        mmap.MAP_SHARED | mmap.MAP_POPULATE | _FIXED,
+        descriptor,
+        ctypes.c_long(0),
+    )
+    if mapped != address:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return mapping
+
+
+def copy_into(mapping: mmap.mmap, content: memoryview) -> None:
+    """Copy bytes to the beginning of a mapping, letting other threads go on meanwhile.
+
+    The interpreter by itself would let them after 5 ms, and where it is only given up
+    for an instant they are not there in time: so this sleeps, for as short as it can.
+    """
+    import ctypes  # noqa: PLC0415 - see `map_shared`
+
+    pause = ctypes.CDLL(None).usleep
+    for at in range(0, len(content), _PIECE):
+        mapping[at : at + _PIECE] = content[at : at + _PIECE]
+        pause(1)
 
 
 def _call(number: int | None, first: int | bytes, second: int) -> int:

@@ -33,7 +33,7 @@ class Neighbours:
 
     def meet(self, peer: bytes, hello: m.Hello) -> None:
         """See whether one who says hello is a neighbour."""
-        refill.begin(self)  # inputs are copied, wherever they go
+        refill.begin(self, mapped=True)  # inputs are copied, wherever they go
         self._pids.pop(peer, None)
         text = self._evidence.text
         if not text or not hmac.compare_digest(text, hello.seen):

@@ -1,13 +1,13 @@
 """Memory that is filled again once nobody has it any more.
 
 Most of what a copy of large data costs is the kernel's, which has to find a page for
-every 4 KiB. Memory that has its pages already, where its maker has them mapped, is
-filled in a sixth of the time, so whoever makes large frames, one after the other, keeps
-it.
+every 4 KiB. Memory that has its pages already is filled in a third of the time, and in a
+sixth where they are mapped. So whoever makes large frames, one after the other, keeps
+it. A driver has it mapped; a worker has not, whose mappings count as its jobs' memory.
 
 Nobody may see that what they have changes. Who has it, the kernel knows: its maker fills
-it through a descriptor that nobody else has, what is passed on is another one, and a
-write lease (fcntl(2), ``F_SETLEASE``) is refused while anybody has that, or has the
+it through a descriptor that nobody else has, or a mapping made by that, which counts as
+the same; what is passed on is another one, and a write lease (fcntl(2), ``F_SETLEASE``) is refused while anybody has that, or has the
 memory mapped: relatives and strangers, threads and forked children, and messages that
 are on their way. (Pages that a job lends to the kernel, by vmsplice(2) say, are counted
 no longer once they are unmapped.) A reference that is on its way does not lead to what
@@ -27,6 +27,7 @@ import fcntl
 import functools
 import mmap
 import os
+import resource
 import signal
 import sys
 from collections import deque
@@ -37,6 +38,8 @@ from gridmap.kernel import (
     ALLOW_SEALING,
     CLOEXEC,
     SIZE_SEALS,
+    copy_into,
+    map_shared,
     memfd_create,
     write_at,
 )
@@ -49,8 +52,7 @@ MOST_BYTES: Final = 1 << 28
 often held until the next one is there."""
 
 MOST_ROOMS: Final = 8
-"""How many. Each is two descriptors, and has to be tried while others have what is in
-it."""
+"""How many. Each is a descriptor, and has to be tried while others have what is in it."""
 
 KEPT_S: Final = 10.0
 """How long it is kept for somebody to come."""
@@ -59,9 +61,6 @@ KEPT_S: Final = 10.0
 _SET_LEASE: Final = 1024
 _SET_SIGNAL: Final = 10
 _READ_ONLY: Final = 0o400
-
-_CHUNK: Final = 1 << 20
-"""Copied at a time: between two, other threads may go on."""
 
 
 class Room:
@@ -102,8 +101,6 @@ class Room:
     def __del__(self) -> None:
         if self._descriptor >= 0 and self._ours():
             os.close(self._descriptor)
-        elif self._mapping is not None:
-            _lost.append(self._mapping)
 
     def fill(self, content: Frame) -> int:
         """Put something into it.
@@ -119,26 +116,23 @@ class Room:
             OSError: If the system has no memory or descriptor to give.
         """
         # Its number is not that of any reference meanwhile: see `free`.
-        view = memoryview(content)
-        if self._mapping is None:
-            self._write(view)
+        if self._mapping is not None:
+            copy_into(self._mapping, memoryview(content))
         else:
-            for at in range(0, self.size, _CHUNK):
-                self._mapping[at : at + _CHUNK] = view[at : at + _CHUNK]
+            # Where the system has no memory, this is told so; who writes to a mapping
+            # is killed.
+            write_at(self._descriptor, memoryview(content), 0)
+            if self._filling:  # it is wanted again, and may be once more
+                self._map()
         self._number()
         return os.open(_path(self._descriptor), os.O_RDONLY | os.O_CLOEXEC)
 
-    def _write(self, view: memoryview) -> None:
-        """Fill it for the first time, and map it for the others.
-
-        Where the system has no memory to give, this is told so; who writes to a mapping
-        is killed.
-        """
-        write_at(self._descriptor, view, 0)
-        with contextlib.suppress(OSError):  # a limit on addresses, say
-            self._mapping = mmap.mmap(
-                self._descriptor, self.size, mmap.MAP_SHARED | mmap.MAP_POPULATE
-            )
+    def _map(self) -> None:
+        """Map it for the fillings to come, where that takes nothing from others."""
+        addresses, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if _mappers and addresses == resource.RLIM_INFINITY:
+            with contextlib.suppress(OSError, ImportError):  # a Python without ctypes
+                self._mapping = map_shared(self._descriptor, self.size)
 
     def free(self) -> bool:
         """Say whether nobody has any more what was in it, nor can have from now on."""
@@ -180,19 +174,19 @@ class Room:
 
 _kept: deque[Room] = deque()
 _users: set[int] = set()  # what is done to it is done in one step
-
-_lost: Final[list[mmap.mmap]] = []
-"""Mappings whose own descriptor somebody else has closed, and may have by now: they
-would close it with themselves."""
+_mappers: set[int] = set()
 
 
-def begin(user: object) -> None:
+def begin(user: object, *, mapped: bool = False) -> None:
     """Keep memory from now on. Idempotent.
 
     Args:
         user: For whom, until the same calls `end`.
+        mapped: Whether it may count as memory that this process uses.
     """
     _users.add(id(user))
+    if mapped:
+        _mappers.add(id(user))
 
 
 def end(user: object) -> None:
@@ -202,6 +196,7 @@ def end(user: object) -> None:
         user: As for `begin`.
     """
     _users.discard(id(user))
+    _mappers.discard(id(user))
     if not _users:
         give_back()
 
@@ -280,7 +275,8 @@ def _known() -> bool:
 def _tells(one: Room) -> bool:
     if not one.free():
         return False
-    descriptor = one.fill(bytes(one.size))
+    os.close(one.fill(bytes(one.size)))
+    descriptor = one.fill(bytes(one.size))  # it is mapped by now
     try:
         if one.free():
             return False
@@ -300,6 +296,7 @@ def _bytes() -> int:
 def _forget() -> None:
     """In a forked child: this is its parent's, who alone knows who has it."""
     _users.clear()
+    _mappers.clear()
     give_back()
 
 
