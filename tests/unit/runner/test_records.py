@@ -136,7 +136,7 @@ def test_large_frames_go_beside_the_stream_either_way() -> None:
         records.send(ours, second)
         ours.setblocking(False)
         theirs.setblocking(False)
-        taken = list(Link(theirs).receive(rest=True))
+        taken = list(Link(theirs).receive())
         assert taken == [first, second]
         for record in taken:
             Link(theirs).send(record)

@@ -23,7 +23,8 @@ class Send(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         peer: To whom.
         message: What to say.
-        patient: Whether it may wait for a moment, and go together with more of its kind.
+        patient: Whether it may wait for a moment, and go together with more of its kind,
+            as acknowledgements of reports may.
     """
 
     peer: bytes

@@ -74,7 +74,7 @@ class Outgoing:
             peer: To whom.
             message: What.
             patient: Whether it may wait, if it is an acknowledgement: for a moment, or
-                until something else is said.
+                until something else is said, which work is not.
         """
         if patient and isinstance(message, m.Ack):
             self._owe(peer, message)

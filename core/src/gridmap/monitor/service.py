@@ -107,8 +107,9 @@ class MonitorService:
         self._hand_out_verdict = self._written(sink.verdict)
         self._tell_observers = self._written(observers.tell)
         self._drop = self._written(store.drop)
+        self._say = self._written(self._outgoing.say)
         self._acts: dict[type[i.Instruction], Callable[[Any], None]] = {
-            i.Send: self._written(self._send),
+            i.Send: self._send,
             i.SendWork: self._written(self._send_work),
             i.Forget: self._written(self._forget),
             i.Note: lambda act: self._gate.note(act.entry),
@@ -201,7 +202,8 @@ class MonitorService:
 
     def _turn(self) -> None:
         pause = _RESTLESS_S if self._ledger.restless else _CALM_S
-        wait = 0.0 if self._inbox else self._outgoing.pause(pause)
+        due = max(0.0, self._ticked + pause - time.monotonic())
+        wait = 0.0 if self._inbox else self._outgoing.pause(due)
         ready = self._socket.poll(wait)
         self._woken = False
         for received in self._socket.receive() if ready.messages else ():
@@ -339,7 +341,7 @@ class MonitorService:
         if isinstance(send.message, m.Refuse):
             self._parting.add(send.peer)
         patient = send.patient and not self._incoming.holds_large
-        self._outgoing.say(send.peer, send.message, patient=patient)
+        self._say(send.peer, send.message, patient=patient)
 
     def _send_work(self, send: i.SendWork) -> None:
         if not self._outgoing.work(send.peer, send.work):

@@ -95,8 +95,8 @@ class Link:
         """Yield the records that have arrived whole.
 
         Args:
-            rest: Whether to go on to the end, as nothing will say that there is more;
-                else what was not read now can be read at once.
+            rest: Whether to go on to the end; else there may be more, of which the next
+                poll tells.
         """
         while True:
             try:
@@ -109,5 +109,7 @@ class Link:
                 return
             apart = records.received(ancillary, flags)
             yield from self._reader.feed(self._buffer[:size], apart)
-            if size < _CHUNK and not rest:
-                return  # that was all, most likely: not looked for again
+            # That was all, most likely; not where memory came along, with which the
+            # kernel ends what it hands out at a time.
+            if size < _CHUNK and not apart and not rest:
+                return

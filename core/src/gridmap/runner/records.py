@@ -236,6 +236,7 @@ class Reader:
         view = memoryview(self._buffer)
         at = 0
         try:
+            # Most often it is one record, and nothing behind it.
             while at < len(view) and (parsed := _parse(view, at, self._apart)):
                 record, at = parsed
                 yield record
@@ -382,5 +383,8 @@ class Inlet:
             if count == 0:
                 return None
             have += count
+        if own is not None:  # all of it, and nothing else: it is the job's to resize
+            self._here = self._room[:0]
+            return own
         self._here = view[size:have]
-        return own or bytes(view[:size])
+        return bytes(view[:size])

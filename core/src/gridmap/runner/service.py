@@ -331,7 +331,7 @@ class RunnerService:
                 self._greet()
         if self._orphan or self._machine.presence.orphaned(now):
             self._mourn(now)
-        return min(_TICK_S, self._machine.pause(now))
+        return min(_TICK_S, self._machine.pause(time.monotonic()))
 
     def _mourn(self, now: float) -> None:
         """The monitor is gone: end, leaving what is finished to the next if need be."""
