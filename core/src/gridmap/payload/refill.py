@@ -122,8 +122,7 @@ class Room:
             # Where the system has no memory, this is told so; who writes to a mapping
             # is killed.
             write_at(self._descriptor, memoryview(content), 0)
-            if self._filling:  # it is wanted again, and may be once more
-                self._map()
+            self._map()
         self._number()
         return os.open(_path(self._descriptor), os.O_RDONLY | os.O_CLOEXEC)
 
