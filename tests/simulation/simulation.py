@@ -207,8 +207,10 @@ class Simulation:
         return not self.truth.open
 
     @property
-    def _ended(self) -> int:
-        return len(self.jobs) - self.truth.open
+    def _progress(self) -> tuple[int, int]:
+        """How many jobs are over, and how many attempts of those that are not."""
+        attempts = sum(map(len, self.books.jobs.histories.values()))
+        return len(self.jobs) - self.truth.open, attempts
 
     # Proof --------------------------------------------------------------------------
 
@@ -274,9 +276,9 @@ class Simulation:
         if not self.plan.close_early:
             self.faults.end()
             patience = max(PATIENCE_S, _STALL_S * len(self.jobs))
-            settled, ended = False, -1
-            while not settled and self._ended > ended:  # who is slow is not stuck
-                ended = self._ended
+            settled, before = False, (-1, 0)
+            while not settled and self._progress > before:  # who is slow is not stuck
+                before = self._progress
                 settled = world.run(patience, lambda: self.settled)
             assert settled, f"jobs never end: {self._unsettled()}"
             self._check_politeness()
