@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import collections
 import contextlib
-import functools
 import logging
 import os
 import threading
@@ -31,8 +30,9 @@ _T = TypeVar("_T")
 class GridFuture(Future[_T]):
     """A future whose job can be taken back even while it runs."""
 
-    _take_back: Callable[[], None] | None = None
-    _process: int | None = None
+    _home: Futures | None = None
+    """Who says what comes of it; None: it has been said."""
+    _job: int = -1
 
     def result(self, timeout: float | None = None) -> _T:
         """Wait for what the call returns; see `concurrent.futures.Future.result`.
@@ -55,7 +55,7 @@ class GridFuture(Future[_T]):
 
     def _check_process(self) -> None:
         """Refuse to wait for what this process is never told."""
-        if self._take_back is not None and self._process not in (None, os.getpid()):
+        if self._home is not None and self._home.is_forked():
             msg = (
                 "this process was forked from the one that handed in the call, and is "
                 "not told what comes of it: wait for it there, or make an executor here"
@@ -69,9 +69,9 @@ class GridFuture(Future[_T]):
             False if it is over already.
         """
         cancelled = super().cancel()
-        take_back, self._take_back = self._take_back, None
-        if cancelled and take_back is not None:
-            take_back()
+        home, self._home = self._home, None
+        if cancelled and home is not None:
+            home.take_back(self._job)
         return cancelled
 
 
@@ -105,7 +105,7 @@ class Futures:
 
     def add(self, fn: Callable[..., _T], calls: Sequence[Any]) -> list[GridFuture[_T]]:
         """Hand in calls of one function; see `GridExecutor.submit`."""
-        if self._is_forked():
+        if self.is_forked():
             msg = (
                 "cannot submit: this process was forked from the one whose executor "
                 "this is; make an executor here"
@@ -125,12 +125,12 @@ class Futures:
             jobs = self._monitor.add_encoded(fn, calls, self._resources)
             futures: list[GridFuture[_T]] = [GridFuture() for _ in jobs]
             for job, future in zip(jobs, futures, strict=True):
-                future._process = self._process  # noqa: SLF001 - our own class
-                future._take_back = functools.partial(self._take_back, job)  # noqa: SLF001 - our own class
+                future._home, future._job = self, job  # noqa: SLF001 - our own class
             self._futures.update(zip(jobs, futures, strict=True))
             return futures
 
-    def _take_back(self, job: int) -> None:
+    def take_back(self, job: int) -> None:
+        """Have a job ended whose future was cancelled."""
         with self._lock:
             future = self._futures.pop(job, None)
             self._idle.notify_all()
@@ -152,7 +152,7 @@ class Futures:
         self._delivery.start()
         atexit.register(self.leave)
 
-    def _is_forked(self) -> bool:
+    def is_forked(self) -> bool:
         """Tell whether this process only has a copy of another one's run.
 
         Asked before the lock, which may have been held when the copy was made.
@@ -192,7 +192,7 @@ class Futures:
             future = self._futures.pop(outcome.job, None)
             self._resolving = True
         if future is not None:
-            future._take_back = None  # noqa: SLF001 - our own class
+            future._home = None  # noqa: SLF001 - our own class
             if future.set_running_or_notify_cancel():
                 _settle(future, outcome)
         with self._lock:
@@ -214,7 +214,7 @@ class Futures:
 
     def shutdown(self, *, wait: bool = True, cancel_futures: bool = False) -> None:
         """See `GridExecutor.shutdown`. From any thread, a finalizer's too."""
-        if self._is_forked():
+        if self.is_forked():
             return
         with self._lock:
             self._shut = True
@@ -263,7 +263,7 @@ class Futures:
 
     def kill(self) -> None:
         """See `GridExecutor.kill`."""
-        if self._is_forked():
+        if self.is_forked():
             return
         with self._lock:
             self._shut = True
@@ -272,7 +272,7 @@ class Futures:
             self._closed.set()
             self._idle.notify_all()
         for future in futures.values():
-            future._take_back = None  # noqa: SLF001 - the whole run ends
+            future._home = None  # noqa: SLF001 - the whole run ends
             future.cancel()
             future.set_running_or_notify_cancel()
         if not self._opened:
@@ -290,7 +290,7 @@ def _settle_silently(future: GridFuture[Any], value: object) -> bool:
         if getattr(future, "_done_callbacks", True):
             return False
         # A finalizer may run in this thread at any time, and cancel it.
-        future._take_back = None  # noqa: SLF001 - our own class
+        future._home = None  # noqa: SLF001 - our own class
         if future.done():
             return False
         if future.set_running_or_notify_cancel():
