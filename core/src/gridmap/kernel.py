@@ -143,8 +143,7 @@ def map_shared(descriptor: int, size: int) -> mmap.mmap:
         ctypes.c_long(0),
     )
     if mapped != address:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
+        raise _error(ctypes.get_errno())
     return mapping
 
 
@@ -165,13 +164,16 @@ def copy_into(mapping: mmap.mmap, content: memoryview) -> None:
 def _call(number: int | None, first: int | bytes, second: int) -> int:
     """Call the kernel; a number that is not known is a call it does not have."""
     if number is None or sys.platform != "linux":
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+        raise _error(errno.ENOSYS)
     import ctypes  # noqa: PLC0415 - most Pythons know the calls
 
     library = ctypes.CDLL(None, use_errno=True)
     given = ctypes.c_long(first) if isinstance(first, int) else ctypes.c_char_p(first)
     result = int(library.syscall(ctypes.c_long(number), given, ctypes.c_long(second)))
     if result < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
+        raise _error(ctypes.get_errno())
     return result
+
+
+def _error(code: int) -> OSError:
+    return OSError(code, os.strerror(code))

@@ -62,7 +62,7 @@ class Incoming:
         """
         peer, encoded = received.peer, received.frames[1:]
         fetch = bring = None
-        if encoded and any(encoded[0]):  # else all of it is there as it is
+        if not payload.is_plain(encoded):
             fetch = self._neighbours.fetching(peer, writable=self._writable)
             bring = self._large.bringing(peer, writable=self._writable)
         frames = payload.decode(encoded, self._most, fetch, bring)

@@ -274,6 +274,15 @@ def refer(
     return referring
 
 
+def is_plain(encoded: Sequence[Frame]) -> bool:
+    """Tell whether all of a message is there as it is, as with most messages.
+
+    Args:
+        encoded: What `encode` or `refer` returned, possibly from another process.
+    """
+    return bool(encoded) and not any(encoded[0])
+
+
 def is_light(encoded: Sequence[Frame]) -> bool:
     """Tell whether all of a message travels in it, as it does with most messages.
 

@@ -7,10 +7,11 @@ it. A driver has it mapped; a worker has not, whose mappings count as its jobs' 
 
 Nobody may see that what they have changes. Who has it, the kernel knows: its maker fills
 it through a descriptor that nobody else has, or a mapping made by that, which counts as
-the same; what is passed on is another one, and a write lease (fcntl(2), ``F_SETLEASE``) is refused while anybody has that, or has the
-memory mapped: relatives and strangers, threads and forked children, and messages that
-are on their way. (Pages that a job lends to the kernel, by vmsplice(2) say, are counted
-no longer once they are unmapped.) A reference that is on its way does not lead to what
+the same; what is passed on is another one, and a write lease (fcntl(2), ``F_SETLEASE``)
+is refused while anybody has that, or has the memory mapped: relatives and strangers,
+threads and forked children, and messages that are on their way. (Pages that a job lends
+to the kernel, by vmsplice(2) say, are counted no longer once they are unmapped.) A
+reference that is on its way does not lead to what
 is there by then, since each filling has a number: who follows one compares it after
 opening the memory, see `memory.fetch`.
 
@@ -129,7 +130,7 @@ class Room:
     def _map(self) -> None:
         """Map it for the fillings to come, where that takes nothing from others."""
         addresses, _ = resource.getrlimit(resource.RLIMIT_AS)
-        if _mappers and addresses == resource.RLIM_INFINITY:
+        if True in _users.values() and addresses == resource.RLIM_INFINITY:
             with contextlib.suppress(OSError, ImportError):  # a Python without ctypes
                 self._mapping = map_shared(self._descriptor, self.size)
 
@@ -172,8 +173,10 @@ class Room:
 
 
 _kept: deque[Room] = deque()
-_users: set[int] = set()  # what is done to it is done in one step
-_mappers: set[int] = set()
+
+_users: dict[int, bool] = {}
+"""Who has memory kept, and whether it may be mapped. What is done to this is done in one
+step."""
 
 
 def begin(user: object, *, mapped: bool = False) -> None:
@@ -183,9 +186,7 @@ def begin(user: object, *, mapped: bool = False) -> None:
         user: For whom, until the same calls `end`.
         mapped: Whether it may count as memory that this process uses.
     """
-    _users.add(id(user))
-    if mapped:
-        _mappers.add(id(user))
+    _users[id(user)] = mapped
 
 
 def end(user: object) -> None:
@@ -194,8 +195,7 @@ def end(user: object) -> None:
     Args:
         user: As for `begin`.
     """
-    _users.discard(id(user))
-    _mappers.discard(id(user))
+    _users.pop(id(user), None)
     if not _users:
         give_back()
 
@@ -295,7 +295,6 @@ def _bytes() -> int:
 def _forget() -> None:
     """In a forked child: this is its parent's, who alone knows who has it."""
     _users.clear()
-    _mappers.clear()
     give_back()
 
 

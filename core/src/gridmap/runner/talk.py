@@ -144,7 +144,7 @@ class Talk:
         if not self._welcome:
             return None
         encoded, shared = frames[1:], None
-        if encoded and not any(encoded[0]):  # all of it is there, as it is
+        if payload.is_plain(encoded):
             return payload.decode(encoded, _MOST_PAYLOAD)
         try:
             references = payload.references(encoded)
