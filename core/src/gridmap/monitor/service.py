@@ -53,8 +53,6 @@ codec.prepare(m.FromRunner)  # while runners are being started
 _PIECES: Final = (m.Bring, m.Piece, m.Credit)
 _LOADED: Final = (m.Report, m.Checkpoint)  # with a payload
 
-_NO_RUNNERS: Final = (RunnerPending, RunnersRejected)
-
 _RESTLESS_S: Final = 0.1
 _CALM_S: Final = 0.5
 _PARTING_S: Final = 1.0
@@ -388,7 +386,7 @@ class MonitorService:
             text = self._incoming.traceback(event.job)
             if text is not None:
                 event = msgspec.structs.replace(event, traceback=text)
-        if isinstance(event, _NO_RUNNERS):
+        if isinstance(event, (RunnerPending, RunnersRejected)):
             self._standstill.warn(event)
         self._tell_observers(event)
 

@@ -44,8 +44,7 @@ def decode_from_runner(data: bytes | memoryview) -> FromRunner:
         RemoteProtocolError: If the bytes are not such a message, in type, range or
             size.
     """
-    if len(data) > LARGEST_CONTROL:
-        raise _too_large(data)
+    _check_size(data)
     try:
         message: FromRunner = _decoder(FromRunner).decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -60,8 +59,7 @@ def decode_from_monitor(data: bytes | memoryview) -> FromMonitor:
     Raises:
         RemoteProtocolError: As `decode_from_runner`.
     """
-    if len(data) > LARGEST_CONTROL:
-        raise _too_large(data)
+    _check_size(data)
     try:
         from_monitor: FromMonitor = _decoder(FromMonitor).decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -70,9 +68,10 @@ def decode_from_monitor(data: bytes | memoryview) -> FromMonitor:
     return from_monitor
 
 
-def _too_large(data: bytes | memoryview) -> RemoteProtocolError:
-    msg = f"a control message of {len(data)} bytes; {LARGEST_CONTROL} are allowed"
-    return RemoteProtocolError(msg)
+def _check_size(data: bytes | memoryview) -> None:
+    if len(data) > LARGEST_CONTROL:
+        msg = f"a control message of {len(data)} bytes; {LARGEST_CONTROL} are allowed"
+        raise RemoteProtocolError(msg)
 
 
 def _described(error: Exception) -> str:

@@ -90,12 +90,10 @@ class Output:
             now: The present.
         """
         taken = 0
-        try:
+        with contextlib.suppress(OSError):
             while taken < room and (data := os.read(fd, 65_536)):
                 taken += len(data)
                 self.take(data)
-        except OSError:
-            pass
         if taken:
             pace = taken / min(max(now - self._looked, 0.001), _REST_S)
             self._rest = min(_REST_S, _SHARE * room / pace)

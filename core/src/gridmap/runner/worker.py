@@ -305,10 +305,8 @@ class Worker:
 def _flush_output() -> None:
     """Let go of what was printed without an end of line."""
     for stream in (sys.stdout, sys.stderr):
-        try:  # noqa: SIM105 - done behind each job, and that takes three times as long
+        with contextlib.suppress(Exception):  # it may be anything that a job put there
             stream.flush()
-        except Exception:  # noqa: BLE001, S110 - it may be anything that a job put there
-            pass
 
 
 def _small(result: bytes | payload.Parcel) -> bytes | None:

@@ -126,8 +126,6 @@ class UnixMonitorSocket:
 
     def disconnected(self) -> list[bytes]:
         """Return who is gone; see `MonitorSocket.disconnected`."""
-        if not self._gone:
-            return []
         gone, self._gone = self._gone, []
         return list(dict.fromkeys(gone))
 

@@ -126,7 +126,7 @@ class Stream:
         """
         messages: list[list[Frame]] = []
         while not self.ended and len(messages) < most:
-            room = self._reader.room() if self._reader.large is not None else None
+            room = self._reader.room()
             into = self._buffer if room is None else room
             try:
                 size = self._sock.recv_into(into)

@@ -48,9 +48,6 @@ class Reader:
 
     A frame that is large has memory of its own, into which it can be read at once:
     see `room`.
-
-    Attributes:
-        large: The large frame that is being read; None: none is.
     """
 
     def __init__(self, limits: Limits, counters: Counters) -> None:
@@ -64,13 +61,13 @@ class Reader:
         self._begun = bytearray()  # of a head or of a small frame
         self._lengths: tuple[int, ...] = ()
         self._frames: list[Frame] = []
-        self.large: memoryview | None = None
+        self._large: memoryview | None = None
         self._have = 0
         self._skip = 0
 
     def room(self) -> memoryview | None:
         """Return where the next bytes belong; None: hand them to `feed`."""
-        return None if self.large is None else self.large[self._have :]
+        return None if self._large is None else self._large[self._have :]
 
     def filled(self, size: int) -> list[list[Frame]]:
         """So many bytes are in `room` now; return the message that is complete."""
@@ -91,23 +88,23 @@ class Reader:
         messages: list[list[Frame]] = []
         at = 0
         while at < len(data):
-            rest = data[at:] if at else data
-            within = self._lengths or self._skip
-            size = (self._take if within else self._open)(rest, messages)
+            size = self._take(data[at:], messages)
             if not size:
-                self._begun += rest
+                self._begun += data[at:]
                 break
             at += size
         return messages
 
     def _take(self, data: memoryview, messages: list[list[Frame]]) -> int:
-        """Take of a frame what is there; return how long it was, 0: too little."""
+        """Take a head or a frame from the front; return how long it was, 0: not whole."""
         if self._skip:
             size = min(self._skip, len(data))
             self._skip -= size
             return size
-        if self.large is not None:
-            room = self.large[self._have :]
+        if not self._lengths:
+            return self._open(data, messages)
+        if self._large is not None:
+            room = self._large[self._have :]
             size = min(len(room), len(data))
             room[:size] = data[:size]
             self._fill(size, messages)
@@ -119,7 +116,7 @@ class Reader:
         return length
 
     def _open(self, data: memoryview, messages: list[list[Frame]]) -> int:
-        """Read a head, and small frames behind it; return how long they were, 0: no head."""
+        """Read a head, if it is whole."""
         if len(data) < _COUNT.size:
             return 0
         (count,) = _COUNT.unpack_from(data)
@@ -151,9 +148,9 @@ class Reader:
     def _fill(self, size: int, messages: list[list[Frame]]) -> None:
         """So much more of the large frame is there."""
         self._have += size
-        large = self.large
+        large = self._large
         if large is not None and self._have == len(large):
-            self.large = None
+            self._large = None
             self._add(large if self._frames else bytes(large), messages)
 
     def _add(self, frame: Frame, messages: list[list[Frame]]) -> None:
@@ -167,7 +164,7 @@ class Reader:
         while len(frames) < len(lengths):
             length = lengths[len(frames)]
             if length >= LARGE_FRAME_BYTES:
-                self.large, self._have = memoryview(bytearray(length)), 0
+                self._large, self._have = memoryview(bytearray(length)), 0
             if length:
                 return
             frames.append(b"")
