@@ -27,6 +27,7 @@ from _peers import parsl
 from gridmap import GridExecutor
 from gridmap.transport.bulk.sealing import (
     PIECE_BYTES,
+    TAG_BYTES,
     Seal,
     fresh_key,
     fresh_ticket,
@@ -45,10 +46,13 @@ def seal_and_open(array: Any) -> None:
     """Do what cannot be left out on the way there and back, in one thread."""
     view = memoryview(array).cast("B")
     key, ticket = fresh_key(), fresh_ticket()
+    plain = memoryview(bytearray(PIECE_BYTES))
+    room = memoryview(bytearray(PIECE_BYTES + TAG_BYTES))
     for _ in range(2):
         closing, opening = (Seal(key, ticket, len(view)) for _ in range(2))
         for at in range(0, len(view), PIECE_BYTES):
-            opening.open(memoryview(closing.close(view[at : at + PIECE_BYTES])))
+            sealed = closing.close(view[at : at + PIECE_BYTES], room)
+            opening.open(sealed, plain)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from typing import Final
 import msgspec
 
 from gridmap.payload import memory
+from gridmap.payload.gathering import Gathering
 from gridmap.runner.node import lines
 from gridmap.runner.node.naming import Content
 from gridmap.runner.node.sharing import Sharing
@@ -44,7 +45,14 @@ def frame(content: Content, number: int) -> bytes:
 
 def sealed(content: Content, number: int) -> int:
     """Return a descriptor of a frame in sealed memory, as downloading does."""
-    return memory.gather(content.sizes[number], [frame(content, number)])
+    return sealed_memory(frame(content, number))
+
+
+def sealed_memory(content: bytes) -> int:
+    """Return a descriptor of what was downloaded."""
+    with contextlib.closing(Gathering(len(content))) as gathering:
+        gathering.add(content)
+        return gathering.seal()
 
 
 def taken(descriptor: int) -> bytes:

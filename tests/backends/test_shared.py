@@ -9,7 +9,7 @@ import pytest
 from tests import jobs
 from tests.sites import Site
 
-from gridmap import grid_map
+from gridmap import GridExecutor, grid_map
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -44,3 +44,18 @@ def test_a_nodes_runners_have_what_jobs_share_in_one_memory(
     assert len(held) == 2, "each node has four slots"
     (one,), (other,) = held.values()
     assert one != other
+
+
+def test_large_results_stay_what_they_were(cluster_site: Site) -> None:
+    """Memory of those that are gone is filled again, and of no other."""
+    with GridExecutor(1, **cluster_site.options) as executor:
+        held = {}
+        for number in range(12):
+            table = np.random.default_rng(number).integers(0, 256, SIZE, np.uint8)
+            result = executor.submit(np.flip, table).result()
+            assert np.array_equal(np.flip(result), table)
+            if number in (3, 4, 8):
+                held[number] = result
+    for number, result in held.items():
+        table = np.random.default_rng(number).integers(0, 256, SIZE, np.uint8)
+        assert np.array_equal(np.flip(result), table)

@@ -14,7 +14,7 @@ from gridmap import payload
 from gridmap.connection import split_tcp_address
 from gridmap.errors import RemoteProtocolError
 from gridmap.monitor.apart import Apart
-from gridmap.payload import memory
+from gridmap.payload import memory, refill
 from gridmap.testing import eventually
 from gridmap.transport.addresses import Endpoint
 from gridmap.transport.bulk import client
@@ -102,6 +102,38 @@ def test_a_frame_is_brought_and_taken_once(server: BulkServer) -> None:
     assert server.depot.take(reference, len(FRAME)) == FRAME
     with pytest.raises(OSError, match="not brought"):
         server.depot.take(reference, len(FRAME))
+
+
+@pytest.fixture
+def keeping() -> Iterator[None]:
+    """Memory is kept meanwhile, as in a runner and a driver."""
+    refill.begin(FRAME)
+    yield
+    refill.end(FRAME)
+
+
+@pytest.mark.usefixtures("keeping")
+def test_frames_come_into_memory_that_nobody_has_any_more(server: BulkServer) -> None:
+    """At either end: the same place again, but never under somebody's eyes."""
+    (address,) = server.addresses
+    held: list[tuple[bytes, memoryview]] = []
+    places: set[int] = set()
+    for number in range(12):
+        frame = os.urandom(len(FRAME))
+        reference = server.depot.offer(b"one", frame)
+        ticket, key, size = REFERENCE.unpack(reference)
+        descriptor = client.download(address, SECRET, ticket, key, size)
+        places.add(os.fstat(descriptor).st_ino)
+        fetched = memory.take(descriptor)
+        brought = server.depot.take(bring(server, frame), len(frame))
+        places.add(id(brought.obj))
+        assert fetched == frame
+        assert brought == frame
+        if number % 6 == 0:  # of the first, a part is enough
+            held += [(frame[3:9], fetched[3:9]), (frame[3:9], brought[3:9])]
+        del fetched, brought
+    assert all(part == content for content, part in held)
+    assert len(places) == 2 * 3, "two stay with who has them, and one is used again"
 
 
 def test_what_is_withdrawn_cannot_be_fetched(server: BulkServer) -> None:

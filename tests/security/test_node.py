@@ -13,11 +13,19 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import pytest
-from tests.node import Member, frame, fresh, is_bound, member, sealed, taken
+from tests.node import (
+    Member,
+    frame,
+    fresh,
+    is_bound,
+    member,
+    sealed,
+    sealed_memory,
+    taken,
+)
 from tests.others import OtherUser
 
 from gridmap.kernel import ADD_SEALS
-from gridmap.payload import memory
 from gridmap.runner.node import lines
 from gridmap.runner.node.naming import Content
 from gridmap.testing import eventually
@@ -179,7 +187,7 @@ def answer_nonsense(guest: socket.socket) -> None:
 
 def hand_at_once(guest: socket.socket) -> None:
     """Hand something over without having proven anything."""
-    descriptor = memory.gather(SIZE, [bytes(SIZE)])
+    descriptor = sealed_memory(bytes(SIZE))
     with contextlib.suppress(ConnectionError):  # who saw through it has hung up
         socket.send_fds(guest, [b"!"], [descriptor])
     os.close(descriptor)
@@ -240,7 +248,7 @@ def nearly_sealed(content: Content) -> list[int]:
 LIES: Final[dict[str, Callable[[Content], list[int]]]] = {
     "memory without seals": loose,
     "memory that could still change": nearly_sealed,
-    "memory of another size": lambda _: [memory.gather(SIZE - 1, [bytes(SIZE - 1)])],
+    "memory of another size": lambda _: [sealed_memory(bytes(SIZE - 1))],
     "a counter": lambda _: [os.eventfd(0)],
     "a device": lambda _: [os.open("/dev/zero", os.O_RDONLY)],
     "nothing": lambda _: [],

@@ -165,6 +165,7 @@ class Futures:
             try:
                 for outcome in self._monitor.outcomes.take():
                     self._resolve(outcome)
+                    del outcome  # a large result is not to be kept until the next comes
             except BaseException as error:  # noqa: BLE001 - told to every future
                 self._break(error)
                 return

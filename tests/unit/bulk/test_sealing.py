@@ -1,12 +1,21 @@
 """The seal of a large frame: it comes out as it went in, or not at all."""
 
+import random
+
 import pytest
+from cryptography.hazmat.primitives.ciphers import aead
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridmap.errors import RemoteProtocolError
 from gridmap.transport.bulk import sealing
-from gridmap.transport.bulk.sealing import PIECE_BYTES, Seal, fresh_key, fresh_ticket
+from gridmap.transport.bulk.sealing import (
+    PIECE_BYTES,
+    TAG_BYTES,
+    Seal,
+    fresh_key,
+    fresh_ticket,
+)
 
 KEY, TICKET = bytes(range(32)), bytes(range(16))
 
@@ -15,16 +24,35 @@ sizes = st.integers(1, 3 * PIECE_BYTES) | st.sampled_from(
 )
 
 
+AESGCM = aead.AESGCM
+
+
+class OldCipher:
+    """What cryptography 42 to 46 has: a cipher that makes bytes of its own."""
+
+    def __init__(self, key: bytes) -> None:
+        cipher = AESGCM(key)
+        self.encrypt, self.decrypt = cipher.encrypt, cipher.decrypt
+
+
+@pytest.fixture(autouse=True, params=["this cryptography", "an older one"])
+def version(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have both kinds."""
+    if request.param == "an older one":
+        monkeypatch.setattr(aead, "AESGCM", OldCipher)
+
+
 def frame_of(size: int) -> bytes:
     """Return bytes of which no two pieces are alike."""
-    return b"".join(n.to_bytes(4, "big") for n in range(size // 4 + 1))[:size]
+    return random.Random(size).randbytes(size)  # noqa: S311 - hides nothing
 
 
 def sealed(frame: bytes, key: bytes = KEY, ticket: bytes = TICKET) -> list[bytes]:
     """Return a frame's pieces, sealed."""
     seal, view, at, pieces = Seal(key, ticket, len(frame)), memoryview(frame), 0, []
     for length in sealing.lengths(len(frame)):
-        pieces.append(seal.close(view[at : at + length]))
+        room = memoryview(bytearray(PIECE_BYTES + TAG_BYTES))
+        pieces.append(bytes(seal.close(view[at : at + length], room)))
         at += length
     return pieces
 
@@ -33,8 +61,8 @@ def opened(
     pieces: list[bytes], size: int, key: bytes = KEY, ticket: bytes = TICKET
 ) -> bytes:
     """Return what pieces hold."""
-    seal = Seal(key, ticket, size)
-    return b"".join(seal.open(memoryview(piece)) for piece in pieces)
+    seal, room = Seal(key, ticket, size), memoryview(bytearray(PIECE_BYTES))
+    return b"".join(bytes(seal.open(memoryview(piece), room)) for piece in pieces)
 
 
 @settings(max_examples=30, deadline=None)
@@ -42,7 +70,7 @@ def opened(
 def test_what_was_sealed_comes_out(size: int) -> None:
     frame = frame_of(size)
     pieces = sealed(frame)
-    assert [len(p) - sealing.TAG_BYTES for p in pieces] == list(sealing.lengths(size))
+    assert [len(p) - TAG_BYTES for p in pieces] == list(sealing.lengths(size))
     assert opened(pieces, size) == frame
 
 

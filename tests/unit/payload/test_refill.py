@@ -274,7 +274,7 @@ def mappings() -> int:
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was kept first goes first, and what is too large is not kept at all."""
-    monkeypatch.setattr(refill, "MOST_BYTES", 2 * len(LARGE))
+    refill.begin(LARGE, most_bytes=2 * len(LARGE))
     sources = [memory.make(LARGE) for _ in range(3)]
     first, *kept = map(inode, sources)
     while sources:
@@ -283,7 +283,7 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [inode(one) for one in again[:2]] == kept
     assert inode(again[2]) != first
     del again
-    monkeypatch.setattr(refill, "MOST_ROOMS", 1)
+    monkeypatch.setattr(refill, "MOST_KEPT", 1)
     pair = [memory.make(LARGE) for _ in range(2)]
     kept = [inode(pair[1])]
     while pair:

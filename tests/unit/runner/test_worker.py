@@ -37,6 +37,7 @@ class Bench:
             received = self._worker.receive()
             assert received is not None
             self._worker.handle(received)
+            self._worker.rest()
 
     def result(self) -> Record:
         """Return what the worker has said by now."""

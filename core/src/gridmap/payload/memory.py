@@ -9,7 +9,7 @@ killed and how.
 
 Nothing else can be had by a reference: what it leads to is looked at before it is
 opened, and is memory of this user's that nobody else can change, or refused. Its maker
-does not while anybody has it, see `refill`.
+does not while anybody has it, see `room`.
 
 Safe to call from any thread.
 """
@@ -40,9 +40,8 @@ from gridmap.kernel import (
 from gridmap.payload import refill
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from gridmap.payload.pickling import Frame
+    from gridmap.payload.room import Room
 
 LEAST_BYTES: Final = 1 << 20
 """From this size on memory of its own pays: a few system calls, about 50 us."""
@@ -53,10 +52,9 @@ people who keep many results must not run out of them; what comes then is read."
 
 REFERENCE: Final = struct.Struct("<QQQQ")
 """A descriptor of its sender's, the inode it stands for, the size in bytes, and the
-number of the filling (see `refill`): its time of modification, in nanoseconds."""
+number of the filling (see `room`): its time of modification, in nanoseconds."""
 
 _WRITABLE: Final = 0o222
-_CREATE: Final = CLOEXEC | ALLOW_SEALING
 _O_PATH: Final = 0o10000000  # open(2): look at it without opening it
 
 
@@ -70,9 +68,7 @@ class Sealed:
 
     __slots__ = ("_room", "descriptor", "size")
 
-    def __init__(
-        self, descriptor: int, size: int, room: refill.Room | None = None
-    ) -> None:
+    def __init__(self, descriptor: int, size: int, room: Room | None = None) -> None:
         self.descriptor = descriptor
         self.size = size
         self._room = room
@@ -111,99 +107,33 @@ def make(content: Frame) -> Sealed:
     if size >= LEAST_BYTES and (room := refill.room(size)) is not None:
         with contextlib.suppress(OSError):  # no /proc any more, as after chroot(2)
             return Sealed(room.fill(content), size, room)
-    sealed = Sealed(memfd_create("gridmap-frame", _CREATE), size)
+    sealed = Sealed(fresh(size), size)
     write_at(sealed.descriptor, memoryview(content), 0)
-    fcntl.fcntl(sealed.descriptor, ADD_SEALS, SIZE_SEALS | WRITE_SEAL)
+    shut(sealed.descriptor)
     return sealed
 
 
-class Gathering:
-    """Sealed memory in the making: filled from its beginning, piece by piece."""
-
-    def __init__(self, size: int) -> None:
-        """Begin.
-
-        Args:
-            size: Bytes of all pieces; the system gives memory for those that came.
-
-        Raises:
-            OSError: If it has none to give.
-        """
-        self._descriptor = memfd_create("gridmap-frame", _CREATE)
-        self._filled = 0
-        try:
-            os.ftruncate(self._descriptor, size)
-        except BaseException:
-            self.close()
-            raise
-
-    def add(self, piece: Frame) -> None:
-        """Put the next piece behind the others.
-
-        Raises:
-            OSError: If the system has no memory to give.
-        """
-        write_at(self._descriptor, memoryview(piece), self._filled)
-        self._filled += len(piece)
-
-    def seal(self) -> int:
-        """Let nobody change it any more.
-
-        Returns:
-            A descriptor, which is the caller's to close, as `take` and `held.relay` do.
-        """
-        fcntl.fcntl(self._descriptor, ADD_SEALS, SIZE_SEALS | WRITE_SEAL)
-        descriptor, self._descriptor = self._descriptor, -1
-        return descriptor
-
-    def close(self) -> None:
-        """Leave nothing behind of what was not sealed. Idempotent."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-
-def gather(size: int, pieces: Iterable[bytes]) -> int:
-    """Put together what comes piece by piece, in sealed memory.
+def fresh(size: int) -> int:
+    """Return a descriptor of memory to be filled and `shut`, the caller's to close.
 
     Args:
-        size: Bytes of all pieces.
-        pieces: What they raise is raised, and nothing is left.
-
-    Returns:
-        A descriptor, which is the caller's to close, as `take` and `held.relay` do.
+        size: In bytes; the system gives memory for those that are written.
 
     Raises:
-        OSError: If the system has no memory to give.
+        OSError: If it has none to give.
     """
-    with contextlib.closing(Gathering(size)) as gathering:
-        for piece in pieces:
-            gathering.add(piece)
-        return gathering.seal()
+    descriptor = memfd_create("gridmap-frame", CLOEXEC | ALLOW_SEALING)
+    try:
+        os.ftruncate(descriptor, size)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
-# Keeping ----------------------------------------------------------------------------
-
-
-def private(size: int) -> memoryview:
-    """Return memory for use that is passed on to nobody, all zeros.
-
-    It has pages of 2 MiB where the system gives them to those who ask: to find 25,000
-    of the usual ones takes longer than to copy what goes into them.
-
-    Args:
-        size: In bytes.
-
-    Raises:
-        OSError: If the system has none to give.
-    """
-    if size < LEAST_BYTES:
-        return memoryview(bytearray(size))
-    mapping = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        with contextlib.suppress(OSError):  # a kernel without
-            mapping.madvise(mmap.MADV_HUGEPAGE)
-    return memoryview(mapping)
+def shut(descriptor: int) -> None:
+    """Let nobody change memory any more."""
+    fcntl.fcntl(descriptor, ADD_SEALS, SIZE_SEALS | WRITE_SEAL)
 
 
 # Taking -----------------------------------------------------------------------------
@@ -254,7 +184,7 @@ def fetch(pid: int, reference: Frame, limit_bytes: int) -> int:
 
 
 def _compare(found: os.stat_result, size: int, filling: int) -> None:
-    """See that memory is what was told. Only once it is open, see `refill`."""
+    """See that memory is what was told. Only once it is open, see `room`."""
     if found.st_size != size:
         msg = f"memory of {size} bytes has {found.st_size}"
         raise RemoteProtocolError(msg)

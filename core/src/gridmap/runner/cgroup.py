@@ -1,4 +1,4 @@
-"""How often the kernel killed in this process's group for want of memory.
+"""What the kernel lets this process's group have of memory, and how often it killed.
 
 cgroups(7): version 2 counts in ``memory.events`` (``oom_kill``), version 1 in
 ``memory.oom_control``. Where neither can be read, nobody counts, and nothing is said.
@@ -7,15 +7,20 @@ cgroups(7): version 2 counts in ``memory.events`` (``oom_kill``), version 1 in
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _ROOT: Final = Path("/sys/fs/cgroup")
 
 
 def oom_kills() -> int | None:
     """Return how many processes of this group were killed so far; None if unknown."""
-    for path in _candidates():
+    for group, second in _groups():
+        path = group / ("memory.events" if second else "memory.oom_control")
         with contextlib.suppress(OSError, ValueError):
             for line in path.read_text(encoding="ascii").splitlines():
                 name, _, value = line.partition(" ")
@@ -24,15 +29,29 @@ def oom_kills() -> int | None:
     return None
 
 
-def _candidates() -> list[Path]:
-    found = []
-    with contextlib.suppress(OSError):
+def memory() -> int:
+    """Return the bytes that this process's group may have: at most the machine's.
+
+    The limit may be that of a group further up: schedulers limit jobs, and have a group
+    below for each step.
+    """
+    least = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for group, second in _groups():
+        name = "memory.max" if second else "memory.limit_in_bytes"
+        for one in (group, *group.parents):
+            with contextlib.suppress(OSError, ValueError):  # "max"
+                least = min(least, int((one / name).read_text(encoding="ascii")))
+    return least
+
+
+def _groups() -> Iterator[tuple[Path, bool]]:
+    """Yield where this process's groups are that count memory; whether by version 2."""
+    with contextlib.suppress(OSError, ValueError):
         lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
         for line in lines:
             _, controllers, path = line.split(":", 2)
             relative = path.lstrip("/")
             if not controllers:
-                found.append(_ROOT / relative / "memory.events")
+                yield _ROOT / relative, True
             elif "memory" in controllers.split(","):
-                found.append(_ROOT / "memory" / relative / "memory.oom_control")
-    return found
+                yield _ROOT / "memory" / relative, False

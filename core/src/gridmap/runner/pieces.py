@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gridmap.errors import RemoteProtocolError
 from gridmap.payload import held, memory
+from gridmap.payload.gathering import Gathering
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
 from gridmap.protocol.pieces import Intake, Outflow
@@ -37,7 +38,7 @@ class _Coming:
         self.wanted = wanted
         self._numbers = list(wanted)
         self._places = {number: place for place, number in enumerate(wanted)}
-        self._begun: dict[int, memory.Gathering | bytearray] = {}
+        self._begun: dict[int, Gathering | bytearray] = {}
 
     def take(self, number: int, at: int, piece: Frame) -> None:
         """Take in a piece.
@@ -316,17 +317,17 @@ class Pieces:
             self._wake()
 
 
-def _room(size: int) -> memory.Gathering | bytearray:
+def _room(size: int) -> Gathering | bytearray:
     """Return where to put a frame: memory to be handed on, where that pays."""
     if size >= memory.LEAST_BYTES:
         try:
-            return memory.Gathering(size)
+            return Gathering(size)
         except OSError:  # no descriptor to be had
             pass
     return bytearray()
 
 
-def _filled(room: memory.Gathering | bytearray) -> Frame:
+def _filled(room: Gathering | bytearray) -> Frame:
     """Return the frame that is there whole."""
     return room if isinstance(room, bytearray) else held.relay(room.seal())
 

@@ -14,8 +14,9 @@ import msgspec
 
 from gridmap import connection, payload, plugins
 from gridmap.errors import GridMapError, RemoteProtocolError
+from gridmap.payload import refill
 from gridmap.protocol import messages as m
-from gridmap.runner import actions, greeting, returns, saving, strays
+from gridmap.runner import actions, greeting, returns, saving, setup, strays
 from gridmap.runner.gauge import Gauge
 from gridmap.runner.interruption import AskCheckpoint
 from gridmap.runner.link import Link
@@ -25,7 +26,6 @@ from gridmap.runner.outbox import Collector
 from gridmap.runner.output import Output
 from gridmap.runner.reach import Reach
 from gridmap.runner.records import Record, RecordType
-from gridmap.runner.setup import Setup
 from gridmap.runner.supplies import Supplies
 from gridmap.runner.talk import Heard, Talk
 from gridmap.runner.threads import bounded
@@ -306,6 +306,7 @@ class RunnerService:
         if now - self._looked < _REST_S and pause > 0:
             return min(_REST_S, pause)
         self._looked = now
+        refill.tidy(now)
         vitals = actions.Vitals()
         self._gauge.mind_the_peak()
         beats = self._machine.beat_due(now)
@@ -371,14 +372,15 @@ class RunnerService:
 
     def _set_up(self, welcome: m.Welcome) -> None:
         path = () if self._job_path in ("", "-") else (self._job_path,)
-        setup = Setup(
+        refill.begin(self, most_bytes=setup.may_keep())
+        wanted = setup.Setup(
             environment=bounded(welcome.environment, os.environ, self._cores),
             directory=welcome.directory,
             path=(*path, *welcome.path),
             warnings=tuple(self._warnings),
-            refills=welcome.memory and self._reach.local,
+            keeps=setup.may_keep(),
         )
-        self._link.send(Record(RecordType.SETUP, (msgspec.msgpack.encode(setup),)))
+        self._link.send(Record(RecordType.SETUP, (msgspec.msgpack.encode(wanted),)))
         self._hand(self._supplies.contents())
 
     def _start_worker(self) -> None:

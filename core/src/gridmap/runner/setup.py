@@ -12,7 +12,13 @@ from typing import Final
 
 import msgspec
 
+from gridmap.payload import refill
+from gridmap.runner import cgroup
+
 _PR_SET_PDEATHSIG: Final = 1
+
+_KEPT_SHARE: Final = 32
+"""What part of the memory that a job may have is kept at most, by worker and runner."""
 
 
 class Setup(msgspec.Struct, frozen=True):
@@ -24,15 +30,20 @@ class Setup(msgspec.Struct, frozen=True):
         path: Entries to put first on ``sys.path``.
         warnings: Signals by which the scheduler warns. It may send them to all of a
             runner's processes (Grid Engine 8.1.9 does), and they are not the worker's.
-        refills: Whether memory in which results were passed on is kept for the next
-            ones. Not in a scheduler's job, of whose memory it would be a part.
+        keeps: How many bytes of memory in which results were passed on are kept for the
+            next ones.
     """
 
     environment: dict[str, str | None]
     directory: str
     path: tuple[str, ...]
     warnings: tuple[int, ...] = ()
-    refills: bool = False
+    keeps: int = 0
+
+
+def may_keep() -> int:
+    """Return how many bytes of memory each of this job's processes may keep."""
+    return min(refill.MOST_BYTES, cgroup.memory() // _KEPT_SHARE)
 
 
 def detach(output_fd: int | None) -> None:

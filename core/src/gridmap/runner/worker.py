@@ -60,6 +60,8 @@ def run(
     worker = Worker(sock, outbox, output_fd)
     while (record := worker.receive()) is not None:
         worker.handle(record)
+        del record  # its memory may be filled with the next one
+        worker.rest()
     return 0
 
 
@@ -122,16 +124,18 @@ class Worker:
         elif record.type is RecordType.MARK:
             self._flush(time.monotonic())
             records.send(self._sock, Record(RecordType.CLEARED))
+
+    def rest(self) -> None:
+        """See that nothing waits that is done, if there is nothing more to do."""
         if self._inlet.waiting or self._poll.poll(0):
             return
-        # Nothing more to do: what is done must not wait.
         self._flush(time.monotonic())
         if refill.kept() and not self._poll.poll(refill.KEPT_S * 1000):
             refill.give_back()
 
     def _set_up(self, wanted: setup.Setup) -> None:
         setup.set_up(wanted)
-        (refill.begin if wanted.refills else refill.end)(self)
+        refill.begin(self, most_bytes=wanted.keeps)
         records.send(self._sock, Record(RecordType.READY))
 
     def _learn(self, record: Record) -> None:

@@ -6,12 +6,13 @@ byte, and raise OSError or RemoteProtocolError where a frame does not get throug
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import TYPE_CHECKING, Final
 
 from gridmap.connection import split_tcp_address
 from gridmap.errors import RemoteProtocolError
-from gridmap.payload import memory
+from gridmap.payload.gathering import Gathering
 from gridmap.transport.bulk import stream
 from gridmap.transport.bulk.requests import (
     ANSWER_BYTES,
@@ -61,8 +62,13 @@ def download(address: str, secret: bytes, ticket: bytes, key: bytes, size: int) 
         RemoteProtocolError: If what comes is not what was sealed.
     """
     request = Request(Want.DOWNLOAD, ticket, size)
-    with _connected(address, request, secret, _CONNECT_S) as sock:
-        return memory.gather(size, stream.opened(sock, key, ticket, size))
+    with (
+        _connected(address, request, secret, _CONNECT_S) as sock,
+        contextlib.closing(Gathering(size)) as gathering,
+    ):
+        for piece in stream.opened(sock, key, ticket, size):
+            gathering.add(piece)
+        return gathering.seal()
 
 
 def decline(address: str, secret: bytes, ticket: bytes) -> None:

@@ -18,7 +18,7 @@ import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gridmap.errors import RemoteProtocolError
-from gridmap.payload import memory
+from gridmap.payload import refill
 from gridmap.transport.allowance import Allowance
 from gridmap.transport.bulk import stream
 from gridmap.transport.bulk.depot import Depot
@@ -285,6 +285,7 @@ class BulkServer:
                 _log.info("a large frame did not get through: %s", error)
             finally:
                 self._ended(item.sock)
+                del item  # nor what was sent: the next may be long in coming
 
     def _ended(self, sock: socket.socket) -> None:
         """Hang up, and count on a thread for the next frame."""
@@ -314,10 +315,9 @@ class BulkServer:
     def _receive(self, sock: socket.socket, ticket: bytes, size: int) -> None:
         try:
             key = upload_key(self.upload_key, ticket)
-            frame, at = memory.private(size), 0
-            for piece in stream.opened(sock, key, ticket, size):
-                frame[at : at + len(piece)] = piece
-                at += len(piece)
+            frame = refill.private(size)
+            for _ in stream.opened(sock, key, ticket, size, frame):
+                pass
         except BaseException:
             self.depot.give_up(ticket)
             raise

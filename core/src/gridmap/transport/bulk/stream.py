@@ -30,34 +30,53 @@ def send(
         key: The frame's.
         ticket: Its ticket.
         frame: Not to be changed meanwhile.
-        went: Called for each piece that was taken from us.
+        went: Called whenever something was taken from us.
 
     Raises:
         OSError: If the other end is gone, or does not take it.
     """
     view = memoryview(frame).cast("B")
     seal, at = Seal(key, ticket, len(view)), 0
+    room = memoryview(bytearray(min(len(view), PIECE_BYTES) + TAG_BYTES))
     for length in lengths(len(view)):
-        sock.sendall(seal.close(view[at : at + length]))
-        went()
+        sealed = seal.close(view[at : at + length], room)
+        while sealed:  # sendall has a time for all of it, however much of it goes
+            sealed = sealed[sock.send(sealed) :]
+            went()
         at += length
 
 
 def opened(
-    sock: socket.socket, key: bytes, ticket: bytes, size: int
-) -> Iterator[bytes]:
+    sock: socket.socket,
+    key: bytes,
+    ticket: bytes,
+    size: int,
+    frame: memoryview | None = None,
+) -> Iterator[memoryview]:
     """Receive a frame and yield its pieces, opened.
+
+    Args:
+        sock: A connection that was agreed on.
+        key: The frame's.
+        ticket: Its ticket.
+        size: Its plain bytes.
+        frame: Where to put them, one behind the other; None: a piece is gone when the
+            next is wanted.
 
     Raises:
         OSError: If the other end is gone, or sends nothing.
         RemoteProtocolError: If a piece is not what was sealed.
     """
-    seal = Seal(key, ticket, size)
-    room = memoryview(bytearray(min(size, PIECE_BYTES) + TAG_BYTES))
+    longest = min(size, PIECE_BYTES)
+    room = memoryview(bytearray(longest + TAG_BYTES))
+    plain = memoryview(bytearray(longest)) if frame is None else frame
+    seal, at = Seal(key, ticket, size), 0
     for length in lengths(size):
-        piece = room[: length + TAG_BYTES]
-        receive(sock, piece)
-        yield seal.open(piece)
+        sealed = room[: length + TAG_BYTES]
+        receive(sock, sealed)
+        yield seal.open(sealed, plain[at:])
+        if frame is not None:
+            at += length
 
 
 def receive(sock: socket.socket, room: bytearray | memoryview) -> None:
