@@ -52,7 +52,9 @@ def test_before_hello_nothing_is_heard(run: Siege) -> None:
         assert "no runner" in liar.await_one(m.Refuse).text
         report(liar, 1, 0)
         service = run.service
-        run.until(lambda: len(service._sessions) == 1, "strangers to be forgotten")
+        run.until(
+            lambda: len(service._sessions.peers) == 1, "strangers to be forgotten"
+        )
         run.finish()
 
 
@@ -73,7 +75,7 @@ def test_who_takes_a_runners_place_cannot_stop_the_run(
 def test_who_uses_a_runners_routing_id_cannot_stop_the_run(tmp_path: Path) -> None:
     """ROUTER hands the connection over; the honest runner is missed and replaced."""
     with siege(tmp_path / "place", settings=IMPATIENT) as run:
-        peer = next(iter(run.service._sessions))
+        peer = run.service._sessions.peers[0]
         with rogue(run, identity=peer) as liar:
             report(liar, 1, 0, count=1)
         run.finish()
@@ -107,7 +109,7 @@ def test_a_flood_of_greetings_leaves_no_sessions(run: Siege) -> None:
         liar.say(m.Beat(number=1, holds=()))
         work = liar.join(run.handle(2))
         service = run.service
-        assert len(service._sessions) <= 2
+        assert len(service._sessions.peers) <= 2
         retire(liar, work)
         run.finish()
 

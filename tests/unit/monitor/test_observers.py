@@ -10,6 +10,7 @@ from gridmap.events import AnyEvent
 from gridmap.monitor import observers
 from gridmap.monitor.observers import Observers, installed_observers
 from gridmap.settings import Settings
+from gridmap.testing import eventually
 
 
 class Slow:
@@ -57,11 +58,13 @@ def test_one_that_is_far_behind_misses_events_and_is_told(
     assert "10 events behind" in told[0]
 
 
+@pytest.mark.parametrize("rest", ["_REST_S", "_BREATH_S"])
 def test_the_end_of_a_run_does_not_wait_for_a_rest(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    rest: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Between two looks an observer rests, but not once the run is over."""
-    monkeypatch.setattr(observers, "_REST_S", 3600.0)
+    monkeypatch.setattr(observers, rest, 3600.0)
+    monkeypatch.setattr(observers, "_STRETCH_S", 0.0)
     quick, seen = list[AnyEvent](), threading.Semaphore(0)
 
     def look(event: AnyEvent) -> None:
@@ -75,6 +78,27 @@ def test_the_end_of_a_run_does_not_wait_for_a_rest(
     watch.finish(30.0)
     assert [type(event) for event in quick] == [ev.RunnerUp, ev.RunEnded]
     assert not caplog.records
+
+
+def test_they_look_when_a_runner_was_given_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The driver has nothing to do then that anybody waits for."""
+    monkeypatch.setattr(observers, "_BREATH_S", 3600.0)
+    monkeypatch.setattr(observers, "_STRETCH_S", 0.0)
+    seen = threading.Semaphore(0)
+    watch = Observers([("quick", lambda _: seen.release())])
+    for at in range(5):
+        watch.tell(ev.RunnerGone(run="r", at=float(at), runner=0, text=""))
+    assert seen.acquire(timeout=30), "the first at once"
+    for _ in range(4):
+
+        def look() -> bool:
+            watch.go_on()
+            return seen.acquire(timeout=0.01)
+
+        eventually(look, within_s=30, what="an event is seen")
+    watch.finish(30.0)
 
 
 @pytest.mark.parametrize(

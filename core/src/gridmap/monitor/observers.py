@@ -37,9 +37,11 @@ _REST_S: Final = 0.02
 would cost a short job a tenth of its round trip."""
 
 _STRETCH_S: Final = 0.0001
-_BREATH_S: Final = 0.00005
-"""How long one sees events without letting other threads go on, and how long it then
-lets them: the interpreter itself would only after 5 ms, which is ten short jobs."""
+"""How long one sees events without letting other threads go on. The interpreter itself
+would let them after 5 ms, which is ten short jobs."""
+
+_BREATH_S: Final = 0.002
+"""How long it then lets them at most, unless they have come to rest before."""
 
 _MANY_WAITING: Final = 1000
 """Events that one has not seen yet, beyond which it does not stop for that."""
@@ -106,11 +108,19 @@ class Observers:
         for watch in self._watches:
             watch.tell(event, passing=passing)
 
+    def go_on(self) -> None:
+        """Let them look at what is new: a runner has work, and nobody waits for us."""
+        for watch in self._watches:
+            if watch.waits:
+                watch.waits = False
+                watch.calm.set()
+
     def finish(self, patience_s: float) -> None:
         """Let them see what is waiting, for so long at most, all together."""
         for watch in self._watches:
             watch.events.put(None)
             watch.hurry.set()
+            watch.calm.set()
         deadline = time.monotonic() + patience_s
         for watch in self._watches:
             watch.thread.join(max(0.0, deadline - time.monotonic()))
@@ -124,12 +134,23 @@ class Observers:
 
 
 class _Watch:
-    """One observer, and what it has not seen yet."""
+    """One observer, and what it has not seen yet.
+
+    Attributes:
+        name: What people call it.
+        events: What it has not seen; None behind the last.
+        hurry: Set when it is to rest no more.
+        waits: Whether it would go on when other threads have come to rest.
+        calm: Set when they have.
+        thread: Where it is told.
+    """
 
     def __init__(self, name: str, observer: Callable[[AnyEvent], None]) -> None:
         self.name = name
         self.events: queue.SimpleQueue[AnyEvent | None] = queue.SimpleQueue()
         self.hurry = threading.Event()
+        self.waits = False
+        self.calm = threading.Event()
         self._observer = observer
         self._missed = 0
         self.thread = threading.Thread(
@@ -158,6 +179,14 @@ class _Watch:
             self._missed = 0
         self.events.put(event)
 
+    def _may_go_on(self, began: float) -> bool:
+        """Rest if there is nothing new; say whether the next may be seen at once."""
+        waiting = self.events.qsize()
+        if not waiting:
+            self.hurry.wait(_REST_S)
+        in_time = waiting > 0 and time.monotonic() - began < _STRETCH_S
+        return in_time or waiting >= _MANY_WAITING or self.hurry.is_set()
+
     def _run(self) -> None:
         began = time.monotonic()
         while (event := self.events.get()) is not None:
@@ -166,12 +195,11 @@ class _Watch:
             except (Exception, SystemExit):  # noqa: BLE001 - never able to disturb a run
                 _log.exception("observer %s failed and is left out", self.name)
                 break
-            waiting = self.events.qsize()
-            if not waiting:
-                self.hurry.wait(_REST_S)
-                began = time.monotonic()
-            elif waiting < _MANY_WAITING and time.monotonic() - began > _STRETCH_S:
-                time.sleep(_BREATH_S)
-                began = time.monotonic()
+            if self._may_go_on(began):
+                continue
+            self.calm.clear()
+            self.waits = True
+            self.calm.wait(_BREATH_S)
+            began = time.monotonic()
         while event is not None:  # what nobody sees must not pile up
             event = self.events.get()

@@ -24,11 +24,12 @@ from gridmap.monitor.alarm import Alarm
 from gridmap.monitor.gate import Gate
 from gridmap.monitor.incoming import Incoming
 from gridmap.monitor.outgoing import Outgoing
+from gridmap.monitor.sessions import Sessions
 from gridmap.monitor.shortage import shortage
 from gridmap.monitor.standstill import Standstill
 from gridmap.protocol import codec
 from gridmap.protocol import messages as m
-from gridmap.protocol.sessions import SessionState, advance
+from gridmap.protocol.sessions import SessionState
 from gridmap.verdict import Cause
 
 if TYPE_CHECKING:
@@ -84,9 +85,9 @@ class MonitorService:
         self._gate = Gate(journal)
         self._errands: ErrandRunner | None = None
         self._inbox: deque[facts.Fact] = deque()
-        self._woken = False
-        self._sessions: dict[bytes, SessionState] = {}
-        self._connections: dict[bytes, int] = {}
+        self._woken = self._fed = False
+        self._observers = observers
+        self._sessions = Sessions()
         self._outgoing = Outgoing(socket, store, neighbours, large, self._shut_out)
         # What the journal may still be writing is not the user's to write to.
         self._incoming = Incoming(
@@ -202,6 +203,9 @@ class MonitorService:
         pause = _RESTLESS_S if self._ledger.restless else _CALM_S
         due = max(0.0, self._ticked + pause - time.monotonic())
         wait = 0.0 if self._inbox else self._outgoing.pause(due)
+        if self._fed:
+            self._fed = False
+            self._observers.go_on()
         ready = self._socket.poll(wait)
         self._woken = False
         for received in self._socket.receive() if ready.messages else ():
@@ -255,17 +259,13 @@ class MonitorService:
     def _receive(self, received: Received) -> None:
         """Take in one message; a peer that breaks the protocol is shut out for good."""
         peer = received.peer
-        state = self._sessions.get(peer, SessionState.GREETING)
-        if self._connections.get(peer) != received.connection:
-            # A routing id can be taken over by a new connection, a session cannot.
-            state = SessionState.GREETING
+        state = self._sessions.state(peer, received.connection)
         if state is SessionState.ERROR:
             return
         message: m.FromRunner | None = None
         try:
             message = codec.decode_from_runner(received.frames[0])
-            self._sessions[peer] = advance(state, message)
-            self._connections[peer] = received.connection
+            self._sessions.hear(peer, received.connection, message)
             if isinstance(message, m.Hello):
                 self._neighbours.meet(peer, message)
                 self._large.meet(peer, message)
@@ -283,7 +283,7 @@ class MonitorService:
                 return
             self._alarm.refused += 1
             _log.info("a runner's session is closed: %s", error)
-            self._sessions[peer] = SessionState.ERROR
+            self._sessions.shut(peer)
             self._large.part(peer)
             refusal = m.Refuse(text=f"protocol error: {error}")
             self._socket.send(peer, [codec.encode(refusal)])
@@ -312,11 +312,10 @@ class MonitorService:
 
     def _end_session(self, peer: bytes) -> SessionState | None:
         """Forget what a peer said; it has to greet before it is heard again."""
-        self._connections.pop(peer, None)
         self._neighbours.part(peer)
         self._large.part(peer)
         self._outgoing.part(peer)
-        return self._sessions.pop(peer, None)
+        return self._sessions.end(peer)
 
     def _shut_out(self, peer: bytes) -> None:
         """Have one who does not read greet anew: that tells it all it has missed."""
@@ -342,7 +341,9 @@ class MonitorService:
         self._say(send.peer, send.message, patient=patient)
 
     def _send_work(self, send: i.SendWork) -> None:
-        if not self._outgoing.work(send.peer, send.work):
+        if self._outgoing.work(send.peer, send.work):
+            self._fed = True
+        else:
             self._inbox.append(facts.Unsent(grant=send.work.grant))
 
     def _forget(self, forget: i.Forget) -> None:
