@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,7 @@ class SimMonitor:
             i.KeepContent: lambda keep: sim.truth.kept(keep.job, keep.digest),
             i.DropContent: lambda drop: sim.truth.dropped(drop.digest),
         }
+        self._wakes_at = math.inf
         self._world.after(0.1, self._tick)
 
     # Life ---------------------------------------------------------------------------
@@ -110,6 +112,10 @@ class SimMonitor:
         calm_s = self._sim.plan.tick_s
         self._world.after(calm_s / (5 if self.ledger.restless else 1), self._tick)
 
+    def _wake(self) -> None:
+        self._wakes_at = math.inf
+        self.feed(f.Tick())
+
     def feed(self, fact: f.Fact, batch: list[Any] | None = None) -> None:
         """Tell the ledger, do what it asks, and see whether all is well."""
         if not self.closed and not self.dead:
@@ -126,6 +132,9 @@ class SimMonitor:
             self._handle(self._inbox.popleft(), None)
         if self._over():
             return
+        if self.ledger.wake_at < self._wakes_at:
+            self._wakes_at = self.ledger.wake_at
+            self._world.after(max(0.0, self._wakes_at - self.clock.now), self._wake)
         self.closed = self.ledger.closed
         if self.closed:
             for connection in list(self.connections.values()):

@@ -1,5 +1,7 @@
 """How many runners are asked for, and what comes of asking."""
 
+import math
+
 import pytest
 from tests.unit.monitor.desk import (
     OTHER,
@@ -55,9 +57,16 @@ def test_jobs_that_come_one_by_one_are_waited_for() -> None:
     for _ in range(5):
         desk.add(1, final=False)
     assert not desk.take(i.SubmitRunners)
-    desk.tick(0.1)
+    wait_s = desk.ledger.wake_at - desk.now
+    assert wait_s < 0.1, "no longer than that: nobody works yet"
+    desk.tick(wait_s / 2)
+    assert not desk.take(i.SubmitRunners)
+    assert desk.ledger.wake_at == desk.now + wait_s / 2
+    desk.tick(wait_s / 2)
     (submission,) = desk.take(i.SubmitRunners)
     assert len(submission.runners) == 5
+    desk.add(1, final=False)
+    assert desk.ledger.wake_at == math.inf, "those that come later can wait for a tick"
 
 
 def test_runners_nobody_waits_for_leave_the_queue() -> None:

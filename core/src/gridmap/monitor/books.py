@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -53,6 +54,7 @@ class Books(msgspec.Struct):
         now: The present, seconds on a monotonic clock.
         out: Instructions given while the present fact is handled.
         sealed: Whether no more jobs will come.
+        wake_at: When a tick is wanted, should none be due before; infinity: at no time.
         starving: Groups that lack a runner for want of room.
         closing: Whether the run is ending.
         killing: Whether it is ending by force.
@@ -68,6 +70,7 @@ class Books(msgspec.Struct):
     now: float = 0.0
     out: list[Instruction] = []
     sealed: bool = False
+    wake_at: float = math.inf
     starving: list[Group] = []
     closing: bool = False
     killing: bool = False

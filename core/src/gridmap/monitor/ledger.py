@@ -10,6 +10,7 @@ what became of them.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 from gridmap.backend import Handle, NotAsked
@@ -157,6 +158,11 @@ class Ledger:
         books = self._books
         waits = books.jobs.delayed or books.closing
         return bool(waits) or len(books.fleet) > books.fleet.crew.up
+
+    @property
+    def wake_at(self) -> float:
+        """When a tick is wanted, should none be due before; infinity: at no time."""
+        return self._books.wake_at
 
     def expects(self, peer: bytes, message: m.Report | m.Checkpoint) -> bool:
         """Say whether the payload of a message counts: its sender holds those jobs.
@@ -347,6 +353,8 @@ class Ledger:
     def _tick(self, _: f.Tick) -> None:
         books = self._books
         self._ticked = books.now
+        if books.wake_at <= books.now:
+            books.wake_at = math.inf
         if self._attach_at is not None and self._attach_at <= books.now:
             self._attach_at = None
             books.ask(Attach())

@@ -201,12 +201,12 @@ class MonitorService:
 
     def _turn(self) -> None:
         pause = _RESTLESS_S if self._ledger.restless else _CALM_S
-        due = max(0.0, self._ticked + pause - time.monotonic())
-        wait = 0.0 if self._inbox else self._outgoing.pause(due)
+        due = min(self._ticked + pause, self._ledger.wake_at)
+        wait = 0.0 if self._inbox else max(0.0, due - time.monotonic())
         if self._fed:
             self._fed = False
             self._observers.go_on()
-        ready = self._socket.poll(wait)
+        ready = self._socket.poll(self._outgoing.pause(wait))
         self._woken = False
         for received in self._socket.receive() if ready.messages else ():
             self._receive(received)
@@ -222,7 +222,7 @@ class MonitorService:
         now = time.monotonic()
         self._outgoing.turn(now)
         self._large.turn(now)
-        if now - self._ticked >= pause:
+        if now >= due:
             self._ticked = now
             self._feed(facts.Tick())
             self._neighbours.turn(now)

@@ -60,6 +60,8 @@ class Staffing:
         books = self._books
         if not books.sealed and not books.near and group.hire_at <= books.now:
             group.hire_at = books.now + SETTLE_S
+            if not group.crew.living:  # somebody waits; else the next tick will do
+                books.wake_at = min(books.wake_at, group.hire_at)
 
     def staff_all(self) -> None:
         """Ask for what is missing anywhere."""
