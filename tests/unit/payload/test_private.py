@@ -1,7 +1,10 @@
 """Memory of this process alone that is used again, and never under somebody's eyes."""
 
+import ctypes
 import os
-from collections.abc import Iterator
+import pickle
+import resource
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -48,6 +51,44 @@ def test_what_somebody_has_is_left_alone() -> None:
     places = {place(one) for one in [refill.private(SIZE) for _ in range(3)]}
     assert first in places
     assert len(places) == 3
+
+
+@pytest.mark.parametrize(
+    "having",
+    [
+        lambda view: np.ndarray((SIZE,), np.uint8, buffer=view),
+        lambda view: np.recarray((SIZE,), [("a", np.uint8)], buf=view),
+        lambda view: view.obj,
+        lambda view: view.cast("I")[::2],
+        ctypes.c_char.from_buffer,
+        pickle.PickleBuffer,
+    ],
+    ids=["ndarray", "recarray", "owner", "cast", "ctypes", "pickle"],
+)
+def test_whoever_has_it_has_it(having: Callable[[memoryview], object]) -> None:
+    """Some hold no view of it, but what the view was of."""
+    view = refill.private(SIZE)
+    first = place(view)
+    had: object = having(view)
+    del view
+    assert place(refill.private(SIZE)) != first
+    del had
+    assert first in {place(one) for one in [refill.private(SIZE) for _ in range(3)]}
+
+
+def test_of_limited_addresses_none_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are the user's: his arrays would find no place, though there is memory."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1 << 40, 1 << 40))
+    refill.private(SIZE)
+    assert not refill.kept()
+
+
+def test_what_is_kept_is_given_back_where_there_is_no_more() -> None:
+    """Before a large result is refused, what nobody uses goes."""
+    refill.private(SIZE)
+    with pytest.raises(OSError, match="memory"):
+        refill.private(1 << 60)
+    assert not refill.kept()
 
 
 def test_it_outlives_the_run_for_who_has_it() -> None:

@@ -26,6 +26,7 @@ class Neighbours:
         """
         self._evidence = evidence
         self._pids: dict[bytes, int] = {}
+        self._keeps = refill.share()
 
     def __contains__(self, peer: bytes) -> bool:
         """Say whether frames for a peer can be referred to."""
@@ -33,7 +34,8 @@ class Neighbours:
 
     def meet(self, peer: bytes, hello: m.Hello) -> None:
         """See whether one who says hello is a neighbour."""
-        refill.begin(self, mapped=True)  # inputs are copied, wherever they go
+        # Inputs are copied, wherever they go.
+        refill.begin(self, mapped=True, most_bytes=self._keeps)
         self._pids.pop(peer, None)
         text = self._evidence.text
         if not text or not hmac.compare_digest(text, hello.seen):

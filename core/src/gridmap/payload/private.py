@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+import sys
 
 
 class Private:
@@ -33,16 +34,21 @@ class Private:
         if hasattr(mmap, "MADV_HUGEPAGE"):
             with contextlib.suppress(OSError):  # a kernel without
                 self._mapping.madvise(mmap.MADV_HUGEPAGE)
+        self._references = sys.getrefcount(self._mapping)
 
     def view(self) -> memoryview:
         """Return it for use, with whatever is in it. It outlives this object."""
         return memoryview(self._mapping)
 
     def free(self) -> bool:
-        """Say whether nobody has a view of it, nor a part of one."""
+        """Say whether nobody has it, nor a part of it."""
+        # Who uses the memory refers to its owner: by a view, as most do, or by itself,
+        # as arrays that numpy.ndarray makes of a buffer.
+        if sys.getrefcount(self._mapping) > self._references:
+            return False
         try:
             # To the size that it has: does nothing, and is refused to a mapping that
-            # anybody has a view of, be it an array or a part of one.
+            # anybody has a view of.
             self._mapping.resize(self.size)
         except (BufferError, SystemError, ValueError):  # or a system that never does
             return False

@@ -23,12 +23,16 @@ import resource
 from collections import deque
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
+from gridmap import cgroup
 from gridmap.payload.private import Private
 from gridmap.payload.room import Room, is_known
 
 MOST_BYTES: Final = 1 << 28
 """What a process keeps of either kind at most, free or not. Two arrays of 100 MB fit in:
 a result is often held until the next one is there."""
+
+_SHARE: Final = 32
+"""What part of the memory there is it keeps at most."""
 
 MOST_KEPT: Final = 8
 """How many. A room is a descriptor, and each has to be tried while others have it."""
@@ -64,18 +68,22 @@ class _Store(Generic[_Memory]):
             if one.size != size:
                 continue
             with contextlib.suppress(ValueError):  # another thread was faster
-                self._kept.remove(one)
+                self._kept.remove(one)  # nobody else may ask meanwhile
                 if one.free():
                     return one
-                self._kept.append(one)
+                self._put(one)
         return None
 
     def keep(self, one: _Memory) -> None:
-        """Put it in, and leave out what has been there for longest if that is too much.
+        """Put memory in that somebody came for."""
+        one.since = None
+        self._put(one)
+
+    def _put(self, one: _Memory) -> None:
+        """Put it in, and leave out what was put in first if that is too much.
 
         Which all is where none is to be kept any more.
         """
-        one.since = None
         self._kept.append(one)
         most = _most_bytes()
         with contextlib.suppress(IndexError):  # another thread was faster
@@ -132,6 +140,15 @@ def end(user: object) -> None:
         give_back()
 
 
+def share(cores: int | None = None) -> int:
+    """Return how many bytes a process may keep of either kind.
+
+    Args:
+        cores: How many cores its work has; None: all that this process may run on.
+    """
+    return min(MOST_BYTES, cgroup.memory(cores) // _SHARE)
+
+
 def room(size: int) -> Room | None:
     """Return memory for what others are to have, to be given to `keep` when filled.
 
@@ -142,12 +159,11 @@ def room(size: int) -> Room | None:
         It; None if none is to be kept, or cannot be here: the system has none to give,
         or no ``/proc``, as after chroot(2).
     """
-    if not _worth(size) or not is_known():
+    if not _worth(size):
         return None
-    if (found := _rooms.find(size)) is not None:
-        return found
     with contextlib.suppress(OSError):
-        return Room(size, mapped=_may_map())
+        if is_known():
+            return _rooms.find(size) or Room(size, mapped=_may_map())
     return None
 
 
@@ -165,11 +181,19 @@ def private(size: int) -> memoryview:
     Raises:
         OSError: If the system has none to give.
     """
-    one = _privates.find(size) or Private(size)
+    one = _privates.find(size) or _fresh(size)
     view = one.view()  # from here on it is not free
-    if _worth(size):
+    if _worth(size) and _addresses_abound():
         _privates.keep(one)
     return view
+
+
+def _fresh(size: int) -> Private:
+    try:
+        return Private(size)
+    except OSError:
+        give_back()  # it may be that which is lacking
+        return Private(size)
 
 
 def tidy(now: float) -> None:
@@ -204,9 +228,13 @@ def _most_bytes() -> int:
 
 def _may_map() -> bool:
     """Say whether it takes nothing from others if rooms are mapped."""
+    return all(use.mapped for use in list(_users.values())) and _addresses_abound()
+
+
+def _addresses_abound() -> bool:
+    """Say whether what is mapped here takes no addresses that the user may need."""
     addresses, _ = resource.getrlimit(resource.RLIMIT_AS)
-    mapped = any(use.mapped for use in list(_users.values()))
-    return mapped and addresses == resource.RLIM_INFINITY
+    return addresses == resource.RLIM_INFINITY
 
 
 def _forget() -> None:

@@ -172,13 +172,12 @@ class Room:
 
 @functools.cache
 def is_known() -> bool:
-    """Say whether this kernel tells who has memory: some that act as Linux do not."""
-    if sys.platform != "linux":
-        return False
-    try:
-        return _tells(Room(mmap.PAGESIZE, mapped=True))
-    except OSError:
-        return False
+    """Say whether this kernel tells who has memory: some that act as Linux do not.
+
+    Raises:
+        OSError: If that cannot be found out now.
+    """
+    return sys.platform == "linux" and _tells(Room(mmap.PAGESIZE, mapped=True))
 
 
 def _tells(one: Room) -> bool:

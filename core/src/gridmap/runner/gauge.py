@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gridmap import cgroup
 from gridmap.protocol import messages as m
-from gridmap.runner import cgroup
 from gridmap.runner.actions import Glance, WorkerEnd
 from gridmap.runner.examination import Examiner
 from gridmap.runner.outbox import LONG_S

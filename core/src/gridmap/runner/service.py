@@ -16,7 +16,7 @@ from gridmap import connection, payload, plugins
 from gridmap.errors import GridMapError, RemoteProtocolError
 from gridmap.payload import refill
 from gridmap.protocol import messages as m
-from gridmap.runner import actions, greeting, returns, saving, setup, strays
+from gridmap.runner import actions, greeting, returns, saving, strays
 from gridmap.runner.gauge import Gauge
 from gridmap.runner.interruption import AskCheckpoint
 from gridmap.runner.link import Link
@@ -26,6 +26,7 @@ from gridmap.runner.outbox import Collector
 from gridmap.runner.output import Output
 from gridmap.runner.reach import Reach
 from gridmap.runner.records import Record, RecordType
+from gridmap.runner.setup import Setup
 from gridmap.runner.supplies import Supplies
 from gridmap.runner.talk import Heard, Talk
 from gridmap.runner.threads import bounded
@@ -372,15 +373,16 @@ class RunnerService:
 
     def _set_up(self, welcome: m.Welcome) -> None:
         path = () if self._job_path in ("", "-") else (self._job_path,)
-        refill.begin(self, most_bytes=setup.may_keep())
-        wanted = setup.Setup(
+        keeps = refill.share(self._cores)
+        refill.begin(self, most_bytes=keeps)
+        setup = Setup(
             environment=bounded(welcome.environment, os.environ, self._cores),
             directory=welcome.directory,
             path=(*path, *welcome.path),
             warnings=tuple(self._warnings),
-            keeps=setup.may_keep(),
+            keeps=keeps,
         )
-        self._link.send(Record(RecordType.SETUP, (msgspec.msgpack.encode(wanted),)))
+        self._link.send(Record(RecordType.SETUP, (msgspec.msgpack.encode(setup),)))
         self._hand(self._supplies.contents())
 
     def _start_worker(self) -> None:

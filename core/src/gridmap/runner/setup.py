@@ -12,13 +12,7 @@ from typing import Final
 
 import msgspec
 
-from gridmap.payload import refill
-from gridmap.runner import cgroup
-
 _PR_SET_PDEATHSIG: Final = 1
-
-_KEPT_SHARE: Final = 32
-"""What part of the memory that a job may have is kept at most, by worker and runner."""
 
 
 class Setup(msgspec.Struct, frozen=True):
@@ -39,11 +33,6 @@ class Setup(msgspec.Struct, frozen=True):
     path: tuple[str, ...]
     warnings: tuple[int, ...] = ()
     keeps: int = 0
-
-
-def may_keep() -> int:
-    """Return how many bytes of memory each of this job's processes may keep."""
-    return min(refill.MOST_BYTES, cgroup.memory() // _KEPT_SHARE)
 
 
 def detach(output_fd: int | None) -> None:

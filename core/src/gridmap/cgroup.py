@@ -1,4 +1,4 @@
-"""What the kernel lets this process's group have of memory, and how often it killed.
+"""What the kernel lets this process's control group have of memory, and how often it killed.
 
 cgroups(7): version 2 counts in ``memory.events`` (``oom_kill``), version 1 in
 ``memory.oom_control``. Where neither can be read, nobody counts, and nothing is said.
@@ -29,19 +29,28 @@ def oom_kills() -> int | None:
     return None
 
 
-def memory() -> int:
+def memory(cores: int | None = None) -> int:
     """Return the bytes that this process's group may have: at most the machine's.
 
     The limit may be that of a group further up: schedulers limit jobs, and have a group
     below for each step.
+
+    Args:
+        cores: How many of those that this process may run on are for its work, which
+            may have that part of the memory; None: all.
     """
     least = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for group, second in _groups():
-        name = "memory.max" if second else "memory.limit_in_bytes"
-        for one in (group, *group.parents):
-            with contextlib.suppress(OSError, ValueError):  # "max"
-                least = min(least, int((one / name).read_text(encoding="ascii")))
-    return least
+        names = ("memory.max", "memory.high") if second else ("memory.limit_in_bytes",)
+        for place in (group, *group.parents):
+            for name in names if place.is_relative_to(_ROOT) else ():
+                with contextlib.suppress(OSError, ValueError):  # "max"
+                    text = (place / name).read_text(encoding="ascii")
+                    least = min(least, int(text))
+    if cores is None:
+        return least
+    there = len(os.sched_getaffinity(0))
+    return least * min(cores, there) // there
 
 
 def _groups() -> Iterator[tuple[Path, bool]]:

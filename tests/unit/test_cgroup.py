@@ -1,10 +1,11 @@
-"""What a runner reads of its control group, of either version."""
+"""What is read of a process's control group, of either version."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from gridmap.runner import cgroup
+from gridmap import cgroup
 
 
 def test_the_least_limit_of_all_groups_above_holds(
@@ -28,3 +29,6 @@ def test_the_least_limit_of_all_groups_above_holds(
         (base / name).write_text(f"{5 << 20}\n")
     monkeypatch.setattr(cgroup, "_ROOT", tmp_path)
     assert cgroup.memory() == 5 << 20
+    cores = len(os.sched_getaffinity(0))
+    assert cgroup.memory(cores + 1) == 5 << 20, "no more than all of it"
+    assert cgroup.memory(1) == (5 << 20) // cores
